@@ -1,0 +1,52 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+
+let package = Package(
+  name: "burin",
+  products: [
+    .library(name: "Burin", targets: ["Burin"]),
+    .executable(name: "burin", targets: ["BurinCLI"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+  ],
+  targets: [
+    // The C that emitted code includes and links; a target too, so that tests can call it and
+    // the compiler can carry its sources.
+    .target(
+      name: "CBurin", path: "Runtime", exclude: ["library"], sources: ["package"],
+      publicHeadersPath: "package/include",
+      cSettings: [.headerSearchPath("include")]),
+    .target(name: "BurinIR", swiftSettings: strict),
+    .target(name: "BurinPasses", dependencies: ["BurinIR"], swiftSettings: strict),
+    .target(name: "BurinC", dependencies: ["BurinIR"], swiftSettings: strict),
+    .target(name: "BurinHub", swiftSettings: strict),
+    .target(
+      name: "Burin",
+      dependencies: [
+        "BurinIR", "BurinPasses", "BurinC", "BurinHub", "CBurin",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "Subprocess", package: "swift-subprocess"),
+      ],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "BurinCLI",
+      dependencies: [
+        "Burin", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
+    .testTarget(name: "BurinIRTests", dependencies: ["BurinIR"], swiftSettings: strict),
+    .testTarget(name: "BurinPassesTests", dependencies: ["BurinPasses"], swiftSettings: strict),
+    .testTarget(name: "BurinCTests", dependencies: ["BurinC"], swiftSettings: strict),
+    .testTarget(
+      name: "BurinHubTests", dependencies: ["BurinHub"],
+      swiftSettings: strict),
+    .testTarget(name: "BurinTests", dependencies: ["Burin"], swiftSettings: strict),
+    .testTarget(
+      name: "BurinCLITests", dependencies: ["BurinCLI"], swiftSettings: strict),
+  ]
+)
