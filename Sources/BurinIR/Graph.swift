@@ -1,0 +1,69 @@
+/// The identity of a node in its graph: its place in topological order.
+public struct NodeID: Hashable, Sendable, Comparable, CustomStringConvertible {
+  public let index: Int
+
+  init(_ index: Int) { self.index = index }
+
+  public static func < (left: NodeID, right: NodeID) -> Bool { left.index < right.index }
+
+  /// The node as the IR's text spells it: `%7`.
+  public var description: String { "%\(index)" }
+}
+
+/// One operation, applied.
+public struct Node: Sendable {
+  public let op: Op<NodeID>
+  public let type: ValueType
+  /// Where in the model the node belongs: `layer 3: attention`; a comment in dumps and in the C,
+  /// without influence on what is computed.
+  public let scope: String
+}
+
+/// A violation of a type rule or of the structure of a program.
+public struct IRError: Error, CustomStringConvertible, Equatable {
+  public let description: String
+
+  public init(_ description: String) { self.description = description }
+}
+
+/// An append-only arena of operations in topological order, hash-consed: appending an operation
+/// that is there already returns the node that it has.
+public struct Graph: Sendable {
+  public private(set) var nodes: [Node] = []
+  private var known: [Op<NodeID>: NodeID] = [:]
+
+  public init() {}
+
+  /// The node that `id` names.
+  public subscript(id: NodeID) -> Node { nodes[id.index] }
+
+  /// The identities of all nodes, operands before their users.
+  public var ids: some RandomAccessCollection<NodeID> & Sendable {
+    nodes.indices.lazy.map(NodeID.init)
+  }
+
+  /// The type of a node that must be a tensor.
+  ///
+  /// - Requires: the node is not a tuple; the type rules see to that for every operand but `part`'s.
+  public func tensorType(_ id: NodeID) -> TensorType {
+    guard case .tensor(let type) = self[id].type else {
+      preconditionFailure("\(id) is a tuple, not a tensor")
+    }
+    return type
+  }
+
+  /// Appends an operation, or finds it.
+  ///
+  /// - Throws: `IRError` if the operands do not fit the operation's type rule.
+  public mutating func append(_ op: Op<NodeID>, scope: String = "") throws(IRError) -> NodeID {
+    if let id = known[op] { return id }
+    for operand in op.operands where !nodes.indices.contains(operand.index) {
+      throw IRError("\(operand) is not a node of this graph")
+    }
+    let type = try typeRule(op.map { nodes[$0.index].type })
+    let id = NodeID(nodes.count)
+    nodes.append(Node(op: op, type: type, scope: scope))
+    known[op] = id
+    return id
+  }
+}

@@ -1,0 +1,242 @@
+/// Every operation of the language, generic in what an operand is: the graph stores `Op<NodeID>`,
+/// the type rules read `Op<ValueType>`, the writer `Op<String>`, the interpreter `Op<Array>` and
+/// the code generator `Op<Buffer>`.
+///
+/// A case is named as the IR's text, the kernels and the tests name it.
+public enum Op<Operand> {
+  // Leaves.
+
+  /// A tensor that the caller gives; where it may be left out, the value that it then has.
+  case input(name: String, type: TensorType, fallback: Operand?)
+  /// A tensor of the model's files, by the name it has there.
+  case weight(name: String, type: TensorType)
+  /// What a state held before this call.
+  case state(name: String, type: TensorType)
+  case constant(Literal)
+  /// Counts 0, 1, 2 ... along `axis`, and is constant along the others.
+  case iota(TensorType, axis: Int)
+  /// The run-time value of an extent, `i32[]`.
+  case extent(Dim)
+
+  // Element by element; operands broadcast as in NumPy.
+
+  case unary(Unary, Operand)
+  case binary(Binary, Operand, Operand)
+  /// `condition ? then : otherwise`.
+  case select(Operand, then: Operand, otherwise: Operand)
+  /// `x * by`.
+  case scale(Operand, by: Double)
+  case cast(Operand, to: ElementType)
+
+  // Products.
+
+  /// `[..., M, K] x [..., K, N]`: leading axes equal, or the right side has rank 2.
+  case matmul(Operand, Operand)
+  /// `epilogues(x[..., K] x weight)`, with `columns` columns: the weight is `[K, columns]`, or
+  /// packed by `pack` into `[panels, K, width]`.
+  case linear(
+    Operand, weight: Operand, columns: Int, epilogues: [Epilogue<Operand>], tile: LinearTile?)
+  /// `softmax(scores(query x keyᵀ)) x value`, positions before heads: the query is
+  /// `[batch, queries, heads, width]`, key and value `[batch, keys, groups, width]`.
+  case attention(
+    query: Operand, key: Operand, value: Operand, scores: Scores<Operand>, tile: AttentionTile?)
+
+  // Along axes.
+
+  /// Over the last axis; a row of `-inf` only gives zeros.
+  case softmax(Operand)
+  /// Over the last axis.
+  case norm(Operand, Norm<Operand>)
+  /// `(x + residual, norm(x + residual))`.
+  case addNorm(Operand, residual: Operand, Norm<Operand>)
+  /// Reduced axes keep extent 1.
+  case reduce(Reduction, Operand, axes: [Int])
+  case cumulativeSum(Operand, axis: Int)
+  /// Rotates pairs of `x[batch, seq, heads, width]` by `positions[batch, seq]` times
+  /// `frequencies[width of the rotated part / 2]`.
+  case rotary(Operand, positions: Operand, frequencies: Operand, interleaved: Bool)
+
+  // Choosing and moving.
+
+  /// Rows of `table[rows, width]`, or of a table packed by `pack` whose columns are those rows.
+  case embedding(table: Operand, indices: Operand, rows: Int)
+  /// `x[b, indices[b, t], ...]`.
+  case gather(Operand, indices: Operand)
+  case slice(Operand, axis: Int, start: Dim, count: Dim)
+  case concat([Operand], axis: Int)
+  case reshape(Operand, [Dim])
+  /// Axis `i` of the result is axis `permutation[i]` of the operand.
+  case transpose(Operand, permutation: [Int])
+  case broadcast(Operand, [Dim])
+  /// 0 where every mask lets the key count for the query, `-inf` elsewhere; `f32[batch, 1,
+  /// queries, keys]`.
+  case mask([Mask<Operand>], shape: [Dim])
+  /// `cache[batch, context, ...]` with `values[b, i]` at `start[b] + i` for `i < counts[b]`.
+  case append(cache: Operand, values: Operand, start: Operand, counts: Operand)
+
+  // How weights lie in memory, and tuples.
+
+  /// `[K, N]` as `[ceil(N / width), K, width]`, padded with zeros.
+  case pack(Operand, width: Int)
+  /// One tensor of a tuple.
+  case part(Operand, Int)
+}
+
+/// Functions of one element.
+public enum Unary: String, Hashable, Sendable, CaseIterable {
+  case negate, absolute, exp, log, sqrt, rsqrt, sin, cos, erf, floor, not
+  /// `gelu` is exact (by erf), `gelu_tanh` the approximation by tanh.
+  case relu, gelu, geluTanh = "gelu_tanh", silu, tanh, sigmoid
+}
+
+/// Functions of two elements; comparisons give `bool`.
+public enum Binary: String, Hashable, Sendable, CaseIterable {
+  case add, subtract, multiply, divide, power, minimum, maximum
+  case equal, less, lessOrEqual = "less_or_equal", and, or
+
+  /// Whether the result is `bool` whatever the operands are.
+  public var isPredicate: Bool {
+    switch self {
+    case .equal, .less, .lessOrEqual, .and, .or: true
+    case .add, .subtract, .multiply, .divide, .power, .minimum, .maximum: false
+    }
+  }
+}
+
+/// Functions of the elements along axes.
+public enum Reduction: String, Hashable, Sendable, CaseIterable { case sum, mean, maximum }
+
+/// Layer or root-mean-square normalisation.
+public enum NormKind: String, Hashable, Sendable, CaseIterable { case layer, rms }
+
+/// Normalisation over the last axis, biased variance; the scale and the
+/// bias have the width of that axis.
+public struct Norm<Operand> {
+  public var kind: NormKind
+  public var scale: Operand?
+  public var bias: Operand?
+  public var epsilon: Double
+
+  public init(_ kind: NormKind, scale: Operand?, bias: Operand?, epsilon: Double) {
+    self.kind = kind
+    self.scale = scale
+    self.bias = bias
+    self.epsilon = epsilon
+  }
+}
+
+/// What happens to an element of a product before it is stored, in order.
+public enum Epilogue<Operand> {
+  /// Adds `bias[columns]`.
+  case bias(Operand)
+  case activation(Unary)
+  /// Adds a tensor of the product's own type.
+  case residual(Operand)
+  /// Multiplies by a tensor of the product's own type.
+  case gate(Operand)
+  case scale(Double)
+}
+
+/// Which keys count for which queries; several masks must all agree.
+public enum Mask<Operand> {
+  /// `i32[batch, keys]`, 0 where a key does not count.
+  case padding(Operand)
+  /// Keys before `lengths[batch]` count.
+  case lengths(Operand)
+  /// A key counts up to the position of the query; query `i` stands at `start[batch] + i`, or `i`.
+  case causal(start: Operand?)
+  /// A key counts if it is fewer than `width` positions before the query (and not after it by
+  /// `width` or more).
+  case window(Int, start: Operand?)
+}
+
+/// All that happens to the scores of attention between `QKᵀ` and the softmax, in this order:
+/// scale, soft cap, bias, slopes, masks.
+public struct Scores<Operand> {
+  public var scale: Double
+  /// `cap * tanh(score / cap)`.
+  public var softCap: Double?
+  /// Added; `[batch or 1, heads or 1, queries or 1, keys]`.
+  public var bias: Operand?
+  /// ALiBi: adds `slopes[heads] * (key - query)`.
+  public var slopes: Operand?
+  public var masks: [Mask<Operand>]
+
+  public init(
+    scale: Double, softCap: Double? = nil, bias: Operand? = nil, slopes: Operand? = nil,
+    masks: [Mask<Operand>] = []
+  ) {
+    self.scale = scale
+    self.softCap = softCap
+    self.bias = bias
+    self.slopes = slopes
+    self.masks = masks
+  }
+}
+
+/// The order in which a linear runs: a micro-kernel of `rows` x `vectors` of 16 columns, over
+/// blocks of `rowBlock` rows.
+public struct LinearTile: Hashable, Sendable {
+  public var rows: Int
+  public var vectors: Int
+  public var rowBlock: Int
+
+  public init(rows: Int, vectors: Int, rowBlock: Int) {
+    self.rows = rows
+    self.vectors = vectors
+    self.rowBlock = rowBlock
+  }
+}
+
+/// The order in which attention runs: `queries` at a time, by a micro-kernel of `rows` x `vectors`.
+public struct AttentionTile: Hashable, Sendable {
+  public var queries: Int
+  public var rows: Int
+  public var vectors: Int
+
+  public init(queries: Int, rows: Int, vectors: Int) {
+    self.queries = queries
+    self.rows = rows
+    self.vectors = vectors
+  }
+}
+
+/// A small tensor whose values stand in the program itself, rounded to its element type.
+public struct Literal: Sendable {
+  public var type: TensorType
+  /// Row by row; one value stands for all of them.
+  public var values: [Double]
+
+  public init(_ type: TensorType, _ values: [Double]) {
+    self.type = type
+    self.values = values
+  }
+}
+
+extension Literal: Hashable {
+  /// Bit for bit: `-0` is not `0`, and a NaN equals itself.
+  public static func == (left: Literal, right: Literal) -> Bool {
+    left.type == right.type && left.values.map(\.bitPattern) == right.values.map(\.bitPattern)
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(type)
+    for value in values { hasher.combine(value.bitPattern) }
+  }
+}
+
+extension Op: Sendable where Operand: Sendable {}
+extension Op: Equatable where Operand: Equatable {}
+extension Op: Hashable where Operand: Hashable {}
+extension Norm: Sendable where Operand: Sendable {}
+extension Norm: Equatable where Operand: Equatable {}
+extension Norm: Hashable where Operand: Hashable {}
+extension Epilogue: Sendable where Operand: Sendable {}
+extension Epilogue: Equatable where Operand: Equatable {}
+extension Epilogue: Hashable where Operand: Hashable {}
+extension Mask: Sendable where Operand: Sendable {}
+extension Mask: Equatable where Operand: Equatable {}
+extension Mask: Hashable where Operand: Hashable {}
+extension Scores: Sendable where Operand: Sendable {}
+extension Scores: Equatable where Operand: Equatable {}
+extension Scores: Hashable where Operand: Hashable {}

@@ -1,0 +1,69 @@
+/// The type of one element, spelled as in the IR's text.
+public enum ElementType: String, Hashable, Sendable, CaseIterable {
+  case f32, f16, bf16, i64, i32, i8, u8, bool
+
+  /// Bytes that one element takes in memory.
+  public var bytes: Int {
+    switch self {
+    case .i64: 8
+    case .f32, .i32: 4
+    case .f16, .bf16: 2
+    case .i8, .u8, .bool: 1
+    }
+  }
+
+  /// Whether values are floating point.
+  public var isFloat: Bool {
+    switch self {
+    case .f32, .f16, .bf16: true
+    case .i64, .i32, .i8, .u8, .bool: false
+    }
+  }
+
+  /// Whether values are integers (`bool` is neither).
+  public var isInteger: Bool { !isFloat && self != .bool }
+}
+
+/// The type of a tensor: an element type and the extent of each axis, outermost first.
+public struct TensorType: Hashable, Sendable, CustomStringConvertible {
+  public var element: ElementType
+  public var shape: [Dim]
+
+  public init(_ element: ElementType, _ shape: [Dim]) {
+    self.element = element
+    self.shape = shape
+  }
+
+  /// The number of axes.
+  public var rank: Int { shape.count }
+
+  /// The number of elements.
+  public var count: Dim { shape.product }
+
+  /// The memory that a dense tensor of this type takes.
+  public var bytes: Dim { count * Dim(element.bytes) }
+
+  /// The type as the IR's text spells it: `f32[batch, seq, 768]`.
+  public var description: String {
+    element.rawValue + "[" + shape.map(\.description).joined(separator: ", ") + "]"
+  }
+}
+
+/// The type of a node: one tensor, or a tuple of tensors that only `part` takes apart.
+public enum ValueType: Hashable, Sendable, CustomStringConvertible {
+  case tensor(TensorType)
+  case tuple([TensorType])
+
+  /// The tensor type, or `nil` for a tuple.
+  public var tensor: TensorType? {
+    if case .tensor(let type) = self { type } else { nil }
+  }
+
+  /// The type as the IR's text spells it; a tuple in parentheses.
+  public var description: String {
+    switch self {
+    case .tensor(let type): type.description
+    case .tuple(let types): "(" + types.map(\.description).joined(separator: ", ") + ")"
+    }
+  }
+}

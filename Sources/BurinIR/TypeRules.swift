@@ -1,0 +1,285 @@
+/// The type of an operation's result.
+///
+/// - Throws: `IRError` naming the operation and the types that do not fit.
+func typeRule(_ op: Op<ValueType>) throws(IRError) -> ValueType {
+  if case .part(let tuple, let index) = op {
+    guard case .tuple(let types) = tuple, types.indices.contains(index) else {
+      throw IRError("part: \(tuple) has no part \(index)")
+    }
+    return .tensor(types[index])
+  }
+  let op = try op.map { (type) throws(IRError) -> TensorType in
+    guard let tensor = type.tensor else {
+      throw IRError("\(type) is a tuple; only part takes it apart")
+    }
+    return tensor
+  }
+  if case .addNorm(let x, let residual, let norm) = op {
+    try require(x == residual, "add_norm: \(x) and \(residual) differ")
+    let type = try normType(x, norm)
+    return .tuple([type, type])
+  }
+  return .tensor(try tensorRule(op))
+}
+
+private func tensorRule(_ op: Op<TensorType>) throws(IRError) -> TensorType {
+  switch op {
+  case .input(let name, let type, let fallback):
+    try require(
+      fallback == nil || fallback == type, "input \(name): its fallback is not \(type)")
+    return try positive(type, "input \(name)")
+  case .weight(let name, let type):
+    try require(
+      type.shape.allSatisfy { $0.constant != nil }, "weight \(name): \(type) is not constant")
+    return try positive(type, "weight \(name)")
+  case .state(let name, let type): return try positive(type, "state \(name)")
+  case .constant(let literal):
+    guard let count = literal.type.count.constant,
+      literal.values.count == count || literal.values.count == 1
+    else { throw IRError("constant: \(literal.values.count) values for \(literal.type)") }
+    return literal.type
+  case .iota(let type, let axis):
+    try require(type.shape.indices.contains(axis), "iota: no axis \(axis) in \(type)")
+    return type
+  case .extent: return TensorType(.i32, [])
+
+  case .unary(let function, let x):
+    switch function {
+    case .not: try require(x.element == .bool, "not: \(x) is not bool")
+    case .negate, .absolute, .relu:
+      try require(x.element != .bool, "\(function.rawValue): \(x) is bool")
+    default: try require(x.element.isFloat, "\(function.rawValue): \(x) is not floating point")
+    }
+    return x
+  case .binary(let function, let x, let y):
+    try require(
+      x.element == y.element, "\(function.rawValue): \(x) and \(y) have different elements")
+    if function == .and || function == .or {
+      try require(x.element == .bool, "\(function.rawValue): \(x) is not bool")
+    }
+    guard let shape = broadcastShape(x.shape, y.shape) else {
+      throw IRError("\(function.rawValue): the shapes of \(x) and \(y) do not broadcast")
+    }
+    return TensorType(function.isPredicate ? .bool : x.element, shape)
+  case .select(let condition, let then, let otherwise):
+    try require(condition.element == .bool, "select: \(condition) is not bool")
+    try require(
+      then.element == otherwise.element, "select: \(then) and \(otherwise) have different elements")
+    guard let values = broadcastShape(then.shape, otherwise.shape),
+      let shape = broadcastShape(condition.shape, values)
+    else { throw IRError("select: \(condition), \(then) and \(otherwise) do not broadcast") }
+    return TensorType(then.element, shape)
+  case .scale(let x, _):
+    try require(x.element.isFloat, "scale: \(x) is not floating point")
+    return x
+  case .cast(let x, let element): return TensorType(element, x.shape)
+
+  case .matmul(let x, let y): return try matmulType(x, y)
+  case .linear(let x, let weight, let columns, let epilogues, _):
+    return try linearType(x, weight, columns, epilogues)
+  case .attention(let query, let key, let value, let scores, _):
+    return try attentionType(query, key, value, scores)
+
+  case .softmax(let x):
+    try require(x.element.isFloat && x.rank > 0, "softmax: \(x) has no floating-point rows")
+    return x
+  case .norm(let x, let norm): return try normType(x, norm)
+  case .reduce(let function, let x, let axes):
+    try require(
+      Set(axes).count == axes.count && axes.allSatisfy(x.shape.indices.contains),
+      "reduce \(function.rawValue): axes \(axes) of \(x)")
+    try require(x.element != .bool, "reduce \(function.rawValue): \(x) is bool")
+    var shape = x.shape
+    for axis in axes { shape[axis] = 1 }
+    return TensorType(x.element, shape)
+  case .cumulativeSum(let x, let axis):
+    try require(
+      x.shape.indices.contains(axis) && x.element != .bool, "cumulative_sum: axis \(axis) of \(x)")
+    return x
+  case .rotary(let x, let positions, let frequencies, _):
+    guard x.rank == 4, positions.rank == 2, positions.element == .i32, frequencies.rank == 1,
+      Array(x.shape[..<2]) == positions.shape, let width = x.shape[3].constant,
+      let half = frequencies.shape[0].constant, 2 * half <= width
+    else { throw IRError("rotary: \(x) by positions \(positions) and frequencies \(frequencies)") }
+    return x
+
+  case .embedding(let table, let indices, let rows):
+    return try embeddingType(table, indices, rows)
+  case .gather(let x, let indices):
+    guard x.rank >= 2, indices.rank == 2, indices.element == .i32, x.shape[0] == indices.shape[0]
+    else { throw IRError("gather: \(indices) from \(x)") }
+    return TensorType(x.element, indices.shape + x.shape[2...])
+  case .slice(let x, let axis, let start, let count):
+    guard x.shape.indices.contains(axis), start.minimum >= 0, count.minimum >= 1,
+      (x.shape[axis] - start - count).minimum >= 0
+    else { throw IRError("slice: \(start) and \(count) after it on axis \(axis) of \(x)") }
+    var shape = x.shape
+    shape[axis] = count
+    return TensorType(x.element, shape)
+  case .concat(let parts, let axis): return try concatType(parts, axis)
+  case .reshape(let x, let shape):
+    try require(
+      x.count == shape.product, "reshape: \(x) has not the elements of \(shapeText(shape))")
+    return TensorType(x.element, shape)
+  case .transpose(let x, let permutation):
+    try require(
+      permutation.sorted() == Array(x.shape.indices), "transpose: \(permutation) of \(x)")
+    return TensorType(x.element, permutation.map { x.shape[$0] })
+  case .broadcast(let x, let shape):
+    try require(
+      broadcastShape(x.shape, shape) == shape, "broadcast: \(x) to \(shapeText(shape))")
+    return TensorType(x.element, shape)
+  case .mask(let masks, let shape):
+    try require(shape.count == 4 && shape[1] == 1, "mask: \(shapeText(shape)) is no mask's shape")
+    for mask in masks { try checkMask(mask, batch: shape[0], keys: shape[3]) }
+    return TensorType(.f32, shape)
+  case .append(let cache, let values, let start, let counts):
+    guard cache.rank == values.rank, cache.rank >= 2, cache.element == values.element,
+      cache.shape[0] == values.shape[0], cache.shape[2...] == values.shape[2...],
+      start == TensorType(.i32, [cache.shape[0]]), counts == start
+    else { throw IRError("append: \(values) at \(start) to \(cache)") }
+    return cache
+
+  case .pack(let x, let width):
+    guard x.rank == 2, width > 0, let columns = x.shape[1].constant else {
+      throw IRError("pack: \(x) into panels of \(width)")
+    }
+    return TensorType(x.element, [Dim((columns + width - 1) / width), x.shape[0], Dim(width)])
+  case .part, .addNorm: throw IRError("a tuple where a tensor belongs")
+  }
+}
+
+private func matmulType(_ x: TensorType, _ y: TensorType) throws(IRError) -> TensorType {
+  guard x.element == y.element, x.rank >= 2, y.rank >= 2, x.shape[x.rank - 1] == y.shape[y.rank - 2],
+    y.rank == 2 || x.shape.dropLast(2) == y.shape.dropLast(2)
+  else { throw IRError("matmul: \(x) by \(y)") }
+  return TensorType(x.element, x.shape.dropLast() + [y.shape[y.rank - 1]])
+}
+
+private func linearType(
+  _ x: TensorType, _ weight: TensorType, _ columns: Int, _ epilogues: [Epilogue<TensorType>]
+) throws(IRError) -> TensorType {
+  guard let inner = x.shape.last, columns > 0 else { throw IRError("linear: \(x)") }
+  let packed = weight.rank == 3
+  let width = packed ? weight.shape[2].constant ?? 1 : 1
+  let expected: [Dim] =
+    packed
+    ? [Dim((columns + width - 1) / width), inner, Dim(width)] : [inner, Dim(columns)]
+  try require(
+    weight.shape == expected, "linear: \(x) by the weight \(weight) to \(columns) columns")
+  let result = TensorType(x.element, x.shape.dropLast() + [Dim(columns)])
+  for epilogue in epilogues {
+    switch epilogue {
+    case .bias(let bias):
+      try require(
+        bias == TensorType(result.element, [Dim(columns)]), "linear: the bias \(bias) for \(result)")
+    case .residual(let other), .gate(let other):
+      try require(other == result, "linear: the epilogue's \(other) is not \(result)")
+    case .activation(let function):
+      try require(function != .not, "linear: not is no activation")
+    case .scale: break
+    }
+  }
+  return result
+}
+
+private func attentionType(
+  _ query: TensorType, _ key: TensorType, _ value: TensorType, _ scores: Scores<TensorType>
+) throws(IRError) -> TensorType {
+  guard query.rank == 4, key.rank == 4, value.rank == 4,
+    query.shape[0] == key.shape[0], key.shape[..<3] == value.shape[..<3],
+    query.shape[3] == key.shape[3], query.element.isFloat,
+    let heads = query.shape[2].constant, let groups = key.shape[2].constant, heads % groups == 0
+  else { throw IRError("attention: query \(query), key \(key), value \(value)") }
+  for mask in scores.masks { try checkMask(mask, batch: key.shape[0], keys: key.shape[1]) }
+  let grid = [query.shape[0], query.shape[2], query.shape[1], key.shape[1]]
+  if let bias = scores.bias {
+    try require(
+      bias.element == .f32 && bias.rank == 4 && broadcastShape(bias.shape, grid) == grid,
+      "attention: the bias \(bias) for scores \(shapeText(grid))")
+  }
+  if let slopes = scores.slopes {
+    try require(slopes == TensorType(.f32, [Dim(heads)]), "attention: slopes \(slopes)")
+  }
+  return TensorType(query.element, query.shape.dropLast() + [value.shape[3]])
+}
+
+private func checkMask(_ mask: Mask<TensorType>, batch: Dim, keys: Dim) throws(IRError) {
+  let perSequence = TensorType(.i32, [batch])
+  switch mask {
+  case .padding(let padding):
+    try require(padding == TensorType(.i32, [batch, keys]), "mask: the padding \(padding)")
+  case .lengths(let lengths): try require(lengths == perSequence, "mask: the lengths \(lengths)")
+  case .causal(let start):
+    try require(start == nil || start == perSequence, "mask: a causal start that is no i32[batch]")
+  case .window(let width, let start):
+    try require(width > 0, "mask: a window of \(width)")
+    try require(start == nil || start == perSequence, "mask: a window start that is no i32[batch]")
+  }
+}
+
+private func normType(_ x: TensorType, _ norm: Norm<TensorType>) throws(IRError) -> TensorType {
+  guard x.element.isFloat, let width = x.shape.last else { throw IRError("norm: \(x)") }
+  for vector in [norm.scale, norm.bias].compactMap({ $0 }) {
+    try require(
+      vector.shape == [width] && vector.element.isFloat, "norm: a scale or bias \(vector) for \(x)")
+  }
+  return x
+}
+
+private func embeddingType(
+  _ table: TensorType, _ indices: TensorType, _ rows: Int
+) throws(IRError) -> TensorType {
+  try require(indices.element == .i32, "embedding: the indices \(indices) are not i32")
+  switch table.rank {
+  case 2 where table.shape[0] == Dim(rows):
+    return TensorType(table.element, indices.shape + [table.shape[1]])
+  case 3:
+    guard let width = table.shape[2].constant, table.shape[0] == Dim((rows + width - 1) / width)
+    else { break }
+    return TensorType(table.element, indices.shape + [table.shape[1]])
+  default: break
+  }
+  throw IRError("embedding: the table \(table) has not \(rows) rows")
+}
+
+private func concatType(_ parts: [TensorType], _ axis: Int) throws(IRError) -> TensorType {
+  guard var result = parts.first, result.shape.indices.contains(axis) else {
+    throw IRError("concat: no axis \(axis)")
+  }
+  for part in parts.dropFirst() {
+    var shape = part.shape
+    if shape.indices.contains(axis) { shape[axis] = result.shape[axis] }
+    guard shape == result.shape, part.element == result.element else {
+      throw IRError("concat: \(result) and \(part) on axis \(axis)")
+    }
+    result.shape[axis] = result.shape[axis] + part.shape[axis]
+  }
+  return result
+}
+
+/// The shape to which both broadcast, aligned at the last axis; `nil` if they do not.
+public func broadcastShape(_ left: [Dim], _ right: [Dim]) -> [Dim]? {
+  let rank = max(left.count, right.count)
+  let a = Array(repeating: Dim(1), count: rank - left.count) + left
+  let b = Array(repeating: Dim(1), count: rank - right.count) + right
+  var shape: [Dim] = []
+  for (x, y) in zip(a, b) {
+    guard x == y || x == 1 || y == 1 else { return nil }
+    shape.append(x == 1 ? y : x)
+  }
+  return shape
+}
+
+private func positive(_ type: TensorType, _ what: String) throws(IRError) -> TensorType {
+  try require(type.shape.allSatisfy { $0.minimum >= 1 }, "\(what): an empty axis in \(type)")
+  return type
+}
+
+private func shapeText(_ shape: [Dim]) -> String {
+  "[" + shape.map(\.description).joined(separator: ", ") + "]"
+}
+
+private func require(_ condition: Bool, _ message: @autoclosure () -> String) throws(IRError) {
+  if !condition { throw IRError(message()) }
+}
