@@ -153,7 +153,8 @@ public struct Dim: Hashable, Sendable {
     return Dim(
       summing: left.terms.flatMap { a in
         right.terms.map { b in
-          Term(coefficient: a.coefficient * b.coefficient, factors: (a.factors + b.factors).sorted())
+          Term(
+            coefficient: a.coefficient * b.coefficient, factors: (a.factors + b.factors).sorted())
         }
       })
   }
@@ -216,7 +217,9 @@ extension Dim: ExpressibleByIntegerLiteral, Comparable, CustomStringConvertible 
     var text = ""
     for (index, term) in terms.enumerated() {
       let magnitude = abs(term.coefficient)
-      if index == 0 { text += term.coefficient < 0 ? "-" : "" } else {
+      if index == 0 {
+        text += term.coefficient < 0 ? "-" : ""
+      } else {
         text += term.coefficient < 0 ? " - " : " + "
       }
       var parts = term.factors.map { factor in

@@ -86,13 +86,15 @@ public enum Op<Operand> {
 public enum Unary: String, Hashable, Sendable, CaseIterable {
   case negate, absolute, exp, log, sqrt, rsqrt, sin, cos, erf, floor, not
   /// `gelu` is exact (by erf), `gelu_tanh` the approximation by tanh.
-  case relu, gelu, geluTanh = "gelu_tanh", silu, tanh, sigmoid
+  case relu, gelu, silu, tanh, sigmoid
+  case geluTanh = "gelu_tanh"
 }
 
 /// Functions of two elements; comparisons give `bool`.
 public enum Binary: String, Hashable, Sendable, CaseIterable {
   case add, subtract, multiply, divide, power, minimum, maximum
-  case equal, less, lessOrEqual = "less_or_equal", and, or
+  case equal, less, and, or
+  case lessOrEqual = "less_or_equal"
 
   /// Whether the result is `bool` whatever the operands are.
   public var isPredicate: Bool {

@@ -150,7 +150,8 @@ private func tensorRule(_ op: Op<TensorType>) throws(IRError) -> TensorType {
 }
 
 private func matmulType(_ x: TensorType, _ y: TensorType) throws(IRError) -> TensorType {
-  guard x.element == y.element, x.rank >= 2, y.rank >= 2, x.shape[x.rank - 1] == y.shape[y.rank - 2],
+  guard x.element == y.element, x.rank >= 2, y.rank >= 2,
+    x.shape[x.rank - 1] == y.shape[y.rank - 2],
     y.rank == 2 || x.shape.dropLast(2) == y.shape.dropLast(2)
   else { throw IRError("matmul: \(x) by \(y)") }
   return TensorType(x.element, x.shape.dropLast() + [y.shape[y.rank - 1]])
@@ -172,7 +173,8 @@ private func linearType(
     switch epilogue {
     case .bias(let bias):
       try require(
-        bias == TensorType(result.element, [Dim(columns)]), "linear: the bias \(bias) for \(result)")
+        bias == TensorType(result.element, [Dim(columns)]), "linear: the bias \(bias) for \(result)"
+      )
     case .residual(let other), .gate(let other):
       try require(other == result, "linear: the epilogue's \(other) is not \(result)")
     case .activation(let function):
