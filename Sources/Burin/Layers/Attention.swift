@@ -1,0 +1,70 @@
+import BurinIR
+
+/// Scaled dot-product attention (Vaswani et al., 2017, section 3.2.1), as the paper writes it.
+///
+/// - Parameters:
+///   - query: `[batch, heads, queries, width]`.
+///   - key: `[batch, heads, keys, width]`.
+///   - value: `[batch, heads, keys, width]`.
+///   - scale: what the scores are multiplied by; the paper's `1 / sqrt(width)`.
+///   - mask: added to the scores.
+/// - Returns: `[batch, heads, queries, width]`.
+public func attention(
+  _ query: Tensor, _ key: Tensor, _ value: Tensor, scale: Double, mask: Tensor?
+) -> Tensor {
+  let scores = query.matmul(key.transposed) * scale
+  return (mask.map { scores + $0 } ?? scores).softmax().matmul(value)
+}
+
+/// Multi-head attention of a sequence to itself.
+public struct SelfAttention: Layer {
+  let heads: Int
+  let width: Int
+  let query, key, value, output: Linear
+
+  /// - Requires: `heads` divides `width`.
+  public init(heads: Int, query: Linear, key: Linear, value: Linear, output: Linear) {
+    self.heads = heads
+    self.width = query.outputs / heads
+    self.query = query
+    self.key = key
+    self.value = value
+    self.output = output
+  }
+
+  /// - Parameter input: the sequence `[batch, seq, hidden]`, and the mask of its scores.
+  public func callAsFunction(_ input: (x: Tensor, mask: Tensor?)) -> Tensor {
+    let (x, mask) = input
+    let attended = attention(
+      query(x).splitHeads(heads), key(x).splitHeads(heads), value(x).splitHeads(heads),
+      scale: 1 / Double(width).squareRoot(), mask: mask)
+    return output(attended.mergedHeads)
+  }
+}
+
+/// Multi-head attention of a sequence to another one, the memory.
+public struct CrossAttention: Layer {
+  let heads: Int
+  let width: Int
+  let query, key, value, output: Linear
+
+  /// - Requires: `heads` divides `width`.
+  public init(heads: Int, query: Linear, key: Linear, value: Linear, output: Linear) {
+    self.heads = heads
+    self.width = query.outputs / heads
+    self.query = query
+    self.key = key
+    self.value = value
+    self.output = output
+  }
+
+  /// - Parameter input: the sequence `[batch, seq, hidden]`, the memory `[batch, keys, hidden]`,
+  ///   and the mask of the scores.
+  public func callAsFunction(_ input: (x: Tensor, memory: Tensor, mask: Tensor?)) -> Tensor {
+    let (x, memory, mask) = input
+    let attended = attention(
+      query(x).splitHeads(heads), key(memory).splitHeads(heads), value(memory).splitHeads(heads),
+      scale: 1 / Double(width).squareRoot(), mask: mask)
+    return output(attended.mergedHeads)
+  }
+}

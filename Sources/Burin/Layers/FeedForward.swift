@@ -1,0 +1,31 @@
+import BurinIR
+
+/// The activation functions that configurations name, and what they are here.
+public struct Activation: Hashable, Sendable {
+  /// The function that it is.
+  public let function: Unary
+
+  public init(_ function: Unary) { self.function = function }
+
+  /// transformers' names (`ACT2FN`) and the functions that they stand for.
+  static let named: KeyValuePairs<String, Unary> = [
+    "gelu": .gelu, "gelu_new": .geluTanh, "gelu_pytorch_tanh": .geluTanh, "gelu_fast": .geluTanh,
+    "relu": .relu, "silu": .silu, "swish": .silu, "tanh": .tanh, "sigmoid": .sigmoid,
+  ]
+}
+
+/// The position-wise feed-forward network: `down(activation(up(x)))`.
+public struct FeedForward: Layer {
+  let up, down: Linear
+  let activation: Activation
+
+  public init(up: Linear, activation: Activation, down: Linear) {
+    self.up = up
+    self.activation = activation
+    self.down = down
+  }
+
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    down(up(x).unary(activation.function))
+  }
+}

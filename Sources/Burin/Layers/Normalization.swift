@@ -1,0 +1,37 @@
+import BurinIR
+
+/// Layer normalisation (Ba et al., 2016) over the last axis.
+public struct LayerNorm: Layer {
+  let width: Int
+  let weights: Weights
+  let epsilon: Double
+
+  public init(_ width: Int, _ weights: Weights, epsilon: Double = 1e-5) {
+    self.width = width
+    self.weights = weights
+    self.epsilon = epsilon
+  }
+
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    x.layerNorm(
+      scale: weights.tensor("weight", [width], in: x.trace),
+      bias: weights.tensor("bias", [width], in: x.trace), epsilon: epsilon)
+  }
+}
+
+/// Root-mean-square normalisation (Zhang and Sennrich, 2019) over the last axis.
+public struct RMSNorm: Layer {
+  let width: Int
+  let weights: Weights
+  let epsilon: Double
+
+  public init(_ width: Int, _ weights: Weights, epsilon: Double = 1e-6) {
+    self.width = width
+    self.weights = weights
+    self.epsilon = epsilon
+  }
+
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    x.rmsNorm(scale: weights.tensor("weight", [width], in: x.trace), epsilon: epsilon)
+  }
+}
