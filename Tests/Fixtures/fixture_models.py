@@ -1,0 +1,187 @@
+"""The tiny models of the fixtures: what each directory holds, and how its weights are drawn.
+
+Sizes are odd on purpose (prime vocabularies, head widths such as 9 or 11, 67 positions), and the
+weights are large and nowhere zero, so that a wrong mask, a swapped bias or a missing table shows.
+"""
+
+import zlib
+
+import torch
+import transformers as t
+
+import tokenizers_for_fixtures as tok
+
+MEAN = {"pooling_mode_mean_tokens": True}
+
+
+def sized(hidden, heads, intermediate, layers=2, **more):
+    """The keys of BERT, RoBERTa and ELECTRA."""
+    return dict(
+        hidden_size=hidden, num_attention_heads=heads, intermediate_size=intermediate,
+        num_hidden_layers=layers, max_position_embeddings=67, **more)
+
+
+def bert(hidden=36, heads=3, intermediate=52, layers=2, vocab=101, **more):
+    return t.BertConfig(**{
+        "vocab_size": vocab, "type_vocab_size": 2, "pad_token_id": 0, "layer_norm_eps": 1e-12,
+        **sized(hidden, heads, intermediate, layers), **more})
+
+
+def roberta(hidden=27, heads=3, intermediate=41, layers=2, vocab=103, **more):
+    return t.RobertaConfig(**{
+        "vocab_size": vocab, "type_vocab_size": 1, "pad_token_id": 1, "bos_token_id": 0,
+        "eos_token_id": 2, "layer_norm_eps": 1e-5,
+        **sized(hidden, heads, intermediate, layers), **more})
+
+
+def electra(hidden=28, heads=4, intermediate=37, layers=2, vocab=107, **more):
+    return t.ElectraConfig(**{
+        "vocab_size": vocab, "type_vocab_size": 2, "pad_token_id": 0, "layer_norm_eps": 1e-12,
+        "embedding_size": hidden, **sized(hidden, heads, intermediate, layers), **more})
+
+
+def distilbert(hidden=33, heads=3, intermediate=47, layers=2, vocab=109, **more):
+    return t.DistilBertConfig(**{
+        "vocab_size": vocab, "dim": hidden, "n_heads": heads, "hidden_dim": intermediate,
+        "n_layers": layers, "max_position_embeddings": 67, "pad_token_id": 0, **more})
+
+
+def gpt2(hidden=20, heads=4, layers=2, vocab=113, **more):
+    return t.GPT2Config(**{
+        "vocab_size": vocab, "n_positions": 103, "n_embd": hidden, "n_head": heads,
+        "n_layer": layers, "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": None, **more})
+
+
+def labels(*names):
+    return {
+        "id2label": dict(enumerate(names)), "label2id": {n: i for i, n in enumerate(names)}}
+
+
+MOODS = labels("joy", "anger", "surprise")
+ENTITIES = labels("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
+
+# name: (class, configuration, what else). `tokenizer` puts one beside the model (and fixes the
+# vocabulary), `pooling` makes it a sentence-transformers directory, `store` is the type in the
+# file, `shard` splits the file, `rename` stores under the names of old checkpoints.
+FIXTURES = {
+    # BERT
+    "bert": (t.BertModel, bert(), {}),
+    "bert-sequence-classification": (
+        t.BertForSequenceClassification,
+        bert(24, 4, 37, vocab=tok.WORDPIECE_SIZE, hidden_act="relu", layer_norm_eps=1e-7, **MOODS),
+        {"tokenizer": "wordpiece"}),
+    "bert-token-classification": (
+        t.BertForTokenClassification,
+        bert(21, 3, 41, vocab=tok.WORDPIECE_SIZE, hidden_act="gelu_new", **ENTITIES),
+        {"tokenizer": "wordpiece"}),
+    "bert-question-answering": (
+        t.BertForQuestionAnswering,
+        bert(24, 3, 31, vocab=tok.WORDPIECE_SIZE, hidden_act="silu"),
+        {"tokenizer": "wordpiece"}),
+    "bert-masked-lm": (
+        t.BertForMaskedLM, bert(20, 4, 43, vocab=tok.WORDPIECE_SIZE, layer_norm_eps=1e-6),
+        {"tokenizer": "wordpiece"}),
+    # Names as in the checkpoints of 2018: gamma and beta, a stored buffer, another head's weights.
+    "bert-old-names": (t.BertForMaskedLM, bert(20, 4, 43, vocab=59), {"rename": True}),
+    "bert-sharded": (t.BertModel, bert(21, 3, 41, layers=3), {"shard": "16KB"}),
+    "bert-bf16": (t.BertModel, bert(33, 3, 29), {"store": torch.bfloat16}),
+    # RoBERTa
+    "roberta": (t.RobertaModel, roberta(type_vocab_size=2), {}),
+    "roberta-sequence-classification": (
+        t.RobertaForSequenceClassification,
+        roberta(25, 5, 37, hidden_act="silu", problem_type="multi_label_classification",
+                **labels("sport", "news", "music", "food", "travel")), {}),
+    "roberta-token-classification": (
+        t.RobertaForTokenClassification,
+        roberta(21, 3, 31, vocab=tok.BYTE_LEVEL_SIZE, hidden_act="relu", **ENTITIES),
+        {"tokenizer": "byte-level-roberta"}),
+    "roberta-question-answering": (
+        t.RobertaForQuestionAnswering, roberta(20, 4, 43, hidden_act="gelu_new"), {}),
+    "roberta-masked-lm": (t.RobertaForMaskedLM, roberta(28, 4, 29, vocab=71), {}),
+    "roberta-masked-lm-untied": (
+        t.RobertaForMaskedLM, roberta(22, 2, 29, vocab=61, tie_word_embeddings=False), {}),
+    # DistilBERT
+    "distilbert": (t.DistilBertModel, distilbert(27, 3, 37), {}),
+    "distilbert-sequence-classification": (
+        t.DistilBertForSequenceClassification,
+        distilbert(20, 5, 41, activation="relu", problem_type="regression", num_labels=1), {}),
+    "distilbert-token-classification": (
+        t.DistilBertForTokenClassification, distilbert(28, 4, 37, **ENTITIES), {}),
+    "distilbert-question-answering": (
+        t.DistilBertForQuestionAnswering,
+        distilbert(24, 2, 31, activation="gelu_new", sinusoidal_pos_embds=True), {}),
+    "distilbert-masked-lm": (t.DistilBertForMaskedLM, distilbert(27, 3, 29, vocab=67), {}),
+    "distilbert-f16": (t.DistilBertModel, distilbert(20, 4, 29), {"store": torch.float16}),
+    # ELECTRA
+    "electra": (t.ElectraModel, electra(embedding_size=20), {}),
+    "electra-sequence-classification": (
+        t.ElectraForSequenceClassification,
+        electra(30, 3, 41, embedding_size=16, summary_activation="gelu",
+                **labels("one", "two", "three", "four", "five")), {}),
+    "electra-token-classification": (
+        t.ElectraForTokenClassification, electra(21, 3, 31, hidden_act="gelu_new", **ENTITIES),
+        {}),
+    "electra-question-answering": (
+        t.ElectraForQuestionAnswering, electra(24, 4, 43, embedding_size=18), {}),
+    "electra-masked-lm": (
+        t.ElectraForMaskedLM, electra(25, 5, 29, vocab=73, embedding_size=21), {}),
+    "electra-pre-training": (
+        t.ElectraForPreTraining, electra(28, 2, 37, hidden_act="relu", embedding_size=22), {}),
+    # GPT-2
+    "gpt2": (t.GPT2Model, gpt2(), {}),
+    "gpt2-lm": (
+        t.GPT2LMHeadModel, gpt2(20, 4, vocab=tok.BYTE_LEVEL_SIZE),
+        {"tokenizer": "byte-level-gpt2", "generate": True}),
+    "gpt2-lm-scaled": (
+        t.GPT2LMHeadModel,
+        gpt2(18, 3, layers=3, n_inner=37, activation_function="gelu_new", layer_norm_epsilon=1e-6,
+             scale_attn_by_inverse_layer_idx=True, reorder_and_upcast_attn=True),
+        {"generate": True}),
+    "gpt2-lm-unscaled": (
+        t.GPT2LMHeadModel,
+        gpt2(21, 3, n_inner=29, activation_function="relu", scale_attn_weights=False,
+             tie_word_embeddings=False),
+        {"generate": True}),
+    "gpt2-sequence-classification": (
+        t.GPT2ForSequenceClassification, gpt2(20, 4, pad_token_id=5, **MOODS), {}),
+    # sentence-transformers
+    "sentence-mean": (
+        t.BertModel, bert(27, 3, 41, vocab=tok.WORDPIECE_SIZE),
+        {"tokenizer": "wordpiece", "pooling": MEAN, "normalize": True, "max_seq_length": 61}),
+    "sentence-cls": (
+        t.BertModel, bert(20, 4, 31, vocab=tok.WORDPIECE_SIZE),
+        {"tokenizer": "wordpiece", "pooling": {"pooling_mode_cls_token": True},
+         "normalize": True, "max_seq_length": 23}),
+    "sentence-max": (
+        t.DistilBertModel, distilbert(18, 3, 29, vocab=tok.WORDPIECE_SIZE),
+        {"tokenizer": "wordpiece", "pooling": {"pooling_mode_max_tokens": True},
+         "normalize": False, "max_seq_length": None}),
+    "sentence-mean-sqrt-len": (
+        t.RobertaModel, roberta(22, 2, 29, vocab=tok.BYTE_LEVEL_SIZE),
+        {"tokenizer": "byte-level-roberta",
+         "pooling": {"pooling_mode_mean_sqrt_len_tokens": True},
+         "normalize": False, "max_seq_length": 37}),
+}
+
+
+def seed(name):
+    return zlib.crc32(name.encode())
+
+
+def randomise(model, generator):
+    """Draws every parameter anew: matrices of deviation 0.3, biases 0.3, norm scales around one."""
+    for name, parameter in model.named_parameters():
+        part = name.lower()
+        norm = "layernorm" in part or "layer_norm" in part or ".ln_" in part or part[:3] == "ln_"
+        noise = torch.randn(parameter.shape, generator=generator)
+        parameter.data = 1 + 0.3 * noise if norm and part.endswith("weight") else 0.3 * noise
+
+
+def build(name):
+    """The model of a fixture, with its random weights, in f32 and for evaluation."""
+    kind, config, _ = FIXTURES[name]
+    torch.manual_seed(seed(name))
+    config.architectures = [kind.__name__]
+    model = kind(config)
+    randomise(model, torch.Generator().manual_seed(seed(name)))
+    return model.eval()

@@ -1,0 +1,229 @@
+"""Makes Tests/Fixtures/models: tiny models of random weights, and what transformers computes.
+
+    python3 Tests/Fixtures/record_models.py [NAME ...]
+
+Needs torch, transformers 4.57, tokenizers and safetensors; `models/versions.json` says which
+versions wrote what is there. A directory holds the model as `save_pretrained` writes it, and
+
+    inputs.safetensors, expected.safetensors            three sequences of 37 (two where the model
+                                                        predicts words) with masks and token types
+    inputs-ids.safetensors, expected-ids.safetensors    two sequences of 13, ids only
+                                                        (not for sentence-transformers)
+    generate.json                                       greedy continuations (GPT-2 with its head)
+    text.json                                           text in, results out (record_text.py)
+
+Expected outputs have the names of transformers' forward call, in f32 with eager attention. Rows
+of padding are recorded as they come; only those under the mask mean anything.
+"""
+
+import json
+import os
+import shutil
+import sys
+
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+import fixture_models as fixtures
+import record_text
+import tokenizers_for_fixtures
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.join(HERE, "models")
+
+
+def save(name, directory):
+    kind, config, more = fixtures.FIXTURES[name]
+    shutil.rmtree(directory, ignore_errors=True)
+    model = fixtures.build(name)
+    if "store" in more:
+        model = model.to(more["store"])
+    model.save_pretrained(
+        directory, safe_serialization=True, **({"max_shard_size": more["shard"]}
+                                               if "shard" in more else {}))
+    if more.get("rename"):
+        store_under_old_names(os.path.join(directory, "model.safetensors"), config)
+    if "tokenizer" in more:
+        tokenizer = tokenizers_for_fixtures.KINDS[more["tokenizer"]](config)
+        tokenizer.save_pretrained(directory)
+        assert len(tokenizer) == config.vocab_size
+    if "pooling" in more:
+        record_text.save_sentence_modules(directory, config, more)
+
+
+def store_under_old_names(path, config):
+    """Renames as the first BERT checkpoints were: `gamma`, `beta`, a buffer, the second head."""
+    weights = {}
+    for name, tensor in load_file(path).items():
+        if "LayerNorm." in name:
+            name = name.replace(".weight", ".gamma").replace(".bias", ".beta")
+        weights[name] = tensor
+    hidden = config.hidden_size
+    weights["bert.embeddings.position_ids"] = torch.arange(67)[None]
+    weights["bert.pooler.dense.weight"] = torch.full((hidden, hidden), 0.5)
+    weights["bert.pooler.dense.bias"] = torch.full((hidden,), 0.25)
+    weights["cls.seq_relationship.weight"] = torch.full((2, hidden), 0.5)
+    weights["cls.seq_relationship.bias"] = torch.full((2,), 0.25)
+    save_file(weights, path, metadata={"format": "pt"})
+
+
+def load(directory, kind):
+    """The model as a user's transformers would read it back, widened to f32."""
+    model, info = kind.from_pretrained(
+        directory, attn_implementation="eager", dtype=torch.float32, output_loading_info=True)
+    assert not info["missing_keys"], (directory, info["missing_keys"])
+    return model.eval()
+
+
+def random_inputs(config, generator, lengths, width, masked):
+    """Ids over the whole vocabulary; where there is no mask, padding ids stand among the others."""
+    pad = config.pad_token_id
+    ids = torch.randint(0, config.vocab_size, (len(lengths), width), generator=generator)
+    if pad is not None:
+        ids[ids == pad] = pad + 1
+    inputs = {"input_ids": ids}
+    if not masked:
+        if pad is not None:
+            ids[0, 7] = ids[1, 11] = ids[1, 12] = pad
+        return inputs
+    mask = torch.arange(width)[None] < torch.tensor(lengths)[:, None]
+    ids[~mask] = pad if pad is not None else 0
+    inputs["attention_mask"] = mask.long()
+    if getattr(config, "type_vocab_size", 0):
+        inputs["token_type_ids"] = torch.randint(
+            0, config.type_vocab_size, ids.shape, generator=generator) * mask
+    return inputs
+
+
+def forward(model, inputs):
+    with torch.no_grad():
+        outputs = model(**inputs, **({"use_cache": False} if is_decoder(model) else {}))
+    return {k: v.contiguous() for k, v in outputs.items() if isinstance(v, torch.Tensor)}
+
+
+def forward_in_double(model, inputs):
+    model.double()
+    upcasting = [m for m in model.modules() if getattr(m, "reorder_and_upcast_attn", False)]
+    for module in upcasting:
+        module.reorder_and_upcast_attn = False  # it would insist on f32
+    outputs = forward(model, inputs)
+    for module in upcasting:
+        module.reorder_and_upcast_attn = True
+    model.float()
+    return outputs
+
+
+def is_decoder(model):
+    return model.config.model_type == "gpt2"
+
+
+def record_case(model, inputs, directory, suffix):
+    expected = forward(model, inputs)
+    in_double = forward_in_double(model, inputs)
+    for name, value in expected.items():
+        off = (value - in_double[name]).abs().max() / in_double[name].abs().max()
+        assert off < 2e-5, f"{directory}: {name} is off by {off:.1e}: weights too wild for f32"
+    save_file(inputs, os.path.join(directory, f"inputs{suffix}.safetensors"))
+    save_file(expected, os.path.join(directory, f"expected{suffix}.safetensors"))
+    return {name: list(value.shape) for name, value in expected.items()}
+
+
+def greedy(model, prompts, count, banned=None):
+    """Arg-max continuations without a cache, and the smallest lead of a first over a second."""
+    ids, lead = torch.tensor(prompts), torch.full((len(prompts),), float("inf"))
+    for _ in range(count):
+        with torch.no_grad():
+            logits = model(ids, use_cache=False).logits[:, -1]
+        if banned is not None:
+            logits[:, banned] = float("-inf")
+        best = logits.topk(2)
+        lead = lead.minimum(best.values[:, 0] - best.values[:, 1])
+        ids = torch.cat([ids, best.indices[:, :1]], 1)
+    return ids[:, -count:].tolist(), lead.tolist()
+
+
+def by_generate(model, prompt, **how):
+    ids = torch.tensor([prompt])
+    out = model.generate(
+        ids, attention_mask=torch.ones_like(ids), do_sample=False, pad_token_id=0, **how)
+    return out[0, len(prompt):].tolist()
+
+
+def record_generation(model, directory):
+    """64 tokens after 37, with and without an end token; every lead wide enough to be certain."""
+    generator = torch.Generator().manual_seed(37)
+    prompts = torch.randint(1, model.config.vocab_size, (64, 37), generator=generator).tolist()
+    candidates = list(zip(*greedy(model, prompts, 64), prompts))
+    tokens, lead, prompt = max(candidates, key=lambda c: (c[1] > 2e-3, len(set(c[0]))))
+    assert lead > 2e-3, f"{directory}: no prompt with a clear lead at every token"
+    assert tokens == by_generate(model, prompt, max_new_tokens=64, eos_token_id=None)
+    # An end token that the model does reach: one that first appears in the middle.
+    end = max(set(tokens), key=lambda token: -abs(tokens.index(token) - 20))
+    until_end = by_generate(model, prompt, max_new_tokens=64, eos_token_id=end)
+    assert until_end == tokens[:tokens.index(end) + 1]
+    (ignoring,), (ignoring_lead,) = greedy(model, [prompt], 64, banned=end)
+    assert ignoring_lead > 1e-3, f"{directory}: {ignoring_lead}"
+    assert ignoring == by_generate(
+        model, prompt, max_new_tokens=64, eos_token_id=None, suppress_tokens=[end])
+    write_json(os.path.join(directory, "generate.json"), {
+        "prompt": prompt, "tokens": tokens, "smallest_lead": min(lead, ignoring_lead),
+        "end_token": end, "until_end": until_end, "ignoring_end": ignoring})
+    for file in "config.json", "generation_config.json":
+        path = os.path.join(directory, file)
+        with open(path) as handle:
+            value = json.load(handle)
+        write_json(path, {**value, "eos_token_id": end})
+    return f"{len(set(tokens))} different tokens, smallest lead {lead:.4f}"
+
+
+def write_json(path, value):
+    """One line per key of the outermost object."""
+    lines = (f"  {json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in value.items())
+    with open(path, "w") as handle:
+        handle.write("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def record(name):
+    kind, config, more = fixtures.FIXTURES[name]
+    directory = os.path.join(ROOT, name)
+    save(name, directory)
+    model = load(directory, kind)
+    generator = torch.Generator().manual_seed(fixtures.seed(name) + 1)
+    lengths = [23, 37, 1] if "distil" in name else [37, 5, 30]
+    if "LM" in kind.__name__:
+        lengths = lengths[:2]
+    shapes = {}
+    if "pooling" not in more:
+        shapes = record_case(
+            model, random_inputs(config, generator, lengths, 37, True), directory, "")
+        record_case(
+            model, random_inputs(config, generator, [13, 13], 13, False), directory, "-ids")
+    note = record_generation(model, directory) if more.get("generate") else ""
+    if "tokenizer" in more:
+        record_text.record(model, directory, more)
+    for file in os.listdir(directory):
+        if os.path.isfile(os.path.join(directory, file)):
+            os.chmod(os.path.join(directory, file), 0o644)
+    size = sum(os.path.getsize(os.path.join(r, f)) for r, _, fs in os.walk(directory) for f in fs)
+    print(f"{name:36} {size / 1024:6.0f} KB  {shapes} {note}", flush=True)
+
+
+def main():
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    transformers.logging.set_verbosity_error()
+    os.makedirs(ROOT, exist_ok=True)
+    names = sys.argv[1:] or list(fixtures.FIXTURES)
+    for name in names:
+        record(name)
+    import safetensors
+    import tokenizers
+    write_json(os.path.join(ROOT, "versions.json"), {
+        "python": sys.version.split()[0], "safetensors": safetensors.__version__,
+        "tokenizers": tokenizers.__version__, "torch": torch.__version__,
+        "transformers": transformers.__version__})
+
+
+if __name__ == "__main__":
+    main()
