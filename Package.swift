@@ -20,7 +20,7 @@ let package = Package(
     .target(
       name: "CBurin", path: "Runtime", exclude: ["library"], sources: ["package"],
       publicHeadersPath: "package/include",
-      cSettings: [.headerSearchPath("include")]),
+      cSettings: [.headerSearchPath("include"), .disableWarning("c23-extensions")]),
     .target(name: "BurinIR", swiftSettings: strict),
     .target(name: "BurinPasses", dependencies: ["BurinIR"], swiftSettings: strict),
     .target(name: "BurinC", dependencies: ["BurinIR"], swiftSettings: strict),

@@ -1,1 +1,45 @@
+/* sources.c: carries every file of the runtime inside the compiler. */
 #include "CBurin.h"
+
+/* To add a file, give it a line here and one in the table below. */
+static const unsigned char burin_h[] = {
+#embed "../include/burin.h"
+};
+static const unsigned char program_h[] = {
+#embed "../library/program.h"
+};
+static const unsigned char library_h[] = {
+#embed "../library/library.h"
+};
+static const unsigned char format_h[] = {
+#embed "../library/format.h"
+};
+static const unsigned char checksum_h[] = {
+#embed "../library/checksum.h"
+};
+static const unsigned char file_c[] = {
+#embed "../library/file.c"
+};
+static const unsigned char run_c[] = {
+#embed "../library/run.c"
+};
+static const unsigned char sequences_c[] = {
+#embed "../library/sequences.c"
+};
+static const unsigned char session_c[] = {
+#embed "../library/session.c"
+};
+
+const struct burin_source burin_sources[] = {
+    {"burin.h", burin_h, sizeof burin_h},
+    {"program.h", program_h, sizeof program_h},
+    {"library.h", library_h, sizeof library_h},
+    {"format.h", format_h, sizeof format_h},
+    {"checksum.h", checksum_h, sizeof checksum_h},
+    {"file.c", file_c, sizeof file_c},
+    {"run.c", run_c, sizeof run_c},
+    {"sequences.c", sequences_c, sizeof sequences_c},
+    {"session.c", session_c, sizeof session_c},
+};
+
+const size_t burin_source_count = sizeof burin_sources / sizeof *burin_sources;

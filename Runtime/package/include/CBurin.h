@@ -1,5 +1,28 @@
+/* CBurin.h: what Swift sees of the runtime: the C interface, the file format, and the sources. */
 #ifndef CBURIN_H
 #define CBURIN_H
+
 #include <stddef.h>
 #include <stdint.h>
+
+#include "../../include/burin.h"
+#include "../../library/format.h"
+
+/* One file of the runtime. A header's name ends in ".h", a unit's to be compiled in ".c". */
+struct burin_source {
+  const char *name;
+  const unsigned char *bytes;
+  size_t size;
+};
+
+extern const struct burin_source burin_sources[];
+extern const size_t burin_source_count;
+
+/* The checksum of Runtime/library/checksum.h, as fast as this machine has it. */
+uint64_t burin_fast_checksum(const void *data, size_t size);
+
+/* Writes the names of the CPU features that this machine has and that matter to us, separated by
+ * commas and in a fixed order; returns the size without the final zero, which may exceed `room`. */
+size_t burin_cpu_features(char *names, size_t room);
+
 #endif

@@ -1,0 +1,81 @@
+/* program.h: the contract between the emitted model.c and the library code beside this file.
+ *
+ * model.c defines `burin_program`; everything else here is what it may rely on. */
+#ifndef BURIN_PROGRAM_H
+#define BURIN_PROGRAM_H
+
+#include "burin.h"
+
+/* Positions in one page of the sequence memory. */
+#define BURIN_PAGE 64
+
+/* What one run of an entry works on. All pointers but those of `weights` and the pages are aligned
+ * to 64 bytes; `weights` is aligned to the system's pages; absent things are NULL. */
+struct burin_call {
+  /* The value of every symbol in this call. A symbol that no input names has the session's
+   * maximum (so `context` is always the session's). */
+  const int64_t *symbols;
+  char *const *slots; /* scratch memory, uninitialised */
+  const char *weights;
+  const void *const *inputs; /* in the entry's order and in the port's type, values in range */
+  void *const *outputs;
+
+  void *const *states; /* the program's plain states; updated in place */
+
+  /* Sequence memory. Position p of sequence b lives in page
+   *   pool + (int64_t)table[b * table_stride + p / BURIN_PAGE] * page_bytes
+   * at index p % BURIN_PAGE. Before the run, every sequence b of the batch has its own pages for
+   * positions lengths[b] ... lengths[b] + (symbol `appended`) - 1; earlier pages may be shared and
+   * are read only. Positions at or after the length hold anything, even NaN. */
+  char *pool;
+  const int32_t *table;
+  int64_t table_stride;
+};
+
+/* The code of one entry; it stands at the same index as its public description. */
+struct burin_code {
+  /* Writes the extents of all inputs, then of all outputs, `rank` numbers each. */
+  void (*extents)(const int64_t *symbols, int64_t *extents);
+  int32_t slot_count;
+  /* Writes the bytes of every slot. Must not shrink when a symbol grows. NULL if there is none. */
+  void (*slots)(const int64_t *symbols, int64_t *bytes);
+  /* The symbol that says how many positions this entry may append to every sequence of the batch,
+   * or -1. The entry itself advances the lengths state, by at most that much. */
+  int32_t appended;
+  void (*run)(const struct burin_call *call);
+};
+
+/* A state with its own buffer, zero at first. */
+struct burin_state {
+  const char *name;
+  /* Whether the first extent is the batch, so that a sequence's part of it moves and is cleared
+   * with the sequence. */
+  int32_t per_sequence;
+};
+
+struct burin_program {
+  uint32_t abi; /* BURIN_ABI */
+  const char *name;
+  int32_t symbol_count;
+  const struct burin_symbol *symbols;
+  int32_t entry_count;
+  const struct burin_entry *entries;
+  const struct burin_code *code;
+  int64_t weights_bytes; /* 0: none */
+
+  int32_t state_count;
+  const struct burin_state *states;
+  /* Writes the bytes of every plain state. NULL if there is none. */
+  void (*state_bytes)(const int64_t *symbols, int64_t *bytes);
+
+  /* Sequence memory, if page_bytes is not 0: the state (an i32 per sequence) that holds the
+   * lengths, and the symbols that bound how many sequences there are and how long they get. */
+  int64_t page_bytes; /* of all paged states together; a multiple of 64 */
+  int32_t lengths;
+  int32_t batch;
+  int32_t context;
+};
+
+__attribute__((visibility("hidden"))) extern const struct burin_program burin_program;
+
+#endif
