@@ -5,6 +5,12 @@
 static const unsigned char burin_h[] = {
 #embed "../include/burin.h"
 };
+static const unsigned char vectors_h[] = {
+#embed "../kernels/vectors.h"
+};
+static const unsigned char vector_math_h[] = {
+#embed "../kernels/vector_math.h"
+};
 static const unsigned char program_h[] = {
 #embed "../library/program.h"
 };
@@ -32,6 +38,8 @@ static const unsigned char session_c[] = {
 
 const struct burin_source burin_sources[] = {
     {"burin.h", burin_h, sizeof burin_h},
+    {"vectors.h", vectors_h, sizeof vectors_h},
+    {"vector_math.h", vector_math_h, sizeof vector_math_h},
     {"program.h", program_h, sizeof program_h},
     {"library.h", library_h, sizeof library_h},
     {"format.h", format_h, sizeof format_h},
