@@ -89,34 +89,31 @@ extension Entry {
   /// Builds an entry by running a model's Swift on symbolic tensors.
   ///
   /// A shape mistake in `body` stops the process with both shapes and the line of the mistake.
+  ///
+  /// - Parameter body: gives the outputs, in order, by name.
   public static func trace(
-    _ name: String, _ body: (Trace) throws -> KeyValuePairs<String, Tensor>
+    _ name: String, _ body: (Trace) throws -> [(String, Tensor)]
   ) rethrows -> Entry {
-    let trace = Trace()
-    let outputs = try body(trace)
-    return Entry(
-      name, graph: trace.graph, outputs: outputs.map { Output($0.key, $0.value.id) })
+    try trace(name) { (outputs: try body($0), successors: []) }
   }
 
-  /// Builds an entry that also updates states.
+  /// Builds an entry that also gives states new values.
   public static func trace(
     _ name: String,
-    _ body: (Trace) throws -> (
-      outputs: KeyValuePairs<String, Tensor>, successors: KeyValuePairs<String, Tensor>
-    )
+    _ body: (Trace) throws -> (outputs: [(String, Tensor)], successors: [(String, Tensor)])
   ) rethrows -> Entry {
     let trace = Trace()
     let (outputs, successors) = try body(trace)
     return Entry(
-      name, graph: trace.graph, outputs: outputs.map { Output($0.key, $0.value.id) },
-      successors: successors.map { Successor($0.key, $0.value.id) })
+      name, graph: trace.graph, outputs: outputs.map { Output($0, $1.id) },
+      successors: successors.map { Successor($0, $1.id) })
   }
 }
 
 extension Program {
   /// Builds a program of one entry, `forward`.
   public static func trace(
-    _ name: String, _ body: (Trace) throws -> KeyValuePairs<String, Tensor>
+    _ name: String, _ body: (Trace) throws -> [(String, Tensor)]
   ) rethrows -> Program {
     Program(name, entries: [try Entry.trace("forward", body)])
   }

@@ -1,0 +1,93 @@
+import BurinHub
+import BurinIR
+
+/// DistilBERT (Sanh et al., 2019), as transformers' `modeling_distilbert`: BERT's layers under other
+/// names, without token types and pooler.
+struct DistilBert: EncoderFamily {
+  static let modelTypes = ["distilbert"]
+  static let bodyPrefix = "distilbert"
+  static let architectures: KeyValuePairs<String, Head> = [
+    "DistilBertModel": .bare, "DistilBertForSequenceClassification": .sequenceClassification,
+    "DistilBertForTokenClassification": .tokenClassification,
+    "DistilBertForQuestionAnswering": .questionAnswering,
+    "DistilBertForMaskedLM": .maskedLanguageModel,
+  ]
+
+  static func isUnused(_ name: String) -> Bool {
+    name.hasSuffix("embeddings.position_ids") || name.hasPrefix("vocab_")
+  }
+
+  let head: Head
+  let hidden: Int
+  let labels: Int
+  let maximumLength: Int
+  let activation: Activation
+  let words, positions: Embedding
+  let embeddingNorm: LayerNorm
+  let layers: [PostNormLayer]
+  let top = Weights()
+
+  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
+    self.head = head
+    let hidden = try config["dim"].width()
+    let heads = try config["n_heads"].heads(dividing: hidden)
+    let intermediate = try config["hidden_dim"].width()
+    let activation = try config["activation"].activation(default: "gelu")
+    self.hidden = hidden
+    self.activation = activation
+    labels = try config.labelCount()
+    maximumLength = try config["max_position_embeddings"].int(in: 1...1 << 24)
+    let embeddings = body["embeddings"]
+    words = Embedding(
+      try config["vocab_size"].int(in: 1...1 << 24), hidden, embeddings["word_embeddings"])
+    positions = Embedding(maximumLength, hidden, embeddings["position_embeddings"])
+    embeddingNorm = LayerNorm(hidden, embeddings["LayerNorm"], epsilon: 1e-12)
+    layers = (0..<(try config["n_layers"].layers())).map { index in
+      let layer = body["transformer"]["layer"][index]
+      let attention = layer["attention"]
+      return PostNormLayer(
+        attention: SelfAttention(
+          heads: heads, query: Linear(hidden, hidden, attention["q_lin"]),
+          key: Linear(hidden, hidden, attention["k_lin"]),
+          value: Linear(hidden, hidden, attention["v_lin"]),
+          output: Linear(hidden, hidden, attention["out_lin"])),
+        attentionNorm: LayerNorm(hidden, layer["sa_layer_norm"], epsilon: 1e-12),
+        feedForward: FeedForward(
+          up: Linear(hidden, intermediate, layer["ffn"]["lin1"]), activation: activation,
+          down: Linear(intermediate, hidden, layer["ffn"]["lin2"])),
+        feedForwardNorm: LayerNorm(hidden, layer["output_layer_norm"], epsilon: 1e-12))
+    }
+  }
+
+  let takesTokenTypes = false
+  let takesPositions = false
+
+  func positions(_ ids: Tensor) -> Tensor { ids.trace.iota(ids.shape, axis: 1) }
+
+  func encode(_ inputs: EncoderInputs) -> Tensor {
+    let embedded = inputs.ids.trace.scoped("embeddings") {
+      embeddingNorm(words(inputs.ids) + positions(inputs.positions))
+    }
+    return layers(embedded, mask: inputs.mask)
+  }
+
+  func outputs(_ hidden: Tensor) -> [(String, Tensor)] {
+    let width = self.hidden
+    switch head {
+    case .sequenceClassification:
+      let dense = Linear(width, width, top["pre_classifier"])(hidden.first).relu()
+      return [("logits", Linear(width, labels, top["classifier"])(dense))]
+    case .tokenClassification:
+      return [("logits", Linear(width, labels, top["classifier"])(hidden))]
+    case .questionAnswering:
+      return Linear(width, 2, top["qa_outputs"])(hidden).spanScores
+    case .maskedLanguageModel:
+      let norm = LayerNorm(width, top["vocab_layer_norm"], epsilon: 1e-12)
+      let h = norm(
+        Linear(width, width, top["vocab_transform"])(hidden).unary(activation.function))
+      let bias = top["vocab_projector"].tensor("bias", [words.count], in: hidden.trace)
+      return [("logits", words.scores(h) + bias)]
+    case .bare, .replacedTokenDetection, .languageModel: return [("last_hidden_state", hidden)]
+    }
+  }
+}

@@ -1,0 +1,115 @@
+import BurinHub
+import BurinIR
+
+/// An encoder family: the part of `Family` that its members share, from the inputs of the forward
+/// call to the names of its outputs.
+protocol EncoderFamily: Family {
+  var head: Head { get }
+
+  /// Whether the forward call takes token types.
+  var takesTokenTypes: Bool { get }
+  /// Whether the forward call takes positions.
+  var takesPositions: Bool { get }
+
+  /// The positions of the tokens `ids[batch, seq]` where the caller gives none.
+  func positions(_ ids: Tensor) -> Tensor
+
+  /// The last hidden state `[batch, seq, hidden]`.
+  func encode(_ inputs: EncoderInputs) -> Tensor
+
+  /// The outputs of the head, by transformers' names.
+  func outputs(_ hidden: Tensor) -> [(String, Tensor)]
+}
+
+/// The inputs of an encoder's forward call.
+struct EncoderInputs {
+  /// `i32[batch, seq]`.
+  let ids, positions: Tensor
+  /// `i32[batch, seq]`, 0 where a token is padding.
+  let padding: Tensor
+  /// `i32[batch, seq]`, for families that take them.
+  let tokenTypes: Tensor?
+
+  /// The mask of self-attention.
+  var mask: Tensor {
+    ids.trace.mask(
+      [.padding(padding)], batch: ids.shape[0], queries: ids.shape[1], keys: ids.shape[1])
+  }
+}
+
+extension EncoderFamily {
+  func entries(_ limits: Limits, sentence: SentenceModel?) throws(HubError) -> [Entry] {
+    let batch = Dim(Symbol("batch", maximum: limits.batch))
+    let seq = Dim(Symbol("seq", maximum: limits.sequence ?? maximumLength))
+    var entries = [
+      Entry.trace("forward") { trace in
+        let inputs = self.inputs(trace, batch, seq)
+        let hidden = self.encode(inputs)
+        return trace.scoped(head == .bare ? "pooler" : "head") { self.outputs(hidden) }
+      }
+    ]
+    if let sentence {
+      entries.append(
+        Entry.trace("embed") { trace in
+          let inputs = self.inputs(trace, batch, seq)
+          let hidden = self.encode(inputs)
+          let vector = trace.scoped("sentence") { sentence(hidden, padding: inputs.padding) }
+          return [("sentence_embedding", vector)]
+        })
+    }
+    return entries
+  }
+
+  private func inputs(_ trace: Trace, _ batch: Dim, _ seq: Dim) -> EncoderInputs {
+    let shape = [batch, seq]
+    let ids = trace.input("input_ids", .i32, shape)
+    let padding = trace.input(
+      "attention_mask", .i32, shape, fallback: trace.full(1, .i32, shape))
+    let types =
+      takesTokenTypes
+      ? trace.input("token_type_ids", .i32, shape, fallback: trace.full(0, .i32, shape)) : nil
+    let positions = trace.scoped("positions") { self.positions(ids) }
+    return EncoderInputs(
+      ids: ids,
+      positions: takesPositions
+        ? trace.input("position_ids", .i32, shape, fallback: positions) : positions,
+      padding: padding, tokenTypes: types)
+  }
+}
+
+/// The encoder layer of the paper, normalised after each sublayer:
+/// `h = norm(x + attention(x)); norm(h + feedForward(h))`.
+struct PostNormLayer: Layer {
+  let attention: SelfAttention
+  let attentionNorm: LayerNorm
+  let feedForward: FeedForward
+  let feedForwardNorm: LayerNorm
+
+  func callAsFunction(_ input: (x: Tensor, mask: Tensor)) -> Tensor {
+    let (x, mask) = input
+    let h = x.trace.scoped("attention") { attentionNorm(x + attention((x, mask))) }
+    return x.trace.scoped("feed forward") { feedForwardNorm(h + feedForward(h)) }
+  }
+}
+
+extension [PostNormLayer] {
+  /// One layer after the other.
+  func callAsFunction(_ x: Tensor, mask: Tensor) -> Tensor {
+    enumerated().reduce(x) { x, layer in
+      x.trace.scoped("layer \(layer.offset)") { layer.element((x, mask)) }
+    }
+  }
+}
+
+extension Tensor {
+  /// The vector of the first position: `[batch, seq, hidden]` as `[batch, hidden]`.
+  var first: Tensor { slice(axis: 1, count: 1).reshaped([shape[0], shape[2]]) }
+
+  /// `[batch, seq, 2]` as the start and end scores `[batch, seq]` of an answer.
+  var spanScores: [(String, Tensor)] {
+    func column(_ index: Dim) -> Tensor {
+      slice(axis: 2, from: index, count: 1).reshaped([shape[0], shape[1]])
+    }
+    return [("start_logits", column(0)), ("end_logits", column(1))]
+  }
+}

@@ -1,0 +1,98 @@
+import BurinHub
+import BurinIR
+
+/// The most that a compiled program accepts.
+public struct Limits: Hashable, Sendable {
+  /// Sequences in one call.
+  public var batch: Int
+  /// Positions of a sequence; `nil` for the model's own maximum.
+  public var sequence: Int?
+
+  public init(batch: Int = 32, sequence: Int? = nil) {
+    self.batch = batch
+    self.sequence = sequence
+  }
+}
+
+/// What a model puts on top of its body.
+public enum Head: String, Hashable, Sendable {
+  case bare
+  case sequenceClassification = "sequence-classification"
+  case tokenClassification = "token-classification"
+  case questionAnswering = "question-answering"
+  case maskedLanguageModel = "masked-language-model"
+  case replacedTokenDetection = "replaced-token-detection"
+  case languageModel = "language-model"
+}
+
+/// A family of architectures: reads a configuration and builds the entries of its program.
+protocol Family: SendableMetatype {
+  /// The values of `model_type` that it stands for.
+  static var modelTypes: [String] { get }
+
+  /// The names in `architectures` that it knows, and the heads that they mean.
+  static var architectures: KeyValuePairs<String, Head> { get }
+
+  /// The prefix of the body's tensors in a file saved with a head, without the point.
+  static var bodyPrefix: String { get }
+
+  /// Whether a file may hold the tensor without its being used, as transformers' own files do.
+  static func isUnused(_ name: String) -> Bool
+
+  /// Reads `config.json`; `body` is where the body's tensors are.
+  init(_ config: JSONField, head: Head, body: Weights) throws(HubError)
+
+  /// The longest sequence that the model takes.
+  var maximumLength: Int { get }
+
+  /// The program's entries.
+  func entries(_ limits: Limits, sentence: SentenceModel?) throws(HubError) -> [Entry]
+}
+
+/// All families, the one list to which a new one is added.
+let families: [any Family.Type] = [
+  Bert.self, Roberta.self, DistilBert.self, Electra.self, GPT2.self,
+]
+
+extension JSONField {
+  /// An activation function by transformers' name.
+  func activation(default absent: String? = nil) throws(HubError) -> Activation {
+    let name = exists ? try string().utf8String : absent ?? ""
+    guard let known = Activation.named.first(where: { $0.key == name }) else {
+      throw error(
+        expected: "one of " + Activation.named.map(\.key).joined(separator: ", "))
+    }
+    return Activation(known.value)
+  }
+
+  /// The epsilon of a normalisation.
+  func epsilon(default absent: Double) throws(HubError) -> Double {
+    let value = try double(above: 0, default: absent)
+    guard value < 1 else { throw error(expected: "a number between 0 and 1") }
+    return value
+  }
+
+  /// A number of heads that divides `width`.
+  func heads(dividing width: Int) throws(HubError) -> Int {
+    let heads = try int(in: 1...65_536)
+    guard width % heads == 0 else { throw error(expected: "a divisor of \(width)") }
+    return heads
+  }
+
+  /// A width: of a hidden state, of a table.
+  func width() throws(HubError) -> Int { try int(in: 1...1 << 20) }
+
+  /// How many layers there are.
+  func layers() throws(HubError) -> Int { try int(in: 1...4096) }
+
+  /// How many labels a classifier has: `id2label`'s, else `num_labels`, else two.
+  func labelCount() throws(HubError) -> Int {
+    let labels = self["id2label"]
+    if labels.exists {
+      let count = try labels.members().count
+      guard count >= 1 else { throw labels.error(expected: "at least one label") }
+      return count
+    }
+    return try self["num_labels"].int(in: 1...1 << 20, default: 2)
+  }
+}

@@ -1,0 +1,78 @@
+import BurinHub
+import BurinIR
+
+/// RoBERTa (Liu et al., 2019), as transformers' `modeling_roberta`: BERT with positions counted
+/// from the padding token's id on, and heads of its own.
+struct Roberta: EncoderFamily {
+  static let modelTypes = ["roberta", "xlm-roberta", "camembert"]
+  static let bodyPrefix = "roberta"
+  static let architectures: KeyValuePairs<String, Head> = [
+    "RobertaModel": .bare, "RobertaForSequenceClassification": .sequenceClassification,
+    "RobertaForTokenClassification": .tokenClassification,
+    "RobertaForQuestionAnswering": .questionAnswering, "RobertaForMaskedLM": .maskedLanguageModel,
+    "XLMRobertaModel": .bare, "XLMRobertaForSequenceClassification": .sequenceClassification,
+    "XLMRobertaForTokenClassification": .tokenClassification,
+    "XLMRobertaForQuestionAnswering": .questionAnswering,
+    "XLMRobertaForMaskedLM": .maskedLanguageModel,
+    "CamembertModel": .bare, "CamembertForSequenceClassification": .sequenceClassification,
+    "CamembertForTokenClassification": .tokenClassification,
+    "CamembertForQuestionAnswering": .questionAnswering,
+    "CamembertForMaskedLM": .maskedLanguageModel,
+  ]
+
+  static func isUnused(_ name: String) -> Bool {
+    BertBody.isUnused(name) || name.hasPrefix("lm_head.") || name.hasPrefix("roberta.pooler.")
+      || name.hasPrefix("pooler.")
+  }
+
+  let head: Head
+  let body: BertBody
+  let labels: Int
+  let paddingID: Int
+  let top = Weights()
+
+  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
+    self.head = head
+    self.body = try BertBody(config, body, embeddingWidth: config["hidden_size"].width())
+    labels = try config.labelCount()
+    paddingID = try config["pad_token_id"].int(in: 0...1 << 24, default: 1)
+    guard paddingID + 1 < self.body.maximumPositions else {
+      throw config["max_position_embeddings"].error(
+        expected: "more positions than the \(paddingID + 1) that padding takes")
+    }
+  }
+
+  let takesTokenTypes = true
+  let takesPositions = true
+  var maximumLength: Int { body.maximumPositions - paddingID - 1 }
+
+  func positions(_ ids: Tensor) -> Tensor {
+    let padding = ids.trace.constant(Double(paddingID), .i32)
+    let counts = ids.binary(.equal, padding).unary(.not).cast(.i32)
+    return counts.cumulativeSum(axis: 1) * counts + padding
+  }
+
+  func encode(_ inputs: EncoderInputs) -> Tensor { body(inputs) }
+
+  func outputs(_ hidden: Tensor) -> [(String, Tensor)] {
+    let width = body.hidden
+    let classifier = top["classifier"]
+    switch head {
+    case .sequenceClassification:
+      let dense = Linear(width, width, classifier["dense"])(hidden.first).tanh()
+      return [("logits", Linear(width, labels, classifier["out_proj"])(dense))]
+    case .tokenClassification:
+      return [("logits", Linear(width, labels, classifier)(hidden))]
+    case .questionAnswering:
+      return Linear(width, 2, top["qa_outputs"])(hidden).spanScores
+    case .maskedLanguageModel:
+      let lmHead = top["lm_head"]
+      let norm = LayerNorm(width, lmHead["layer_norm"], epsilon: body.epsilon)
+      let h = norm(Linear(width, width, lmHead["dense"])(hidden).gelu())
+      return [("logits", body.vocabularyScores(h, bias: lmHead, decoder: lmHead["decoder"]))]
+    case .bare, .replacedTokenDetection, .languageModel:
+      let pooler = Linear(width, width, body.weights["pooler"]["dense"])
+      return [("last_hidden_state", hidden), ("pooler_output", pooler(hidden.first).tanh())]
+    }
+  }
+}
