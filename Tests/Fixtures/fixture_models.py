@@ -160,7 +160,7 @@ FIXTURES = {
         t.RobertaModel, roberta(22, 2, 29, vocab=tok.BYTE_LEVEL_SIZE),
         {"tokenizer": "byte-level-roberta",
          "pooling": {"pooling_mode_mean_sqrt_len_tokens": True},
-         "normalize": False, "max_seq_length": 37}),
+         "normalize": False, "max_seq_length": 37, "lowercase": True}),
 }
 
 

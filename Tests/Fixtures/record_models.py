@@ -201,7 +201,7 @@ def record(name):
             model, random_inputs(config, generator, [13, 13], 13, False), directory, "-ids")
     note = record_generation(model, directory) if more.get("generate") else ""
     if "tokenizer" in more:
-        record_text.record(model, directory, more)
+        record_text.record(kind, directory, more)
     for file in os.listdir(directory):
         if os.path.isfile(os.path.join(directory, file)):
             os.chmod(os.path.join(directory, file), 0o644)
