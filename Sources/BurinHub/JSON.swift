@@ -54,11 +54,11 @@ public struct JSONObject: Sendable, Hashable, RandomAccessCollection {
   /// The object of these members; of members with one key the last value counts, at the place of
   /// the first.
   public init(_ members: [Member]) {
+    var (index, repeated) = KeyIndex.build(members.count) { members[$0].key }
     var kept = members
-    if let repeated = KeyIndex.firstRepeat(in: members) {
+    if let repeated {
       kept = Array(members[..<repeated])
-      var places = [ByteString: Int](
-        uniqueKeysWithValues: kept.enumerated().map { ($1.key, $0) })
+      var places = [ByteString: Int](uniqueKeysWithValues: kept.enumerated().map { ($1.key, $0) })
       for member in members[repeated...] {
         if let place = places[member.key] {
           kept[place].value = member.value
@@ -67,8 +67,9 @@ public struct JSONObject: Sendable, Hashable, RandomAccessCollection {
           kept.append(member)
         }
       }
+      index = KeyIndex.build(kept.count) { kept[$0].key }.index
     }
-    self.storage = Storage(members: kept, index: KeyIndex(kept))
+    self.storage = Storage(members: kept, index: index)
   }
 
   /// Members that are known to have distinct keys, and their index.
@@ -78,7 +79,9 @@ public struct JSONObject: Sendable, Hashable, RandomAccessCollection {
 
   /// The value of a key, or nil; compares bytes.
   public subscript(key: ByteString) -> JSON? {
-    storage.index.find(key, in: storage.members).map { storage.members[$0].value }
+    let members = storage.members
+    let place = storage.index.find(key, among: members.count) { members[$0].key }
+    return place.map { members[$0].value }
   }
 
   /// The members in order.
@@ -105,34 +108,26 @@ struct KeyIndex: Sendable {
   /// Member number + 1 by hash; 0 is a free slot; the size is a power of two.
   private let slots: [UInt32]
 
-  /// An index of members with distinct keys.
-  init(_ members: [JSONObject.Member]) {
-    self = KeyIndex.build(members).index
-  }
-
-  private init(slots: [UInt32]) {
-    self.slots = slots
-  }
-
-  /// The index of the members and the number of the first one whose key came before.
-  static func build(_ members: [JSONObject.Member]) -> (index: KeyIndex, repeated: Int?) {
-    if members.count <= small {
-      for later in members.indices.dropFirst() {
-        for earlier in 0..<later where members[earlier].key == members[later].key {
+  /// The index of `count` keys and the number of the first one that came before.
+  static func build(
+    _ count: Int, key: (Int) -> ByteString
+  ) -> (index: KeyIndex, repeated: Int?) {
+    if count <= small {
+      for later in 0..<count {
+        for earlier in 0..<later where key(earlier) == key(later) {
           return (KeyIndex(slots: []), later)
         }
       }
       return (KeyIndex(slots: []), nil)
     }
     var size = 32
-    while size < members.count * 2 { size *= 2 }
+    while size < count * 2 { size *= 2 }
     var slots = [UInt32](repeating: 0, count: size)
-    for (number, member) in members.enumerated() {
-      var slot = member.key.hashValue & (size - 1)
+    for number in 0..<count {
+      let name = key(number)
+      var slot = name.hashValue & (size - 1)
       while slots[slot] != 0 {
-        if members[Int(slots[slot]) - 1].key == member.key {
-          return (KeyIndex(slots: slots), number)
-        }
+        if key(Int(slots[slot]) - 1) == name { return (KeyIndex(slots: slots), number) }
         slot = (slot + 1) & (size - 1)
       }
       slots[slot] = UInt32(number + 1)
@@ -140,18 +135,13 @@ struct KeyIndex: Sendable {
     return (KeyIndex(slots: slots), nil)
   }
 
-  /// The number of the first member whose key came before, or nil when all are distinct.
-  static func firstRepeat(in members: [JSONObject.Member]) -> Int? {
-    build(members).repeated
-  }
-
-  /// The number of the member with this key.
-  func find(_ key: ByteString, in members: [JSONObject.Member]) -> Int? {
-    if slots.isEmpty { return members.firstIndex { $0.key == key } }
-    var slot = key.hashValue & (slots.count - 1)
+  /// The number of a key among the `count` that the index was built of.
+  func find(_ name: ByteString, among count: Int, key: (Int) -> ByteString) -> Int? {
+    if slots.isEmpty { return (0..<count).first { key($0) == name } }
+    var slot = name.hashValue & (slots.count - 1)
     while slots[slot] != 0 {
       let number = Int(slots[slot]) - 1
-      if members[number].key == key { return number }
+      if key(number) == name { return number }
       slot = (slot + 1) & (slots.count - 1)
     }
     return nil

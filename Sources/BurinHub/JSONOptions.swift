@@ -6,12 +6,18 @@ public struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
   public var found: String
   /// The byte at which it was found, counted from 0.
   public var offset: Int
+  /// The key that it is about when the text is JSON but not what it should say.
+  public var key = ""
 
-  public var description: String { "at byte \(offset): expected \(expected), found \(found)" }
+  public var description: String {
+    "\(key.isEmpty ? "at byte \(offset)" : key): expected \(expected), found \(found)"
+  }
 
-  /// The same about a file.
-  public func inFile(_ file: String) -> HubError {
-    HubError(file: file, key: "byte \(offset)", expected: expected, found: found)
+  /// The same about a file in which the text begins at byte `start`.
+  public func inFile(_ file: String, from start: Int = 0) -> HubError {
+    HubError(
+      file: file, key: key.isEmpty ? "byte \(start + offset)" : key, expected: expected,
+      found: found)
   }
 }
 
@@ -59,11 +65,9 @@ extension JSON {
   /// Reads one JSON text; throws with the offset of the first byte that is wrong.
   public static func parse(_ bytes: [UInt8], options: Options = Options()) throws(JSONError) -> JSON
   {
-    // `withUnsafeBytes` does not carry typed errors out of an array's buffer in every library.
-    let result: Result<JSON, JSONError> = bytes.withUnsafeBytes { buffer in
-      Result { () throws(JSONError) -> JSON in try parse(buffer, options: options) }
+    try bytes.withUnsafeBufferPointer { buffer throws(JSONError) in
+      try parse(UnsafeRawBufferPointer(buffer), options: options)
     }
-    return try result.get()
   }
 
   /// Reads one JSON text out of memory that someone else owns.

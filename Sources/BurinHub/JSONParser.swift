@@ -2,7 +2,7 @@
 struct JSONParser {
   private let bytes: UnsafeRawBufferPointer
   private let options: JSON.Options
-  private var position = 0
+  private(set) var position = 0
   private var depth = 0
 
   init(_ bytes: UnsafeRawBufferPointer, options: JSON.Options) {
@@ -13,14 +13,19 @@ struct JSONParser {
   mutating func document() throws(JSONError) -> JSON {
     skipSpace()
     let value = try value()
+    try end()
+    return value
+  }
+
+  /// Nothing but space may follow.
+  mutating func end() throws(JSONError) {
     skipSpace()
     guard position == bytes.count else { throw wrong("the end of the text") }
-    return value
   }
 
   // MARK: Productions
 
-  private mutating func value() throws(JSONError) -> JSON {
+  mutating func value() throws(JSONError) -> JSON {
     switch peek {
     case UInt8(ascii: "\""): return .string(try string())
     case UInt8(ascii: "{"): return try object()
@@ -37,42 +42,20 @@ struct JSONParser {
   }
 
   private mutating func array() throws(JSONError) -> JSON {
-    try enter()
     var elements: [JSON] = []
-    if peek == UInt8(ascii: "]") {
-      position += 1
-    } else {
-      while true {
-        elements.append(try value())
-        skipSpace()
-        guard try separator(orEnd: UInt8(ascii: "]"), "',' or ']'") else { break }
-      }
+    try eachElement { (parser: inout JSONParser) throws(JSONError) in
+      elements.append(try parser.value())
     }
-    depth -= 1
     return .array(elements)
   }
 
   private mutating func object() throws(JSONError) -> JSON {
     let start = position
-    try enter()
     var members: [JSONObject.Member] = []
-    if peek == UInt8(ascii: "}") {
-      position += 1
-    } else {
-      while true {
-        guard peek == UInt8(ascii: "\"") else { throw wrong("a key in quotes") }
-        let key = try string()
-        skipSpace()
-        guard peek == UInt8(ascii: ":") else { throw wrong("':'") }
-        position += 1
-        skipSpace()
-        members.append(JSONObject.Member(key, try value()))
-        skipSpace()
-        guard try separator(orEnd: UInt8(ascii: "}"), "',' or '}'") else { break }
-      }
+    try eachMember { (parser: inout JSONParser, key: ByteString) throws(JSONError) in
+      members.append(JSONObject.Member(key, try parser.value()))
     }
-    depth -= 1
-    let (index, repeated) = KeyIndex.build(members)
+    let (index, repeated) = KeyIndex.build(members.count) { members[$0].key }
     guard let repeated else { return .object(JSONObject(distinct: members, index: index)) }
     guard options.duplicates == .keepLast else {
       throw JSONError(
@@ -80,6 +63,47 @@ struct JSONParser {
         offset: start)
     }
     return .object(JSONObject(members))
+  }
+
+  /// The elements of an array one by one, each read by `element` where it stands.
+  mutating func eachElement(
+    _ element: (inout JSONParser) throws(JSONError) -> Void
+  ) throws(JSONError) {
+    guard peek == UInt8(ascii: "[") else { throw wrong("an array") }
+    try enter()
+    if peek == UInt8(ascii: "]") {
+      position += 1
+    } else {
+      repeat {
+        try element(&self)
+        skipSpace()
+      } while try separator(orEnd: UInt8(ascii: "]"), "',' or ']'")
+    }
+    depth -= 1
+  }
+
+  /// The members of an object one by one, each value read by `member` where it stands; the
+  /// repeated keys are for `member` to find.
+  mutating func eachMember(
+    _ member: (inout JSONParser, ByteString) throws(JSONError) -> Void
+  ) throws(JSONError) {
+    guard peek == UInt8(ascii: "{") else { throw wrong("an object") }
+    try enter()
+    if peek == UInt8(ascii: "}") {
+      position += 1
+    } else {
+      repeat {
+        guard peek == UInt8(ascii: "\"") else { throw wrong("a key in quotes") }
+        let key = try string()
+        skipSpace()
+        guard peek == UInt8(ascii: ":") else { throw wrong("':'") }
+        position += 1
+        skipSpace()
+        try member(&self, key)
+        skipSpace()
+      } while try separator(orEnd: UInt8(ascii: "}"), "',' or '}'")
+    }
+    depth -= 1
   }
 
   /// The bracket that opens an array or object.
