@@ -1,0 +1,188 @@
+// Attention by chunks of 256 keys at absolute positions: each chunk has its own maximum, and chunks
+// are merged in order, so that the result does not depend on how the work is split.
+// Keys and values lie in pages of 64 positions, keys turned: [width][64] and [64][width].
+#ifndef BURIN_ATTENTION_H
+#define BURIN_ATTENTION_H
+
+#include "tile.h"
+#include "vector_math.h"
+
+enum { PAGE = 64, CHUNK = 256, CHUNK_PAGES = CHUNK / PAGE };
+
+/// The pages of one chunk, for one head of keys.
+typedef struct {
+  const float *keys[CHUNK_PAGES];
+  const float *values[CHUNK_PAGES];
+} Chunk;
+
+/// The keys from `first` up to `last` (excluded).
+typedef struct {
+  int64_t first, last;
+} KeyRange;
+
+INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/// The smallest range around the ranges of `height` rows, within `[start, start + 256)`.
+INLINE KeyRange attention_span(const KeyRange *ranges, int height, int64_t start) {
+  KeyRange span = {start + CHUNK, start};
+  for (int row = 0; row < height; row++) {
+    if (ranges[row].first >= ranges[row].last) continue;
+    span.first = smaller(span.first, ranges[row].first);
+    span.last = larger(span.last, ranges[row].last);
+  }
+  span.first = larger(span.first, start);
+  span.last = smaller(span.last, start + CHUNK);
+  return span;
+}
+
+/// `scores` of the 16 keys from `key` on, `-infinity` for those outside `range`.
+INLINE f32x16 attention_within(f32x16 scores, int64_t key, KeyRange range) {
+  const i32x16 keys = vector_lanes() + (int32_t)key;
+  const i32x16 counts = (keys >= (int32_t)range.first) & (keys < (int32_t)range.last);
+  return vector_select(counts, scores, vector_splat(-__builtin_inff()));
+}
+
+/// Turns `count` (a multiple of 16) scores to the base 2 into weights 2^(score - maximum), and gives
+/// their sum; without a maximum, `-infinity`, all weights are 0.
+__attribute__((noinline, unused)) static float attention_weights(
+    float *scores, int64_t count, float maximum) {
+  const float reference = maximum == -__builtin_inff() ? 0.0f : maximum;
+  f32x16 sum = {0};
+  for (int64_t key = 0; key < count; key += 16) {
+    const f32x16 weight = vector_exp2(vector_load(scores + key) - reference);
+    sum += weight;
+    vector_store(scores + key, weight);
+  }
+  return vector_sum(sum);
+}
+
+/// What a row of attention has gathered: the largest score, the sum of weights, weighted values.
+typedef struct {
+  float maximum, sum;
+} Gathered;
+
+/// Merges a later chunk's share into a row: `values` and `added` have `width` (a multiple of 16)
+/// elements. A chunk of which no key counts changes nothing.
+INLINE void attention_merge(
+    Gathered *row, float *values, Gathered chunk, const float *added, int64_t width) {
+  if (chunk.maximum == -__builtin_inff()) return;
+  const float maximum = chunk.maximum > row->maximum ? chunk.maximum : row->maximum;
+  const f32x16 factors = vector_exp2((f32x16){row->maximum - maximum, chunk.maximum - maximum});
+  const float old = factors[0], new = factors[1];
+  row->sum = row->sum * old + chunk.sum * new;
+  row->maximum = maximum;
+  for (int64_t column = 0; column < width; column += 16) {
+    const f32x16 kept = vector_load(values + column) * old;
+    vector_store(values + column, vector_load(added + column) * new + kept);
+  }
+}
+
+/// The row's values by its sum of weights; zeros if no key counted.
+INLINE void attention_finish(float *out, const float *values, Gathered row, int64_t width) {
+  const float sum = row.maximum == -__builtin_inff() ? 1.0f : row.sum;
+  for (int64_t column = 0; column < width; column += 16) {
+    // Adding 0 turns -0 into 0: which of them it is depends on keys that do not count.
+    const f32x16 value = vector_load(values + column) / sum + 0.0f;
+    vector_store_first(out + column, value, width - column);
+  }
+}
+
+/// The keys that count by a padding mask, from the first to the last.
+__attribute__((unused)) static KeyRange attention_padding(const int32_t *counts, int64_t keys) {
+  KeyRange range = {0, keys};
+  while (range.last > 0 && counts[range.last - 1] == 0) range.last--;
+  while (range.first < range.last && counts[range.first] == 0) range.first++;
+  return range;
+}
+
+/// Rows become columns: lane j of vector i is exchanged with lane i of vector j.
+INLINE void vector_transpose(f32x16 v[16]) {
+  f32x16 t[16], u[16];
+  // Pairs of rows, then pairs of pairs, within every fourth of a vector ...
+  for (int i = 0; i < 16; i += 2) {
+    t[i] = __builtin_shufflevector(
+        v[i], v[i + 1], 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29);
+    t[i + 1] = __builtin_shufflevector(
+        v[i], v[i + 1], 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
+  }
+  for (int i = 0; i < 16; i += 4) {
+    for (int half = 0; half < 2; half++) {
+      u[i + 2 * half] = __builtin_shufflevector(
+          t[i + half], t[i + half + 2], 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29);
+      u[i + 2 * half + 1] = __builtin_shufflevector(
+          t[i + half], t[i + half + 2], 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+    }
+  }
+  // ... then the fourths themselves.
+  for (int j = 0; j < 4; j++) {
+    const f32x16 a = __builtin_shufflevector(
+        u[j], u[j + 4], 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
+    const f32x16 b = __builtin_shufflevector(
+        u[j], u[j + 4], 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+    const f32x16 c = __builtin_shufflevector(
+        u[j + 8], u[j + 12], 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
+    const f32x16 d = __builtin_shufflevector(
+        u[j + 8], u[j + 12], 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+    v[j] = __builtin_shufflevector(a, c, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
+    v[j + 4] =
+        __builtin_shufflevector(a, c, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+    v[j + 8] =
+        __builtin_shufflevector(b, d, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
+    v[j + 12] =
+        __builtin_shufflevector(b, d, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+  }
+}
+
+/// Fills a page `[width][64]` with the first `count` (at most 64 are taken) of `keys[...][width]`,
+/// `stride` elements apart; zeros behind them.
+__attribute__((noinline, unused)) static void page_keys(
+    float *page, const float *keys, int64_t stride, int64_t count, int64_t width) {
+  for (int64_t first = 0; first < PAGE; first += 16) {
+    for (int64_t column = 0; column < width; column += 16) {
+      const float *from = keys + first * stride + column;
+      float *to = page + column * PAGE + first;
+      f32x16 block[16];
+      if (first + 16 <= count && column + 16 <= width) {
+        for (int i = 0; i < 16; i++) block[i] = vector_load(from + i * stride);
+        vector_transpose(block);
+        for (int i = 0; i < 16; i++) vector_store(to + i * PAGE, block[i]);
+      } else {
+        float rows[16][16] __attribute__((aligned(64))) = {{0}};
+        for (int i = 0; i < 16 && first + i < count; i++)
+          for (int j = 0; j < 16 && column + j < width; j++) rows[j][i] = from[i * stride + j];
+        for (int j = 0; j < 16 && column + j < width; j++)
+          vector_store(to + j * PAGE, vector_load(rows[j]));
+      }
+    }
+  }
+}
+
+/// The blocks of queries in an order that any split into runs balances under a causal mask, where
+/// the work grows with the block: first, last, second, last but one ...
+INLINE int64_t attention_block(int64_t index, int64_t blocks) {
+  return index % 2 == 0 ? index / 2 : blocks - 1 - index / 2;
+}
+
+/// Fills a page `[64][width]` with the first `count` (at most 64 are taken) of `values[...][width]`,
+/// `stride` elements apart.
+__attribute__((unused)) static void page_values(
+    float *page, const float *values, int64_t stride, int64_t count, int64_t width) {
+  for (int64_t row = 0; row < smaller(count, PAGE); row++)
+    for (int64_t column = 0; column < width; column += 16) {
+      const f32x16 value = vector_load_first(values + row * stride + column, width - column);
+      vector_store_first(page + row * width + column, value, width - column);
+    }
+}
+
+/// One key into a page `[width][64]` at position `at`.
+INLINE void page_put_key(float *page, int64_t at, const float *key, int64_t width) {
+  for (int64_t column = 0; column < width; column++) page[column * PAGE + at] = key[column];
+}
+
+/// One row of values into a page `[64][width]` at position `at`.
+INLINE void page_put_value(float *page, int64_t at, const float *value, int64_t width) {
+  for (int64_t column = 0; column < width; column++) page[at * width + column] = value[column];
+}
+
+#endif

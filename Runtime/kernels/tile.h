@@ -1,0 +1,75 @@
+// The one micro-kernel: a few rows times a panel of 32 columns. Linear layers multiply by panels of
+// weights with it, attention by pages of keys and of values.
+#ifndef BURIN_TILE_H
+#define BURIN_TILE_H
+
+#include "vectors.h"
+
+// As many sums as the registers hold beside a row of the panel.
+#ifdef __AVX512F__
+enum { TILE_ROWS = 8, TILE_VECTORS = 2 };  // 16 of 32 registers, and each row of x read once
+#else
+enum { TILE_ROWS = 6, TILE_VECTORS = 1 };  // AVX2: 12 of 16 registers, NEON: 24 of 32
+#endif
+
+/// How the sums of a tile begin: at zero, or where an earlier call left them.
+enum TileStart { TILE_FROM_ZERO, TILE_CONTINUE };
+
+/// `tile_product` for a constant height and width, which is then all in registers.
+INLINE void tile_block(
+    const int height, const int vectors, int64_t depth, const float *x, int64_t x_stride,
+    const float *panel, int64_t panel_stride, float *sums, int64_t sums_stride,
+    enum TileStart start) {
+  f32x16 sum[TILE_ROWS][TILE_VECTORS];
+  if (start == TILE_FROM_ZERO) {
+    for (int row = 0; row < height; row++)
+      for (int v = 0; v < vectors; v++) sum[row][v] = (f32x16){0};
+  } else {
+    for (int row = 0; row < height; row++)
+      for (int v = 0; v < vectors; v++)
+        sum[row][v] = vector_load(sums + row * sums_stride + 16 * v);
+  }
+#pragma clang loop unroll(disable)
+  for (int64_t k = 0; k < depth; k++) {
+    f32x16 column[TILE_VECTORS];
+    for (int v = 0; v < vectors; v++) column[v] = vector_load(panel + k * panel_stride + 16 * v);
+    for (int row = 0; row < height; row++)
+      for (int v = 0; v < vectors; v++) sum[row][v] += x[row * x_stride + k] * column[v];
+  }
+  for (int row = 0; row < height; row++)
+    for (int v = 0; v < vectors; v++) vector_store(sums + row * sums_stride + 16 * v, sum[row][v]);
+}
+
+/// `sums[row][0 ..< columns] += sum over k of x[row][k] * panel[k][0 ..< columns]` for `height` rows
+/// (at most `TILE_ROWS`) and 16 or 32 columns; strides in elements. The terms of each sum are added
+/// in the order of k in one accumulator, whatever the height.
+__attribute__((noinline, unused)) static void tile_product(
+    int height, int columns, int64_t depth, const float *x, int64_t x_stride, const float *panel,
+    int64_t panel_stride, float *sums, int64_t sums_stride, enum TileStart start) {
+  for (int column = 0; column < columns; column += 16 * TILE_VECTORS) {
+    const float *part = panel + column;
+    float *to = sums + column;
+#define TILE_HEIGHT(height)                                                                     \
+  case height:                                                                                  \
+    if (TILE_VECTORS == 2 && columns == 32)                                                     \
+      tile_block(height, 2, depth, x, x_stride, part, panel_stride, to, sums_stride, start);    \
+    else                                                                                        \
+      tile_block(height, 1, depth, x, x_stride, part, panel_stride, to, sums_stride, start);    \
+    break;
+    switch (height) {
+      TILE_HEIGHT(1)
+      TILE_HEIGHT(2)
+      TILE_HEIGHT(3)
+      TILE_HEIGHT(4)
+      TILE_HEIGHT(5)
+      TILE_HEIGHT(6)
+#ifdef __AVX512F__
+      TILE_HEIGHT(7)
+      TILE_HEIGHT(8)
+#endif
+    }
+#undef TILE_HEIGHT
+  }
+}
+
+#endif
