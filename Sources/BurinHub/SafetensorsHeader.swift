@@ -168,7 +168,7 @@ struct SafetensorsHeader {
       case "dtype":
         guard type == nil else { throw twice(printable(name.bytes) + ".dtype", parser) }
         let value = try parser.value()
-        type = value.string.flatMap { StoredType(rawValue: $0.utf8String) }
+        type = value.string.flatMap { StoredType($0) }
         guard type != nil else {
           throw wrong("dtype", "one of " + StoredType.readable, value.summary)
         }

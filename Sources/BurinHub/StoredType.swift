@@ -41,6 +41,15 @@ public enum StoredType: String, Sendable, Hashable, CaseIterable {
     }
   }
 
+  /// The type that a header spells so.
+  init?(_ name: ByteString) {
+    guard let type = StoredType.byName.first(where: { $0.name == name })?.type else { return nil }
+    self = type
+  }
+
+  /// The spellings as bytes: a `String` is compared much more slowly.
+  private static let byName = allCases.map { (name: ByteString($0.rawValue), type: $0) }
+
   /// The types that Burin reads, for messages.
   static var readable: String {
     allCases.filter(\.isReadable).map(\.rawValue).joined(separator: ", ")
@@ -62,7 +71,7 @@ public enum StoredType: String, Sendable, Hashable, CaseIterable {
       }
     case .f16:
       convert(source, count, target) { stored in
-        halfToFloat(SIMD8<UInt32>(truncatingIfNeeded: stored))
+        halfToFloat(stored)
       }
     case .f64: each(source, count, target) { (value: UInt64) in Float(Double(bitPattern: value)) }
     case .i64: each(source, count, target) { (value: Int64) in Float(value) }
@@ -84,13 +93,15 @@ public enum StoredType: String, Sendable, Hashable, CaseIterable {
 /// exponent that they would have kept. (`Float(Float16)` calls a function for each element where
 /// the F16C instructions may not be used.)
 @inline(__always)
-private func halfToFloat(_ half: SIMD8<UInt32>) -> SIMD8<Float> {
-  let magnitude = (half & 0x7FFF) &<< 13
+private func halfToFloat(_ half: SIMD8<UInt16>) -> SIMD8<Float> {
+  let bits = SIMD8<Int32>(truncatingIfNeeded: half)
+  let magnitude = (bits & 0x7FFF) &<< 13
   let scaled = unsafeBitCast(magnitude, to: SIMD8<Float>.self) * 0x1p112
-  let special = SIMD8<UInt32>(repeating: 0).replacing(
-    with: 0x7F80_0000, where: magnitude .>= 0x0F80_0000)
-  let bits = unsafeBitCast(scaled, to: SIMD8<UInt32>.self) | special | (half & 0x8000) &<< 16
-  return unsafeBitCast(bits, to: SIMD8<Float>.self)
+  // All ones where the exponent is the largest; comparing into a mask is not made into vectors.
+  let isSpecial = (0x0F7F_FFFF &- magnitude) &>> 31
+  let sign = (bits & 0x8000) &<< 16
+  let result = unsafeBitCast(scaled, to: SIMD8<Int32>.self) | isSpecial & 0x7F80_0000 | sign
+  return unsafeBitCast(result, to: SIMD8<Float>.self)
 }
 
 @inline(__always)

@@ -296,7 +296,13 @@ import Testing
 
   @Test func aMillionEmptyTensors() throws {  // 22
     var header = Array("{".utf8)
-    for number in 0..<1_000_000 {
+    // Unoptimised code takes eight seconds for the whole million.
+    #if DEBUG
+      let count = 100_000
+    #else
+      let count = 1_000_000
+    #endif
+    for number in 0..<count {
       header.append(contentsOf: (number == 0 ? "\"" : ",\"").utf8)
       header.append(contentsOf: String(number, radix: 36).utf8)
       header.append(contentsOf: #"":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}"#.utf8)
@@ -304,9 +310,9 @@ import Testing
     header.append(UInt8(ascii: "}"))
     let path = directory.write(safetensors(header), to: "x.safetensors")
     let file = try SafetensorsFile(path: path)
-    #expect(file.tensors.count == 1_000_000)
-    #expect(file.tensor("lflr")?.shape == [0])
-    #expect(file.tensor("lfls") == nil)
+    #expect(file.tensors.count == count)
+    #expect(file.tensor(ByteString(String(count - 1, radix: 36)))?.shape == [0])
+    #expect(file.tensor(ByteString(String(count, radix: 36))) == nil)
   }
 
   @Test func onlyRegularFilesAreRead() {
