@@ -265,6 +265,7 @@ extension CType {
   func declaration(of name: String) -> String {
     switch self {
     case .named(let type): name.isEmpty ? type.text : "\(type) \(name)"
+    case .tagged(let tag): "struct \(tag)" + (name.isEmpty ? "" : " " + name)
     case .fundamental(let type): name.isEmpty ? type.rawValue : "\(type.rawValue) \(name)"
     case .const(.pointer(let target, let isRestrict)):
       CType.pointer(

@@ -4,6 +4,8 @@
 indirect enum CType: Hashable, Sendable {
   /// A type with a name: `float`, `int64_t`, `burin_session`.
   case named(CIdentifier)
+  /// A structure with a tag: `struct burin_call`.
+  case tagged(CIdentifier)
   /// A fundamental type, spelled with keywords.
   case fundamental(CFundamental)
   case const(CType)
