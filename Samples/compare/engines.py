@@ -1,0 +1,179 @@
+"""The engines that are compared. Each is prepared once per model and made ready for one shape.
+
+An engine is a class with `prepare(model, folder)`, which may write files into `folder`, and
+`__init__(model, folder, inputs, threads)`, after which `run()` computes one forward pass and
+returns the last hidden states. Imports are inside, so that a process loads one engine only.
+"""
+
+import os
+import subprocess
+
+
+class Torch:
+    """Eager PyTorch with its fused attention (attn_implementation="sdpa")."""
+
+    attention = "sdpa"
+
+    @staticmethod
+    def prepare(model, folder):
+        pass
+
+    def __init__(self, model, folder, inputs, threads):
+        import torch
+        import transformers
+        torch.set_num_threads(threads)
+        self.torch = torch
+        self.model = transformers.AutoModel.from_pretrained(
+            model, attn_implementation=self.attention, dtype=torch.float32).eval()
+        self.inputs = {name: torch.from_numpy(array) for name, array in inputs.items()}
+        self.version = "torch " + torch.__version__
+
+    def run(self):
+        with self.torch.inference_mode():
+            return self.model(**self.inputs).last_hidden_state.numpy()
+
+
+class TorchCompile(Torch):
+    """torch.compile, static shapes (minutes to start)."""
+
+    def __init__(self, model, folder, inputs, threads):
+        super().__init__(model, folder, inputs, threads)
+        self.model = self.torch.compile(self.model, dynamic=False)
+
+
+def export(model, folder):
+    """The model as ONNX, with plain attention, which the optimisers below recognise and fuse."""
+    path = os.path.join(folder, "model.onnx")
+    if os.path.exists(path):
+        return path
+    import torch
+    import transformers
+    torch.manual_seed(0)
+    network = transformers.AutoModel.from_pretrained(
+        model, attn_implementation="eager", dtype=torch.float32, return_dict=False).eval()
+    ids = torch.randint(1000, 2000, (2, 16))
+    names = ["input_ids", "attention_mask", "token_type_ids"]
+    with torch.no_grad():
+        torch.onnx.export(
+            network, (ids, torch.ones_like(ids), torch.zeros_like(ids)), path, input_names=names,
+            output_names=["last_hidden_state", "pooler_output"], opset_version=17, dynamo=False,
+            dynamic_axes={name: {0: "batch", 1: "seq"} for name in names})
+    return path
+
+
+class Onnxruntime:
+    """onnxruntime after its own transformers optimiser, all graph optimisations on."""
+
+    @classmethod
+    def prepare(cls, model, folder):
+        path = os.path.join(folder, "optimised.onnx")
+        if os.path.exists(path):
+            return
+        import transformers
+        from onnxruntime.transformers import optimizer
+        config = transformers.AutoConfig.from_pretrained(model)
+        optimised = optimizer.optimize_model(
+            export(model, folder), model_type="bert", num_heads=config.num_attention_heads,
+            hidden_size=config.hidden_size, opt_level=1, use_gpu=False)
+        print("  onnxruntime fused:", {
+            kind: n for kind, n in optimised.get_fused_operator_statistics().items() if n},
+            flush=True)
+        optimised.save_model_to_file(path)
+
+    file = "optimised.onnx"
+
+    def __init__(self, model, folder, inputs, threads):
+        import onnxruntime
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+        self.session = onnxruntime.InferenceSession(
+            os.path.join(folder, self.file), options, providers=["CPUExecutionProvider"])
+        self.inputs = {
+            port.name: inputs[port.name].astype("int32" if "int32" in port.type else "int64")
+            for port in self.session.get_inputs()}
+        self.version = "onnxruntime " + onnxruntime.__version__
+
+    def run(self):
+        return self.session.run(["last_hidden_state", "pooler_output"], self.inputs)[0]
+
+
+class OnnxruntimePlain(Onnxruntime):
+    """onnxruntime with the exported file as it is."""
+
+    file = "model.onnx"
+
+    @classmethod
+    def prepare(cls, model, folder):
+        export(model, folder)
+
+
+class OpenVINO:
+    """OpenVINO from the ONNX file, shapes fixed, f32, tuned for latency."""
+
+    @staticmethod
+    def prepare(model, folder):
+        export(model, folder)
+
+    def convert(self, model, folder):
+        return self.openvino.convert_model(os.path.join(folder, "model.onnx"))
+
+    def __init__(self, model, folder, inputs, threads):
+        import openvino
+        self.openvino = openvino
+        network = self.convert(model, folder)
+        network.reshape({name: list(array.shape) for name, array in inputs.items()})
+        compiled = openvino.Core().compile_model(network, "CPU", {
+            "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads,
+            "INFERENCE_PRECISION_HINT": "f32"})
+        self.request = compiled.create_infer_request()
+        self.inputs = inputs
+        self.version = "openvino " + openvino.__version__.split("-")[0]
+
+    def run(self):
+        # The results are views of the engine's own memory, as everyone else's are.
+        return self.request.infer(self.inputs, share_inputs=True, share_outputs=True)[0]
+
+
+class OpenVINOTorch(OpenVINO):
+    """OpenVINO straight from PyTorch, with PyTorch's fused attention in the graph."""
+
+    @staticmethod
+    def prepare(model, folder):
+        pass
+
+    def convert(self, model, folder):
+        import torch
+        import transformers
+        network = transformers.AutoModel.from_pretrained(
+            model, attn_implementation="sdpa", dtype=torch.float32, return_dict=False).eval()
+        ids = torch.randint(1000, 2000, (2, 16))
+        example = {"input_ids": ids, "attention_mask": torch.ones_like(ids),
+                   "token_type_ids": torch.zeros_like(ids)}
+        return self.openvino.convert_model(network, example_input=example)
+
+
+class Burin:
+    """Ours: `burin compile`, then the C interface of the library."""
+
+    @staticmethod
+    def prepare(model, folder):
+        path = os.path.join(folder, "burin.so")
+        command = os.environ.get("BURIN", "burin")
+        subprocess.run([command, "compile", model, "-o", path], check=True)
+
+    def __init__(self, model, folder, inputs, threads):
+        from burin_library import Library
+        self.library = Library(os.path.join(folder, "burin.so"), threads)
+        self.inputs = inputs
+        self.version = "burin"
+
+    def run(self):
+        return self.library.run(
+            self.inputs, ["last_hidden_state", "pooler_output"])["last_hidden_state"]
+
+
+ENGINES = {
+    "burin": Burin, "onnxruntime": Onnxruntime, "onnxruntime-plain": OnnxruntimePlain,
+    "openvino": OpenVINO, "openvino-torch": OpenVINOTorch, "torch": Torch,
+    "torch-compile": TorchCompile}
