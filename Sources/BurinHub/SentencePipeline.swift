@@ -32,11 +32,17 @@ public struct SentencePipeline: Sendable, Hashable {
 
   /// What a dense layer applies to its result.
   public enum Activation: String, Sendable, Hashable, CaseIterable {
+    /// Nothing.
     case identity = "torch.nn.modules.linear.Identity"
+    /// The hyperbolic tangent.
     case tanh = "torch.nn.modules.activation.Tanh"
+    /// max(x, 0).
     case relu = "torch.nn.modules.activation.ReLU"
+    /// The exact GELU, by the error function.
     case gelu = "torch.nn.modules.activation.GELU"
+    /// 1 / (1 + exp(-x)).
     case sigmoid = "torch.nn.modules.activation.Sigmoid"
+    /// x · sigmoid(x).
     case silu = "torch.nn.modules.activation.SiLU"
   }
 

@@ -1,24 +1,44 @@
 /// The type of a stored element, spelled as safetensors headers spell it.
 public enum StoredType: String, Sendable, Hashable, CaseIterable {
+  /// IEEE binary64.
   case f64 = "F64"
+  /// IEEE binary32.
   case f32 = "F32"
+  /// IEEE binary16.
   case f16 = "F16"
+  /// The upper half of a binary32.
   case bf16 = "BF16"
+  /// Signed, 64 bits.
   case i64 = "I64"
+  /// Signed, 32 bits.
   case i32 = "I32"
+  /// Signed, 16 bits.
   case i16 = "I16"
+  /// Signed, 8 bits.
   case i8 = "I8"
+  /// Unsigned, 64 bits; known, not read.
   case u64 = "U64"
+  /// Unsigned, 32 bits; known, not read.
   case u32 = "U32"
+  /// Unsigned, 16 bits; known, not read.
   case u16 = "U16"
+  /// Unsigned, 8 bits.
   case u8 = "U8"
+  /// A byte that is 0 or not.
   case bool = "BOOL"
+  /// Two binary32; known, not read.
   case c64 = "C64"
+  /// Known, not read.
   case f8e5m2 = "F8_E5M2"
+  /// Known, not read.
   case f8e4m3 = "F8_E4M3"
+  /// Known, not read.
   case f8e8m0 = "F8_E8M0"
+  /// Known, not read.
   case f6e2m3 = "F6_E2M3"
+  /// Known, not read.
   case f6e3m2 = "F6_E3M2"
+  /// Known, not read.
   case f4 = "F4"
 
   /// How many bits an element takes.
