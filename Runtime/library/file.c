@@ -114,7 +114,7 @@ static int32_t read_header(
       memcmp(header->magic, magic, 8) || header->file_size != whole ||
       !within(header->description_offset, header->description_size, whole) ||
       !within(header->checksums_offset, header->checksums_size, whole) ||
-      !within(header->weights_offset, header->weights_offset ? header->weights_size : 0, whole))
+      !within(header->weights_offset, header->separate ? 0 : header->weights_size, whole))
     return burin_fail(BURIN_BAD_FILE, "%s: the header of the model's data is damaged", path);
   if (header->version != BURIN_FILE_VERSION || header->abi != BURIN_ABI)
     return burin_fail(
@@ -146,8 +146,7 @@ static int32_t map_separate_weights(const struct burin_file_header *expected) {
                   memcmp(header.weights_identity, expected->weights_identity, 32)))
     status = burin_fail(
         BURIN_BAD_FILE, "%s: these weights belong to another library than %s", path, file.path);
-  if (!status && (!header.weights_offset ||
-                  !map(descriptor, header.weights_offset, header.weights_size, &file.weights)))
+  if (!status && !map(descriptor, header.weights_offset, header.weights_size, &file.weights))
     status = burin_fail(BURIN_BAD_FILE, "%s: cannot be mapped: %s", path, strerror(errno));
   close(descriptor);
   return status;
@@ -178,7 +177,7 @@ static int32_t map_parts(int descriptor) {
   file.description_size = header.description_size;
   file.checksums = file.tables.data + (header.checksums_offset - start);
   if (!weights) return BURIN_OK;
-  if (!header.weights_offset) return map_separate_weights(&header);
+  if (header.separate) return map_separate_weights(&header);
   if (!map(descriptor, header.weights_offset, weights, &file.weights))
     return burin_fail(
         BURIN_BAD_FILE, "%s: cannot be mapped: %s", file.path, strerror(errno));

@@ -23,7 +23,7 @@ size_t burin_cpu_features(char *names, size_t room) {
   /* The names are both gcc's and clang's, for asking here and for -m. */
 #define FEATURE(name)                                                \
   if (__builtin_cpu_supports(name)) {                                \
-    for (const char *c = &("," name)[size == 0]; *c; c++, size++)   \
+    for (const char *c = &("," name)[size == 0]; *c; c++, size++)    \
       if (size + 1 < room) names[size] = *c;                         \
   }
   __builtin_cpu_init();

@@ -5,11 +5,17 @@
 static const unsigned char burin_h[] = {
 #embed "../include/burin.h"
 };
-static const unsigned char vectors_h[] = {
-#embed "../kernels/vectors.h"
+static const unsigned char attention_h[] = {
+#embed "../kernels/attention.h"
+};
+static const unsigned char tile_h[] = {
+#embed "../kernels/tile.h"
 };
 static const unsigned char vector_math_h[] = {
 #embed "../kernels/vector_math.h"
+};
+static const unsigned char vectors_h[] = {
+#embed "../kernels/vectors.h"
 };
 static const unsigned char program_h[] = {
 #embed "../library/program.h"
@@ -22,6 +28,9 @@ static const unsigned char format_h[] = {
 };
 static const unsigned char checksum_h[] = {
 #embed "../library/checksum.h"
+};
+static const unsigned char burin_map[] = {
+#embed "../library/burin.map"
 };
 static const unsigned char file_c[] = {
 #embed "../library/file.c"
@@ -36,18 +45,23 @@ static const unsigned char session_c[] = {
 #embed "../library/session.c"
 };
 
-const struct burin_source burin_sources[] = {
+static const struct burin_source sources[] = {
     {"burin.h", burin_h, sizeof burin_h},
-    {"vectors.h", vectors_h, sizeof vectors_h},
+    {"attention.h", attention_h, sizeof attention_h},
+    {"tile.h", tile_h, sizeof tile_h},
     {"vector_math.h", vector_math_h, sizeof vector_math_h},
+    {"vectors.h", vectors_h, sizeof vectors_h},
     {"program.h", program_h, sizeof program_h},
     {"library.h", library_h, sizeof library_h},
     {"format.h", format_h, sizeof format_h},
     {"checksum.h", checksum_h, sizeof checksum_h},
+    {"burin.map", burin_map, sizeof burin_map},
     {"file.c", file_c, sizeof file_c},
     {"run.c", run_c, sizeof run_c},
     {"sequences.c", sequences_c, sizeof sequences_c},
     {"session.c", session_c, sizeof session_c},
 };
 
-const size_t burin_source_count = sizeof burin_sources / sizeof *burin_sources;
+size_t burin_source_count(void) { return sizeof sources / sizeof *sources; }
+
+const struct burin_source *burin_source(size_t index) { return &sources[index]; }

@@ -15,8 +15,8 @@ struct burin_source {
   size_t size;
 };
 
-extern const struct burin_source burin_sources[];
-extern const size_t burin_source_count;
+size_t burin_source_count(void);
+const struct burin_source *burin_source(size_t index);
 
 /* The checksum of Runtime/library/checksum.h, as fast as this machine has it. */
 uint64_t burin_fast_checksum(const void *data, size_t size);
@@ -24,5 +24,12 @@ uint64_t burin_fast_checksum(const void *data, size_t size);
 /* Writes the names of the CPU features that this machine has and that matter to us, separated by
  * commas and in a fixed order; returns the size without the final zero, which may exceed `room`. */
 size_t burin_cpu_features(char *names, size_t room);
+
+/* Starts the program at an absolute path in a process group of its own, in `directory`. What it
+ * says on standard output and standard error arrives at `output`, which never blocks. Returns 0 or
+ * an error number. */
+int burin_spawn(
+    const char *path, char *const *arguments, const char *directory, int *output,
+    int32_t *process);
 
 #endif

@@ -1,0 +1,312 @@
+import BurinHub
+import CBurin
+import Glibc
+
+/// A clang that can compile OpenMP, and how to use it.
+public struct Toolchain: Sendable {
+  /// clang's absolute path.
+  public let clang: String
+  /// The first line of what it says about its version.
+  public let version: String
+  /// How it links OpenMP: a flag, or the path of libomp itself.
+  public let openMP: String
+  /// After this a compiler is taken to hang and is killed.
+  public var timeLimit: Duration = .seconds(120)
+  /// How many compilers may run side by side.
+  public var jobs: Int = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+  /// Whether clang's warnings stop it; our own tests want that.
+  public var warningsAreErrors = false
+
+  private let identity: [UInt8]
+  private let cache: KernelCache
+
+  // MARK: Finding
+
+  /// Finds a clang that compiles, links and runs a small OpenMP program: `BURIN_CLANG` if it is
+  /// set, else `clang` or `clang-NN` on the `PATH`, else the Swift toolchain's own.
+  ///
+  /// What was found is remembered in the cache by the compiler's path, size and time.
+  public static func find(
+    cache: KernelCache = .standard, timeLimit: Duration = .seconds(120)
+  ) throws(ToolError) -> Toolchain {
+    let chosen = getenv("BURIN_CLANG").map { String(cString: $0) } ?? ""
+    let candidates = chosen.isEmpty ? candidates() : [chosen]
+    var tried: [String] = []
+    var words = ""
+    for candidate in candidates {
+      switch probe(candidate, cache: cache, timeLimit: timeLimit) {
+      case .success(let toolchain): return toolchain
+      case .failure(let error):
+        tried.append("\(printable(candidate)): \(error.summary)")
+        if !error.words.isEmpty { words += error.words }
+      }
+    }
+    let advice = "install one (apt install clang libomp-dev)"
+    guard chosen.isEmpty else {
+      throw ToolError(.missing, "BURIN_CLANG is no clang with OpenMP: \(tried[0])", words: words)
+    }
+    let list = tried.isEmpty ? "" : "; tried " + tried.joined(separator: "; ")
+    throw ToolError(
+      .missing, "there is no clang with OpenMP on the PATH: \(advice)\(list)", words: words)
+  }
+
+  /// The programs that may be a clang, each file once.
+  private static func candidates() -> [String] {
+    let path = getenv("PATH").map { String(cString: $0) } ?? ""
+    let directories = path.split(separator: ":").map(String.init).filter { $0.hasPrefix("/") }
+    let names = ["clang"] + (14...40).reversed().map { "clang-\($0)" }
+    var found = names.flatMap { name in directories.map { "\($0)/\(name)" } }
+    for directory in directories {
+      // `swift` may be a link into the toolchain.
+      guard let swift = realpath("\(directory)/swift", nil) else { continue }
+      let file = String(cString: swift)
+      free(swift)
+      if let end = file.lastIndex(of: "/") { found.append(file[..<end] + "/clang") }
+    }
+    var seen: Set<String> = []
+    return found.filter { candidate in
+      guard access(candidate, X_OK) == 0, let real = realpath(candidate, nil) else { return false }
+      defer { free(real) }
+      return seen.insert(String(cString: real)).inserted
+    }
+  }
+
+  /// Asks a compiler for everything that emitted code needs of it.
+  private static let probeText = """
+    typedef float lanes __attribute__((vector_size(64)));
+    extern int omp_get_num_threads(void);
+    int main(void) {
+      int threads = 0;
+      lanes values = {1};
+      values = __builtin_elementwise_max(values, -values);
+    #pragma omp parallel
+    #pragma omp single
+      threads = omp_get_num_threads();
+      return threads < 1 || values[0] != 1;
+    }
+
+    """
+
+  private static func probe(
+    _ path: String, cache: KernelCache, timeLimit: Duration
+  ) -> Result<Toolchain, ToolError> {
+    var status = stat()
+    guard !path.utf8.contains(0), let resolved = realpath(path, nil) else {
+      return .failure(ToolError(.missing, systemMessage()))
+    }
+    let real = String(cString: resolved)
+    free(resolved)
+    guard stat(real, &status) == 0, status.st_mode & S_IFMT == S_IFREG, access(real, X_OK) == 0
+    else { return .failure(ToolError(.missing, "not a program")) }
+    // A compiler looks at the name that it is called by, so that name is kept.
+    let clang = path.hasPrefix("/") ? path : real
+    let identity = Array(
+      "\(clang) \(real) \(status.st_size) \(status.st_mtim.tv_sec) \(status.st_mtim.tv_nsec)".utf8)
+    let key = KernelCache.Key([Array("probe".utf8), Array(probeText.utf8), identity])
+    if let known = cache.find(key) {
+      let lines = String(decoding: known, as: UTF8.self).split(
+        separator: "\n", omittingEmptySubsequences: false)
+      if lines.count == 2 {
+        return .success(
+          Toolchain(
+            clang: clang, version: String(lines[1]), openMP: String(lines[0]),
+            timeLimit: timeLimit, identity: identity + known, cache: cache))
+      }
+    }
+    do throws(ToolError) {
+      let (openMP, version) = try probeAfresh(clang, timeLimit: min(timeLimit, .seconds(20)))
+      let known = Array("\(openMP)\n\(version)".utf8)
+      cache.store(known, under: key)
+      return .success(
+        Toolchain(
+          clang: clang, version: version, openMP: openMP, timeLimit: timeLimit,
+          identity: identity + known, cache: cache))
+    } catch {
+      return .failure(error)
+    }
+  }
+
+  /// What keeps this program from being our clang, if anything does.
+  static func trouble(with path: String, timeLimit: Duration = .seconds(20)) -> ToolError? {
+    switch probe(path, cache: KernelCache(directory: nil), timeLimit: timeLimit) {
+    case .success: nil
+    case .failure(let error): error
+    }
+  }
+
+  private static func probeAfresh(
+    _ clang: String, timeLimit: Duration
+  ) throws(ToolError) -> (openMP: String, version: String) {
+    let directory = try WorkDirectory()
+    try directory.write(Array(probeText.utf8), to: "probe.c")
+    func run(_ program: String, _ arguments: [String]) -> CommandResult {
+      Command(
+        path: program, arguments: arguments, directory: directory.path, timeLimit: timeLimit
+      ).run()
+    }
+    let about = run(clang, ["--version"])
+    guard about.succeeded, about.text.contains("clang") else {
+      throw ToolError(
+        .missing, about.succeeded ? "not a clang" : about.fate,
+        words: about.succeeded ? "" : about.text)
+    }
+    let compiled = run(clang, ["-O1", "-fopenmp", "-Wno-psabi", "-c", "probe.c", "-o", "probe.o"])
+    guard compiled.succeeded else {
+      throw ToolError(.missing, "the compiler \(compiled.fate)", words: compiled.text)
+    }
+    var last = compiled
+    for openMP in ["-fopenmp"] + libraries() {
+      last = run(clang, ["probe.o", openMP, "-o", "probe"])
+      if last.succeeded { last = run(directory.path + "/probe", []) }
+      if last.succeeded {
+        let line = about.text.split(separator: "\n").first.map(String.init) ?? ""
+        return (openMP, printable(line))
+      }
+      if last.end == .timedOut { break }
+    }
+    throw ToolError(.missing, "linking with OpenMP \(last.fate)", words: last.text)
+  }
+
+  /// Where distributions put libomp, for a clang that does not look there itself. The system's
+  /// loader finds it by its own name, whichever of these it was linked with.
+  private static func libraries() -> [String] {
+    let versions = (14...40).reversed().map { "/usr/lib/llvm-\($0)/lib/libomp.so.5" }
+    return [
+      "/usr/lib/x86_64-linux-gnu/libomp.so.5", "/usr/lib/aarch64-linux-gnu/libomp.so.5",
+      "/usr/lib64/libomp.so.5", "/usr/lib64/libomp.so", "/usr/lib/libomp.so",
+    ].filter { access($0, R_OK) == 0 } + versions.filter { access($0, R_OK) == 0 }
+  }
+
+  // MARK: Building
+
+  /// A C file: a unit to compile if its name ends in `.c`, else something that units include.
+  public struct Source: Hashable, Sendable {
+    public var name: String
+    public var text: [UInt8]
+
+    public init(_ name: String, _ text: [UInt8]) {
+      self.name = name
+      self.text = text
+    }
+  }
+
+  /// Every file of the runtime: what emitted code includes and what is linked with it.
+  public static let runtime: [Source] = (0..<burin_source_count()).map { index in
+    let source = burin_source(index).pointee
+    return Source(
+      String(cString: source.name),
+      Array(UnsafeBufferPointer(start: source.bytes, count: source.size)))
+  }
+
+  /// What every unit is compiled with.
+  static let compileFlags = [
+    "-std=gnu17", "-O2", "-ffp-contract=on", "-fno-math-errno", "-fPIC", "-fvisibility=hidden",
+    "-Wall", "-Wextra",
+  ]
+
+  /// What the library is linked with. The identity lets it recognise its own file.
+  private static let linkFlags = [
+    "-shared", "-Wl,--version-script=burin.map", "-Wl,--build-id=sha1", "-Wl,--as-needed",
+    "-Wl,-z,now",
+  ]
+
+  /// The one line that builds the emitted directory by hand.
+  public static func buildLine(target: Target, output: String) -> String {
+    (["clang"] + compileFlags + ["-fopenmp"] + target.flags + linkFlags
+      + ["*.c", "-lm", "-o", output]).joined(separator: " ")
+  }
+
+  /// Compiles units, side by side and each only if the cache does not have it, and links them with
+  /// the runtime: the ELF image of a library.
+  public func build(_ sources: [Source], target: Target) throws(ToolError) -> [UInt8] {
+    let all = sources + Toolchain.runtime
+    let flags =
+      Toolchain.compileFlags + ["-fopenmp"] + target.flags + (warningsAreErrors ? ["-Werror"] : [])
+    let headers = all.filter { !$0.name.hasSuffix(".c") }.sorted { $0.name < $1.name }
+    let common =
+      [identity] + flags.map { Array($0.utf8) }
+      + headers.flatMap { [Array($0.name.utf8), $0.text] }
+    let units = all.filter { $0.name.hasSuffix(".c") }
+    let keys = units.map {
+      KernelCache.Key([Array("unit".utf8), Array($0.name.utf8), $0.text] + common)
+    }
+    let imageKey = KernelCache.Key(
+      [Array("image".utf8)] + (Toolchain.linkFlags + [openMP]).map { Array($0.utf8) }
+        + keys.map { Array($0.name.utf8) })
+    if let image = cache.find(imageKey) { return image }
+
+    let directory = try WorkDirectory()
+    for source in all { try directory.write(source.text, to: source.name) }
+    var missing: [Int] = []
+    for (index, key) in keys.enumerated() {
+      if let object = cache.find(key) {
+        try directory.write(object, to: units[index].name + ".o")
+      } else {
+        missing.append(index)
+      }
+    }
+    try compile(missing.map { units[$0].name }, flags: flags, in: directory)
+    for index in missing {
+      cache.store(try directory.read(units[index].name + ".o"), under: keys[index])
+    }
+    let objects = units.map { $0.name + ".o" }
+    try run(
+      [Toolchain.linkFlags + objects + [openMP, "-lm", "-o", "image.so"]], in: directory,
+      doing: "linking")
+    let image = try directory.read("image.so")
+    cache.store(image, under: imageKey)
+    return image
+  }
+
+  private func compile(
+    _ names: [String], flags: [String], in directory: WorkDirectory
+  ) throws(ToolError) {
+    try run(
+      names.map { flags + ["-c", $0, "-o", $0 + ".o"] }, in: directory, doing: "compiling")
+  }
+
+  /// Runs clang once for each list of arguments; keeps the directory if one of them fails.
+  private func run(
+    _ argumentLists: [[String]], in directory: WorkDirectory, doing what: String
+  ) throws(ToolError) {
+    let results = Command.run(
+      argumentLists.map {
+        Command(path: clang, arguments: $0, directory: directory.path, timeLimit: timeLimit)
+      }, atMost: jobs)
+    guard let failure = results.first(where: { !$0.succeeded }) else { return }
+    directory.isKept = true
+    let kind: ToolError.Kind =
+      if case .exited = failure.end { .failed } else { .missing }
+    throw ToolError(
+      kind, "\(what): \(printable(clang)) \(failure.fate)", words: failure.text,
+      kept: directory.path)
+  }
+}
+
+/// A directory for one build, removed with everything in it unless it is to be kept.
+private final class WorkDirectory {
+  let path: String
+  var isKept = false
+
+  init() throws(ToolError) {
+    do { path = try Files.makeTemporaryDirectory() } catch {
+      throw ToolError(.cannotWrite, error.description)
+    }
+  }
+
+  deinit { if !isKept { Files.removeDirectory(path) } }
+
+  func write(_ bytes: [UInt8], to name: String) throws(ToolError) {
+    do {
+      let file = try AtomicFile(path: "\(path)/\(name)")
+      try file.write(bytes)
+      try file.commit()
+    } catch { throw ToolError(.cannotWrite, error.description) }
+  }
+
+  func read(_ name: String) throws(ToolError) -> [UInt8] {
+    do { return try RegularFile(path: "\(path)/\(name)").contents(limit: 1 << 30) } catch {
+      throw ToolError(.cannotWrite, error.description)
+    }
+  }
+}
