@@ -145,9 +145,14 @@ def compare(names, label, model, folder, batch, seq, arguments, probe):
             time.sleep(0.25)  # the neighbour's threads fall asleep
             worker.rounds.append(worker.measure(worker.count))
     ceiling = statistics.median(ceilings)
+    if min(ceilings) < 0.9 * max(ceilings):
+        print(f"  {label} {batch}x{seq}: not a quiet machine, the ceiling went from "
+              f"{max(ceilings):.0f} down to {min(ceilings):.0f} GFLOP/s: measure again", flush=True)
     floor = 2e-6 * multiply_adds(model, batch, seq) / ceiling
     for worker in workers:
         worker.close()
+        if not worker.error < 1e-4:
+            raise SystemExit(f"{worker.name} computes something else: off by {worker.error:.1e}")
         every = [x for turn in worker.rounds for x in turn]
         median = statistics.median(every)
         low, high = quarters([statistics.median(turn) for turn in worker.rounds])

@@ -17,6 +17,11 @@ struct CIdentifier: Hashable, Sendable, ExpressibleByStringLiteral, CustomString
     self.init(cleaning: numbers.isEmpty ? stem.description : "\(stem)_\(numbers)")
   }
 
+  /// Names in one, with underscores between them.
+  init(joining parts: [CIdentifier]) {
+    self.init(cleaning: parts.map(\.text).joined(separator: "_"))
+  }
+
   /// The nearest valid identifier to any text; two texts may share one (``CNames`` tells them apart).
   init(cleaning source: String) {
     var name = ""

@@ -38,7 +38,7 @@ struct EncoderInputs {
 }
 
 extension EncoderFamily {
-  func entries(_ limits: Limits, sentence: SentenceModel?) throws(HubError) -> [Entry] {
+  func entries(_ limits: Limits, sentence: SentencePipeline?) throws(HubError) -> [Entry] {
     let batch = Dim(Symbol("batch", maximum: limits.batch))
     let seq = Dim(Symbol("seq", maximum: limits.sequence ?? maximumLength))
     var entries = [

@@ -46,7 +46,7 @@ protocol Family: SendableMetatype {
   var maximumLength: Int { get }
 
   /// The program's entries.
-  func entries(_ limits: Limits, sentence: SentenceModel?) throws(HubError) -> [Entry]
+  func entries(_ limits: Limits, sentence: SentencePipeline?) throws(HubError) -> [Entry]
 }
 
 /// All families, the one list to which a new one is added.

@@ -67,7 +67,7 @@ struct GPT2: Family {
     }
   }
 
-  func entries(_ limits: Limits, sentence: SentenceModel?) throws(HubError) -> [Entry] {
+  func entries(_ limits: Limits, sentence: SentencePipeline?) throws(HubError) -> [Entry] {
     let batch = Dim(Symbol("batch", maximum: limits.batch))
     let seq = Dim(Symbol("seq", maximum: limits.sequence ?? maximumLength))
     var entries = [

@@ -1,0 +1,6 @@
+/// The compiler cannot go on, by a fault of its own.
+public struct CompilerError: Error, CustomStringConvertible {
+  public let description: String
+
+  init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,89 @@
+import BurinHub
+import BurinIR
+
+/// What a library says of its model besides the code and the weights: all that the verbs on text
+/// need, so that one file is all that a user ships.
+public struct ModelDescription: Sendable {
+  /// The model's name, from its directory or its program.
+  public var name: String
+  /// transformers' `model_type`, if the model came from a directory.
+  public var modelType: String?
+  /// The class in transformers that the outputs are those of.
+  public var architecture: String?
+  public var head: Head
+  /// A classifier's labels by index.
+  public var labels: [String]
+  /// Whether labels exclude each other (softmax), are independent (sigmoid), or are numbers.
+  public var problem: Problem
+  /// The longest text in tokens that the model's own files ask for.
+  public var maximumTokens: Int?
+  /// Whether `embed` turns texts to lower case first.
+  public var lowercases: Bool
+  /// What stands before every text that `embed` gets.
+  public var prompt: String
+  /// `tokenizer.json`, or what stands for it; `null` without a tokenizer.
+  public var tokenizer: JSON
+  /// `tokenizer_config.json`.
+  public var tokenizerConfig: JSON
+  /// `generation_config.json`.
+  public var generation: JSON
+  /// The ids after which generation stops.
+  public var endTokens: [Int]
+
+  /// What the labels of a classifier are to each other.
+  public enum Problem: String, Sendable {
+    case single = "single_label_classification"
+    case multiple = "multi_label_classification"
+    case regression
+  }
+
+  public init(name: String) {
+    self.name = name
+    head = .bare
+    labels = []
+    problem = .single
+    lowercases = false
+    prompt = ""
+    tokenizer = .null
+    tokenizerConfig = .null
+    generation = .null
+    endTokens = []
+  }
+}
+
+extension ModelDescription {
+  /// The description as it stands in the library's file; the tokenizer, by far the longest part, is
+  /// last.
+  public var json: JSON {
+    [
+      "name": JSON(name), "model_type": modelType.map { JSON($0) } ?? .null,
+      "architecture": architecture.map { JSON($0) } ?? .null, "head": JSON(head.rawValue),
+      "labels": .array(labels.map { JSON($0) }), "problem_type": JSON(problem.rawValue),
+      "maximum_tokens": maximumTokens.map { JSON($0) } ?? .null, "lowercases": JSON(lowercases),
+      "prompt": JSON(prompt), "end_tokens": .array(endTokens.map { JSON($0) }),
+      "generation": generation, "tokenizer_config": tokenizerConfig, "tokenizer": tokenizer,
+    ]
+  }
+
+  /// Reads the description of a library.
+  public init(_ field: JSONField) throws(HubError) {
+    self.init(name: try field["name"].string().utf8String)
+    func text(_ key: ByteString) throws(HubError) -> String? {
+      field[key].exists ? try field[key].string().utf8String : nil
+    }
+    modelType = try text("model_type")
+    architecture = try text("architecture")
+    head = Head(rawValue: try text("head") ?? "") ?? .bare
+    for label in try field["labels"].array() { labels.append(try label.string().utf8String) }
+    problem = Problem(rawValue: try text("problem_type") ?? "") ?? .single
+    if field["maximum_tokens"].exists {
+      maximumTokens = try field["maximum_tokens"].int(in: 1...Int(Int32.max))
+    }
+    lowercases = try field["lowercases"].bool(default: false)
+    prompt = try text("prompt") ?? ""
+    for id in try field["end_tokens"].array() { endTokens.append(try id.int()) }
+    generation = field["generation"].value ?? .null
+    tokenizerConfig = field["tokenizer_config"].value ?? .null
+    tokenizer = field["tokenizer"].value ?? .null
+  }
+}

@@ -1,0 +1,157 @@
+import BurinHub
+import BurinIR
+
+/// Everything that a compilation starts from: the program, where its weights are, and what the
+/// library shall say of it.
+public struct ModelSpec: Sendable {
+  public var program: Program
+  public var weights: any WeightSource
+  public var description: ModelDescription
+  /// What the user should hear although it stops nothing.
+  public var warnings: [String] = []
+
+  public init(
+    program: Program, weights: any WeightSource, description: ModelDescription? = nil
+  ) {
+    self.program = program
+    self.weights = weights
+    self.description = description ?? ModelDescription(name: program.name)
+  }
+}
+
+extension ModelDirectory {
+  /// Reads the model in this directory: its configuration, the tensors' names and shapes, the
+  /// tokenizer; not yet the weights.
+  ///
+  /// - Throws: `HubError` that names file, key, what was expected and what was found.
+  public func spec(_ limits: Limits = Limits()) throws(HubError) -> ModelSpec {
+    let pipeline = try sentencePipeline()
+    let directory = try subdirectory(pipeline?.transformer ?? "")
+    let config = try directory.config()
+    let architecture = try Architecture(config)
+    let family = architecture.family
+    var modules: [String] = []
+    for case .dense(let name, _, _, _, _) in pipeline?.steps ?? [] { modules.append(name) }
+    let checkpoint = try Checkpoint(directory, prefix: family.bodyPrefix, modules: modules)
+    let model = try family.init(config, head: architecture.head, body: checkpoint.body)
+    if let wanted = limits.sequence, wanted > model.maximumLength {
+      throw HubError(
+        file: config.file, expected: "a model of at least the \(wanted) positions asked for",
+        found: "one of \(model.maximumLength)")
+    }
+    let program = Program(
+      name, entries: try model.entries(limits, sentence: pipeline))
+    try checkpoint.check(program, isUnused: family.isUnused)
+    var spec = ModelSpec(program: program, weights: checkpoint)
+    spec.description.architecture = architecture.name
+    spec.description.head = architecture.head
+    try spec.describe(config, pipeline: pipeline, in: directory, of: self)
+    return spec
+  }
+
+  /// The last part of the path, for people.
+  private var name: String {
+    let parts = path.utf8.split(separator: UInt8(ascii: "/"))
+    return parts.last.flatMap { String($0) } ?? "model"
+  }
+}
+
+/// The class in transformers that a configuration names, and what it is here.
+private struct Architecture {
+  let family: any Family.Type
+  let name: String?
+  let head: Head
+
+  /// Reads `model_type` and `architectures[0]`; without the latter the model is bare.
+  init(_ config: JSONField) throws(HubError) {
+    let type = try config["model_type"].string().utf8String
+    guard let family = families.first(where: { $0.modelTypes.contains(type) }) else {
+      let known = families.flatMap { $0.modelTypes }
+      throw config["model_type"].error(expected: "one of " + known.joined(separator: ", "))
+    }
+    self.family = family
+    let names = config["architectures"].exists ? try config["architectures"].array() : []
+    guard let field = names.first else {
+      name = nil
+      head = .bare
+      return
+    }
+    let name = try field.string().utf8String
+    guard let known = family.architectures.first(where: { $0.key == name }) else {
+      let names = family.architectures.map { $0.key }
+      throw field.error(expected: "one of " + names.joined(separator: ", "))
+    }
+    self.name = name
+    head = known.value
+  }
+}
+
+extension ModelSpec {
+  /// Collects what the verbs on text need from the files beside the weights.
+  fileprivate mutating func describe(
+    _ config: JSONField, pipeline: SentencePipeline?, in directory: ModelDirectory,
+    of root: ModelDirectory
+  ) throws(HubError) {
+    description.modelType = try config["model_type"].string().utf8String
+    if description.head == .sequenceClassification || description.head == .tokenClassification {
+      description.labels = try config.labels()
+      if config["problem_type"].exists {
+        let known = ["single_label_classification", "multi_label_classification", "regression"]
+        let name = try config["problem_type"].string(oneOf: known.map { ByteString($0) })
+        description.problem = .init(rawValue: name.utf8String) ?? .single
+      } else if description.labels.count == 1 {
+        description.problem = .regression
+      }
+    }
+    let tokenizerConfig = try directory.json("tokenizer_config.json")
+    description.tokenizerConfig = tokenizerConfig?.value ?? .null
+    description.generation = try directory.json("generation_config.json")?.value ?? .null
+    if let tokenizer = try directory.json("tokenizer.json") {
+      description.tokenizer = tokenizer.value ?? .null
+    }
+    // transformers writes 1e30 where a tokenizer has no limit.
+    let length = tokenizerConfig?["model_max_length"].value?.int
+    description.maximumTokens = pipeline?.maxLength ?? length.flatMap { $0 < 1 << 30 ? $0 : nil }
+    description.lowercases = pipeline?.lowercases ?? false
+    description.prompt = pipeline?.prompt.utf8String ?? ""
+    try describeEndTokens(config)
+  }
+
+  /// The end tokens of generation: one id or several, of `generation_config.json`, else of the
+  /// configuration. An id that no logit stands for is a warning.
+  private mutating func describeEndTokens(_ config: JSONField) throws(HubError) {
+    guard description.head == .languageModel else { return }
+    let generation = JSONField(description.generation, file: "generation_config.json")
+    let field =
+      generation["eos_token_id"].exists ? generation["eos_token_id"] : config["eos_token_id"]
+    guard field.exists else { return }
+    let ids = field.value?.array == nil ? [field] : try field.array()
+    let vocabulary = try config["vocab_size"].int(in: 1...1 << 24)
+    for id in ids {
+      let value = try id.int()
+      if (0..<vocabulary).contains(value) {
+        description.endTokens.append(value)
+      } else {
+        warnings.append(
+          "\(field.file): \(id.path) \(value) is outside the vocabulary of \(vocabulary): "
+            + "it can never be produced")
+      }
+    }
+  }
+}
+
+extension JSONField {
+  /// The names of a classifier's labels, `LABEL_0` and so on where the file gives none.
+  fileprivate func labels() throws(HubError) -> [String] {
+    let count = try labelCount()
+    var labels = (0..<count).map { "LABEL_\($0)" }
+    guard self["id2label"].exists else { return labels }
+    for (key, field) in try self["id2label"].members() {
+      guard let index = Int(key.utf8String), labels.indices.contains(index) else {
+        throw field.error(expected: "labels for the ids 0 to \(count - 1)")
+      }
+      labels[index] = try field.string().utf8String
+    }
+    return labels
+  }
+}

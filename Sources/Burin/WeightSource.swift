@@ -1,0 +1,126 @@
+import BurinHub
+import BurinIR
+
+/// Where the tensors that a program names come from.
+public protocol WeightSource: Sendable {
+  /// The shape of a tensor.
+  ///
+  /// - Throws: if there is none of this name, or its values cannot be read as numbers.
+  func shape(of name: String) throws -> [Int]
+
+  /// Fills `buffer` with a tensor's elements from element `start` on, widened exactly.
+  func read(_ name: String, from start: Int, into buffer: UnsafeMutableBufferPointer<Float>) throws
+}
+
+/// Tensors in memory, for models that are written rather than loaded.
+public struct WeightTable: WeightSource {
+  /// Shape and values, row by row, by name.
+  public var tensors: [String: (shape: [Int], values: [Float])]
+
+  public init(_ tensors: [String: (shape: [Int], values: [Float])] = [:]) {
+    self.tensors = tensors
+  }
+
+  public func shape(of name: String) throws -> [Int] { try tensor(name).shape }
+
+  public func read(
+    _ name: String, from start: Int, into buffer: UnsafeMutableBufferPointer<Float>
+  ) throws {
+    let values = try tensor(name).values
+    _ = buffer.update(fromContentsOf: values[start..<start + buffer.count])
+  }
+
+  private func tensor(_ name: String) throws -> (shape: [Int], values: [Float]) {
+    guard let tensor = tensors[name] else {
+      throw HubError(
+        file: "weights", key: printable(name.utf8), expected: "a tensor", found: "nothing")
+    }
+    return tensor
+  }
+}
+
+/// The tensors of a model directory under the names that the model's description uses.
+///
+/// Two spellings differ between files of one model: the prefix of the body, which files saved
+/// without a head lack, and TensorFlow's `gamma` and `beta` of normalisations.
+public struct Checkpoint: WeightSource {
+  private let main: StoredWeights
+  /// The files of a sentence pipeline's dense layers, by their directories.
+  private let modules: [String: StoredWeights]
+  private let aliases: [ByteString: ByteString]
+  /// Where the body's tensors are: the family's prefix, or nothing.
+  let body: Weights
+
+  /// The checkpoint of a directory.
+  ///
+  /// - Parameter prefix: the prefix of the body's tensors in files saved with a head.
+  init(
+    _ directory: ModelDirectory, prefix: String, modules names: [String] = []
+  ) throws(HubError) {
+    main = try directory.weights()
+    var modules: [String: StoredWeights] = [:]
+    for name in names { modules[name] = try directory.subdirectory(name).weights() }
+    self.modules = modules
+    let start = ByteString(prefix + ".").bytes
+    body = Weights(main.tensors.contains { $0.name.bytes.starts(with: start) } ? prefix : "")
+    var aliases: [ByteString: ByteString] = [:]
+    for tensor in main.tensors {
+      for (old, new) in [
+        ("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias"),
+      ]
+      where tensor.name.bytes.ends(with: old.utf8) {
+        let stem = tensor.name.bytes.dropLast(old.utf8.count)
+        aliases[ByteString(Array(stem) + Array(new.utf8))] = tensor.name
+      }
+    }
+    self.aliases = aliases
+  }
+
+  private func place(_ name: String) -> (StoredWeights, ByteString) {
+    if let slash = name.utf8.lastIndex(of: UInt8(ascii: "/")),
+      let module = modules[String(name[..<slash])]
+    {
+      return (module, ByteString(String(name[name.index(after: slash)...])))
+    }
+    let bytes = ByteString(name)
+    return (main, main.tensor(bytes) == nil ? aliases[bytes] ?? bytes : bytes)
+  }
+
+  public func shape(of name: String) throws -> [Int] {
+    let (weights, stored) = place(name)
+    guard let tensor = weights.tensor(stored) else {
+      throw HubError(
+        file: weights.path, key: printable(name.utf8), expected: "a tensor", found: "nothing")
+    }
+    return tensor.shape
+  }
+
+  public func read(
+    _ name: String, from start: Int, into buffer: UnsafeMutableBufferPointer<Float>
+  ) throws {
+    let (weights, stored) = place(name)
+    try weights.readFloats(of: stored, from: start, into: buffer)
+  }
+
+  /// Checks that the files hold exactly what `program` reads: every tensor, of its shape, and none
+  /// besides those that `isUnused` says may lie there.
+  func check(_ program: Program, isUnused: (String) -> Bool) throws(HubError) {
+    var used: Set<ByteString> = []
+    for (name, type) in program.weights {
+      let (weights, stored) = place(name)
+      _ = try weights.tensor(stored, shape: type.shape.compactMap(\.constant))
+      used.insert(stored)
+    }
+    for name in main.unexpected(beyond: used) where !isUnused(name.utf8String) {
+      throw HubError(
+        file: main.path, key: printable(name.bytes), expected: "only tensors of the model",
+        found: "a tensor that it does not have")
+    }
+  }
+}
+
+extension [UInt8] {
+  fileprivate func ends(with suffix: String.UTF8View) -> Bool {
+    count >= suffix.count && self[(count - suffix.count)...].elementsEqual(suffix)
+  }
+}

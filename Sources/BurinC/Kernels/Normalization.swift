@@ -1,0 +1,199 @@
+import BurinIR
+
+/// Rows at any distance from each other; scales and biases are dense.
+func normalizationRequirement(_ op: Op<Place>, operand: Int) -> Requirement {
+  switch op {
+  case .reduce: .lastContiguous
+  case .cumulativeSum: .any
+  case .softmax: .rows
+  case .addNorm: operand < 2 ? .rows : .dense
+  default: operand < 1 ? .rows : .dense
+  }
+}
+
+/// `softmax`, `norm`, `addNorm`, `reduce` and `cumulativeSum`: sums over a row in 16 fixed lanes.
+func normalizationKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Kernel {
+  switch op {
+  case .softmax(let x): try softmaxKernel(x, name: name)
+  case .norm(let x, let norm): try normKernel(x, residual: nil, norm, name: name)
+  case .addNorm(let x, let residual, let norm):
+    try normKernel(x, residual: residual, norm, name: name)
+  case .reduce(let function, let x, let axes):
+    try reduceKernel(function, x, axes: axes, out: results[0], name: name)
+  case .cumulativeSum(let x, let axis):
+    try cumulativeSumKernel(x, axis: axis, out: results[0], name: name)
+  default: throw IRError("not a normalisation")
+  }
+}
+
+/// The rows of one operand or result of a kernel over rows.
+private struct Rows {
+  let row: CExpression
+  /// `const float *x_row = x + row * stride;`.
+  let pointer: [CStatement]
+
+  init(
+    _ tensor: CExpression, _ name: CIdentifier, stride: CExpression, isConst: Bool
+  ) {
+    row = .name(name)
+    pointer =
+      Declare(
+        isConst ? CType.float.const.pointer : CType.float.pointer, .name(name),
+        tensor + ("row" as CExpression) * stride
+      ).statements
+  }
+}
+
+private func rowsOf(_ place: Place) throws -> (count: Dim, stride: Dim, width: Dim) {
+  guard place.type.element == .f32, let rows = place.rows else {
+    throw IRError("a kernel over rows of floats cannot read \(place.type)")
+  }
+  return rows
+}
+
+/// `out[row] = exp(x[row] - max x[row]) / sum`; a row of `-inf` gives zeros.
+///
+///     for row: largest of the columns; for column: exp, sum; for column: divide
+private func softmaxKernel(_ x: Place, name: String?) throws -> Kernel {
+  let rows = try rowsOf(x)
+  var parts = KernelParts()
+  let count = parts.size(rows.count, "rows")
+  let width = parts.size(rows.width, "columns")
+  let stride = rows.stride == rows.width ? width : parts.size(rows.stride, "x_stride")
+  let note = "[\(count.flat), \(width.flat)]"
+  let input = Rows(
+    try parts.operand(0, "x", .f32, note: note), "x_row", stride: stride, isConst: true)
+  let output = Rows(
+    try parts.result(0, "out", .f32, note: note), "out_row", stride: width, isConst: false)
+  let loop = RowLoop(rows.width, width)
+  let kernel = kernelName(name, "softmax", rows.width.constant.map { [$0] } ?? [])
+  return parts.kernel(kernel, headers: ["vector_math.h"]) {
+    parallelLoops([("row", count, 1)]) {
+      input.pointer
+      output.pointer
+      Declare(vectorType, "lanes", vectorSplat(.float(-.infinity)))
+      loop { column in
+        Declare(vectorType, "values", loop.load(input.row, column))
+        loop.restrict("values", else: "lanes")
+        ("lanes" as CExpression).assign(("vector_maximum" as CExpression)("values", "lanes"))
+      }
+      Declare(.float, "largest", ("vector_largest" as CExpression)("lanes"))
+      If("largest" .== .float(-.infinity)) {
+        ("largest" as CExpression).assign(0.0)
+      }.note("nothing counts: exp gives zeros")
+      Blank()
+      Declare(vectorType, "sums", vectorSplat(0.0))
+      loop { column in
+        Declare(
+          vectorType, "power",
+          ("vector_exp" as CExpression)(loop.load(input.row, column) - "largest"))
+        loop.restrict("power", else: vectorSplat(0.0))
+        loop.store(output.row, column, "power")
+        "sums" += "power"
+      }
+      Declare(CType.float.const, "sum", vectorSum("sums"))
+      Declare(
+        CType.float.const, "share", ("sum" .== 0.0).then(0.0, else: 1.0 / "sum"))
+      loop { column in
+        loop.store(output.row, column, loop.load(output.row, column) * "share")
+      }
+    }
+  }
+}
+
+/// `out[row] = (x[row] - mean) / sqrt(variance + epsilon) * scale + bias`, where layer norm has a
+/// mean; with a residual the row is `x[row] + residual[row]`, and the first result keeps it.
+///
+///     for row: for column: sum; for column: squares; for column: normalise
+private func normKernel(
+  _ x: Place, residual: Place?, _ norm: Norm<Place>, name: String?
+) throws -> Kernel {
+  let rows = try rowsOf(x)
+  var parts = KernelParts()
+  let count = parts.size(rows.count, "rows")
+  let width = parts.size(rows.width, "columns")
+  let stride = rows.stride == rows.width ? width : parts.size(rows.stride, "x_stride")
+  let note = "[\(count.flat), \(width.flat)]"
+  let input = Rows(
+    try parts.operand(0, "x", .f32, note: note), "x_row", stride: stride, isConst: true)
+  var added: Rows?
+  var pointers = input.pointer
+  var operand = 1
+  if let residual {
+    let rows = try rowsOf(residual)
+    let stride = rows.stride == rows.width ? width : parts.size(rows.stride, "residual_stride")
+    let other = Rows(
+      try parts.operand(1, "residual", .f32, note: note), "residual_row", stride: stride,
+      isConst: true)
+    added = other
+    pointers += other.pointer
+    operand = 2
+  }
+  var scale: CExpression?
+  var bias: CExpression?
+  if norm.scale != nil {
+    scale = try parts.operand(operand, "scale", .f32, note: "[\(width.flat)]")
+    operand += 1
+  }
+  if norm.bias != nil {
+    bias = try parts.operand(operand, "bias", .f32, note: "[\(width.flat)]")
+  }
+  // What is normalised: the row itself, or the sum that the first result keeps.
+  var whole = input.row
+  if residual != nil {
+    let sum = Rows(
+      try parts.result(0, "sum", .f32, note: note), "sum_row", stride: width, isConst: false)
+    pointers += sum.pointer
+    whole = sum.row
+  }
+  let output = Rows(
+    try parts.result(residual == nil ? 0 : 1, "out", .f32, note: note), "out_row", stride: width,
+    isConst: false)
+  pointers += output.pointer
+
+  let loop = RowLoop(rows.width, width)
+  let divisor = asFloat(width)
+  let isLayer = norm.kind == .layer
+  let lanes = CType.const(vectorType)
+  let stem = (residual == nil ? "norm_" : "add_norm_") + norm.kind.rawValue
+  let kernel = kernelName(name, stem, rows.width.constant.map { [$0] } ?? [])
+  return parts.kernel(kernel, headers: ["vectors.h"]) {
+    parallelLoops([("row", count, 1)]) {
+      pointers
+      if isLayer || added != nil {
+        if isLayer { Declare(vectorType, "sums", vectorSplat(0.0)) }
+        loop { column in
+          let values = loop.load(input.row, column)
+          if let added {
+            Declare(lanes, "values", values + loop.load(added.row, column))
+            loop.store(whole, column, "values")
+            if isLayer { "sums" += "values" }
+          } else {
+            "sums" += values
+          }
+        }
+      }
+      if isLayer { Declare(CType.float.const, "mean", vectorSum("sums") / divisor) }
+      Declare(vectorType, "squares", vectorSplat(0.0))
+      loop { column in
+        let values = loop.load(whole, column)
+        Declare(vectorType, "centred", isLayer ? values - "mean" : values)
+        if isLayer { loop.restrict("centred", else: vectorSplat(0.0)) }
+        "squares" += "centred" * "centred"
+      }
+      Declare(
+        CType.float.const, "variance", vectorSum("squares") / divisor)
+      Declare(
+        CType.float.const, "steepness",
+        1.0 / ("__builtin_sqrtf" as CExpression)("variance" + .float(Float(norm.epsilon))))
+      loop { column in
+        let values = loop.load(whole, column)
+        let centred = isLayer ? values - "mean" : values
+        let normal = centred * "steepness"
+        let scaled = scale.map { normal * loop.load($0, column) } ?? normal
+        loop.store(
+          output.row, column, bias.map { scaled + loop.load($0, column) } ?? scaled)
+      }
+    }
+  }
+}

@@ -1,0 +1,72 @@
+import BurinIR
+
+/// The packed weights of a program: every value that follows from the model's files alone, computed
+/// when the library is written and laid one behind the other.
+public struct WeightLayout: Sendable {
+  /// One tensor of the weights' block.
+  public struct Item: Hashable, Sendable {
+    /// The node in `graph` that gives it.
+    public let node: NodeID
+    /// Bytes from the start of the block; a multiple of 64.
+    public let offset: Int
+    /// What the tensor is called in the emitted C.
+    let name: CIdentifier
+  }
+
+  /// The expressions over the tensors of the model's files.
+  public private(set) var graph = Graph()
+  public private(set) var items: [Item] = []
+  /// The size of the block.
+  public private(set) var bytes = 0
+
+  private var places: [NodeID: Int] = [:]
+  private var names = CNames()
+
+  /// The alignment of every tensor.
+  static let alignment = 64
+
+  /// The place in `items` of the value that `id` has in `source`.
+  ///
+  /// - Parameter role: what the value is to its first user.
+  mutating func add(_ id: NodeID, of source: Graph, role: String) throws -> Int {
+    var copies: [NodeID: NodeID] = [:]
+    let copy = try self.copy(id, of: source, into: &copies)
+    if let place = places[copy] { return place }
+    let type = graph.tensorType(copy)
+    guard let size = type.bytes.constant else {
+      throw CodegenError("the weight \(role) of type \(type) has no constant size")
+    }
+    items.append(Item(node: copy, offset: bytes, name: names.make(role)))
+    bytes += (size + Self.alignment - 1) / Self.alignment * Self.alignment
+    places[copy] = items.count - 1
+    return items.count - 1
+  }
+
+  private mutating func copy(
+    _ id: NodeID, of source: Graph, into copies: inout [NodeID: NodeID]
+  ) throws -> NodeID {
+    if let copy = copies[id] { return copy }
+    let op = try source[id].op.map { try self.copy($0, of: source, into: &copies) }
+    let copy = try graph.append(op, scope: source[id].scope)
+    copies[id] = copy
+    return copy
+  }
+}
+
+extension Graph {
+  /// For every node, whether its value follows from the model's files and literals alone.
+  func weightExpressions() -> [Bool] {
+    var result: [Bool] = []
+    for node in nodes {
+      let isLeaf =
+        switch node.op {
+        case .weight, .constant: true
+        case .input, .state, .iota, .extent, .mask: false
+        default: node.op.operands.allSatisfy { result[$0.index] }
+        }
+      let isConstant = node.type.tensor?.shape.allSatisfy { $0.constant != nil } ?? false
+      result.append(isLeaf && isConstant)
+    }
+    return result
+  }
+}

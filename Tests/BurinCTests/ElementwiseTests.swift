@@ -1,0 +1,147 @@
+import BurinIR
+import Testing
+
+@testable import BurinC
+
+@Suite(.enabled(if: Clang.isPresent)) struct ElementwiseTests {
+  static let (batch, seq) = (KernelCase.batch, KernelCase.seq)
+
+  static func f32(_ shape: [Dim]) -> Place { Place(dense: TensorType(.f32, shape)) }
+
+  @Test func unaryFunctionsOfOneAxisAndOfRows() throws {
+    var cases: [KernelCase] = []
+    for function in Unary.allCases {
+      let element: ElementType = function == .not ? .bool : .f32
+      let whole = TensorType(element, [Self.batch, Self.seq, 5])
+      for place in [Place(dense: whole), .sliced(whole, from: 9)] {
+        var item = try KernelCase(.unary(function, place), by: elementwiseKernel)
+        if [.log, .sqrt, .rsqrt].contains(function) {
+          item.values = { _, count in (0..<count).map { Double(Float(0.37 * Double($0) + 0.01)) } }
+        }
+        item.tolerance = { 1e-6 * max(1e-3, abs($0)) }
+        if [.sin, .cos, .gelu, .geluTanh, .erf, .tanh].contains(function) {
+          item.tolerance = { 1e-6 * max(1, abs($0)) }
+        }
+        cases.append(item)
+      }
+    }
+    for function in [Unary.negate, .absolute, .relu] {
+      let place = Place(dense: TensorType(.i32, [Self.seq, 3]))
+      var item = try KernelCase(.unary(function, place), by: elementwiseKernel)
+      item.values = { _, count in (0..<count).map { $0 == 0 ? -2_147_483_648 : Double(3 - $0) } }
+      cases.append(item)
+    }
+    try KernelLibrary(cases).check()
+  }
+
+  @Test func binaryFunctionsBroadcast() throws {
+    let (batch, seq) = (Self.batch, Self.seq)
+    var cases: [KernelCase] = []
+    let pairs: [([Dim], [Dim])] = [
+      ([batch, seq, 7], [batch, seq, 7]), ([batch, seq, 16], [16]), ([batch, seq, 7], [seq, 1]),
+      ([batch, 1, seq], [batch, seq, 1]), ([batch, 4, seq, seq], [batch, 1, 1, seq]), ([], [seq]),
+      ([1], [1]),
+    ]
+    for function in Binary.allCases {
+      let element: ElementType = function == .and || function == .or ? .bool : .f32
+      for (left, right) in pairs {
+        var item = try KernelCase(
+          .binary(
+            function, Place(dense: TensorType(element, left)),
+            Place(dense: TensorType(element, right))), by: elementwiseKernel)
+        if function == .power {
+          item.values = { _, count in (0..<count).map { Double(Float(0.25 * Double($0 % 13))) } }
+          item.tolerance = { 1e-6 * abs($0) }
+        }
+        cases.append(item)
+      }
+    }
+    for function in [Binary.add, .subtract, .multiply, .divide, .minimum, .maximum, .less, .equal] {
+      var item = try KernelCase(
+        .binary(
+          function, Place(dense: TensorType(.i32, [batch, seq])),
+          Place(dense: TensorType(.i32, [seq]))), by: elementwiseKernel)
+      let edges: [Double] = [-2_147_483_648, 0, -1, 2_147_483_647, 5, -7]
+      item.values = { operand, count in (0..<count).map { edges[($0 * (operand + 1)) % 6] } }
+      cases.append(item)
+    }
+    try KernelLibrary(cases).check()
+  }
+
+  @Test func selectScaleAndCast() throws {
+    let (batch, seq) = (Self.batch, Self.seq)
+    func place(_ element: ElementType, _ shape: [Dim]) -> Place {
+      Place(dense: TensorType(element, shape))
+    }
+    var cases = [
+      try KernelCase(
+        .select(
+          place(.bool, [batch, 1, seq, seq]), then: place(.f32, [batch, 3, seq, seq]),
+          otherwise: place(.f32, [])), by: elementwiseKernel),
+      try KernelCase(
+        .select(
+          place(.bool, [seq, 1]), then: place(.i32, [seq]), otherwise: place(.i32, [seq, seq])),
+        by: elementwiseKernel),
+      try KernelCase(.scale(place(.f32, [batch, 11]), by: 0.125), by: elementwiseKernel),
+    ]
+    let edges: [Double] = [0, -0.5, 1.5, 3e9, -3e9, .nan, .infinity, -7.9]
+    for (from, to) in [
+      (ElementType.f32, ElementType.i32), (.f32, .bool), (.i32, .f32), (.i32, .bool), (.bool, .f32),
+      (.bool, .i32), (.i32, .i64), (.i64, .i32), (.i64, .f32), (.f32, .f32),
+    ] {
+      var item = try KernelCase(.cast(place(from, [batch, seq]), to: to), by: elementwiseKernel)
+      if from == .f32 { item.values = { _, count in (0..<count).map { edges[$0 % 8] } } }
+      cases.append(item)
+    }
+    try KernelLibrary(cases).check()
+  }
+
+  @Test func countingAndExtents() throws {
+    let (batch, seq) = (Self.batch, Self.seq)
+    var cases: [KernelCase] = []
+    for axis in 0..<3 {
+      for element in [ElementType.i32, .f32] {
+        cases.append(
+          try KernelCase(
+            .iota(TensorType(element, [batch, seq, 3]), axis: axis), by: elementwiseKernel))
+      }
+    }
+    cases.append(try KernelCase(.extent(batch * seq + 1), by: elementwiseKernel))
+    cases.append(try KernelCase(.extent(7), by: elementwiseKernel))
+    try KernelLibrary(cases).check()
+  }
+
+  @Test func whatCannotBeComputedSaysSo() {
+    let place = Place(dense: TensorType(.f16, [4]))
+    #expect(throws: IRError.self) { try KernelCase(.unary(.exp, place), by: elementwiseKernel) }
+    let whole = Place(dense: TensorType(.i32, [4]))
+    #expect(throws: IRError.self) {
+      try KernelCase(.binary(.power, whole, whole), by: elementwiseKernel)
+    }
+  }
+
+  @Test func kernelsReadAsIfWritten() throws {
+    let rows = TensorType(.f32, [Self.batch, Self.seq, 768])
+    let add = try KernelCase(
+      .binary(.add, Place(dense: rows), Place(dense: TensorType(.f32, [768]))),
+      by: elementwiseKernel)
+    #expect(
+      CPrinter.print(CFile(items: [.function(add.kernel.function)])) == """
+        static void add_768(
+            int64_t rows,
+            const float *restrict x,  // [rows, 768]
+            const float *restrict y,  // [768]
+            float *restrict out) {    // [rows, 768]
+          #pragma omp for schedule(static)
+          for (int64_t row = 0; row < rows; row++) {
+            const float *x_row = x + row * 768;
+            float *out_row = out + row * 768;
+            for (int64_t column = 0; column < 768; column++) {
+              out_row[column] = x_row[column] + y[column];
+            }
+          }
+        }
+
+        """)
+  }
+}
