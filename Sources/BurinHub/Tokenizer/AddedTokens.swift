@@ -1,0 +1,264 @@
+/// A token that is found in text as it stands, before a model sees it; one of `added_tokens`.
+public struct AddedToken: Sendable {
+  /// The token's bytes as given.
+  public var content: ByteString
+  /// The token's id.
+  public var id: Int32
+  /// Whether it is left out when decoding without special tokens.
+  public var isSpecial: Bool
+  /// Whether it is found only where no word touches it.
+  public var isSingleWord: Bool
+  /// Whether it takes the white space before it.
+  public var stripsLeft: Bool
+  /// Whether it takes the white space after it.
+  public var stripsRight: Bool
+  /// Whether it is found in normalised text.
+  public var isNormalized: Bool
+}
+
+/// The added tokens of a tokenizer and how they are found.
+struct AddedTokens: Sendable {
+  /// By id, as decoding sees them.
+  private(set) var byID: [Int32: AddedToken] = [:]
+  private var byContent: [ByteString: Int32] = [:]
+  private var special: Set<ByteString> = []
+  private var plainMatcher = TokenMatcher()
+  private var normalizedMatcher = TokenMatcher()
+
+  /// Reads the tokens. As in the original, a token of the model's vocabulary keeps the model's id
+  /// and any other gets the next free one, whatever id the file says.
+  init(
+    _ field: JSONField, vocabulary: Vocabulary, normalizer: Normalizer?
+  ) throws(HubError) {
+    guard field.exists else { return }
+    var order: [AddedToken] = []
+    for entry in try field.array() {
+      var token = AddedToken(
+        content: try entry["content"].string(), id: 0,
+        isSpecial: try entry["special"].bool(),
+        isSingleWord: try entry["single_word"].bool(),
+        stripsLeft: try entry["lstrip"].bool(), stripsRight: try entry["rstrip"].bool(),
+        isNormalized: try entry["normalized"].bool())
+      _ = try entry["id"].int(in: 0...Int(Int32.max))
+      if token.isSpecial, !token.content.isEmpty { special.insert(token.content) }
+      if token.content.isEmpty { continue }
+      if let id = byContent[token.content] {
+        // Said again with other properties: these count from here on.
+        token.id = id
+        byID[id] = token
+        if !special.contains(token.content) { order.append(token) }
+        continue
+      }
+      token.id = vocabulary.id(of: token.content.bytes) ?? nextID(vocabulary)
+      byContent[token.content] = token.id
+      byID[token.id] = token
+      order.append(token)
+    }
+    // Of two tokens that look alike once normalised the first counts, special ones before others.
+    let sorted = order.filter(\.isSpecial) + order.filter { !$0.isSpecial }
+    for token in sorted {
+      guard token.isNormalized, let normalizer else {
+        if token.isNormalized {
+          normalizedMatcher.insert(token.content.bytes, token.id)
+        } else {
+          plainMatcher.insert(token.content.bytes, token.id)
+        }
+        continue
+      }
+      var text = AlignedText(original: UTF8Text.repaired(token.content.bytes))
+      do throws(RegexError) {
+        try normalizer.apply(&text)
+      } catch {
+        throw field.error(expected: error.message)
+      }
+      normalizedMatcher.insert(text.bytes, token.id)
+    }
+    plainMatcher.link()
+    normalizedMatcher.link()
+  }
+
+  private func nextID(_ vocabulary: Vocabulary) -> Int32 {
+    let size = Int32(vocabulary.count)
+    guard let last = byID.keys.max() else { return size }
+    return last >= size || size == 0 ? last + 1 : size
+  }
+
+  /// The id of an added token's bytes, or nil.
+  func id(of content: ByteString) -> Int32? { byContent[content] }
+
+  /// Whether the bytes are those of a special token.
+  func isSpecial(_ content: ByteString) -> Bool { special.contains(content) }
+
+  /// How many there are.
+  var count: Int { byID.count }
+
+  /// One more than the largest id, 0 without tokens.
+  var idBound: Int { Int((byID.keys.max() ?? -1) + 1) }
+
+  /// Finds the tokens in text, normalises what lies between them, and finds those that are to be
+  /// found in normalised text.
+  func extract(
+    from bytes: [UInt8], normalizer: Normalizer?
+  ) throws(RegexError) -> PreTokenizedText {
+    var text = PreTokenizedText(AlignedText(original: bytes))
+    extract(&text, plainMatcher)
+    if let normalizer {
+      try text.rewrite { (piece) throws(RegexError) in try normalizer.apply(&piece) }
+    }
+    extract(&text, normalizedMatcher)
+    return text
+  }
+
+  private func extract(_ text: inout PreTokenizedText, _ matcher: TokenMatcher) {
+    let bytes = text.text.bytes
+    text.cut { piece, result in
+      // As in the original, even a piece without a token is cut anew, and so begins where its
+      // first byte came from.
+      let start = Int(piece.start)
+      let end = Int(piece.end)
+      var pending = start
+      if !matcher.isEmpty {
+        matcher.forEachMatch(in: bytes, start..<end) { from, to, id in
+          guard let token = byID[id] else { return }
+          var from = from
+          var to = to
+          if token.isSingleWord,
+            isWord(bytes, before: from, floor: start) || isWord(bytes, at: to, ceiling: end)
+          {
+            return
+          }
+          if token.stripsLeft {
+            let floor = max(start, pending)
+            while from > floor {
+              let (scalar, length) = UTF8Text.decode(bytes, before: from)
+              guard UnicodeTables.shared[scalar].contains(.space) else { break }
+              from -= length
+            }
+          }
+          if token.stripsRight {
+            while to < end {
+              let (scalar, length) = UTF8Text.decode(bytes, at: to)
+              guard UnicodeTables.shared[scalar].contains(.space) else { break }
+              to += length
+            }
+          }
+          if pending < from { result.append(pending, from) }
+          // White space taken by the token before this one can reach past its beginning.
+          result.append(from, to, token: id)
+          pending = to
+        }
+      }
+      if pending != end { result.append(pending, end) }
+    }
+  }
+
+  private func isWord(_ bytes: [UInt8], before index: Int, floor: Int) -> Bool {
+    index > floor
+      && UnicodeTables.shared[UTF8Text.decode(bytes, before: index).0].contains(.word)
+  }
+
+  private func isWord(_ bytes: [UInt8], at index: Int, ceiling: Int) -> Bool {
+    index < ceiling && UnicodeTables.shared[UTF8Text.decode(bytes, at: index).0].contains(.word)
+  }
+}
+
+/// Finds the leftmost and of those the longest of many strings (Aho and Corasick, 1975).
+struct TokenMatcher: Sendable {
+  private struct Node: Sendable {
+    /// The token that ends here, or -1.
+    var token: Int32 = -1
+    /// How many bytes lead here.
+    var depth: Int32 = 0
+    /// The node of the longest proper suffix.
+    var failure: Int32 = 0
+    /// The nearest node on the way of failures at which a token ends, or -1.
+    var output: Int32 = -1
+  }
+
+  private var nodes = [Node()]
+  /// The child of a node (times 256) by a byte.
+  private var children: [Int: Int32] = [:]
+  /// The children of the root, 0 for none, where nearly all text falls through.
+  private var roots = [Int32](repeating: 0, count: 256)
+
+  /// Whether nothing can be found.
+  var isEmpty: Bool { nodes.count == 1 }
+
+  /// Adds a string; one that is there already keeps its token, an empty one is left out.
+  mutating func insert(_ bytes: [UInt8], _ token: Int32) {
+    guard !bytes.isEmpty else { return }
+    var node: Int32 = 0
+    for byte in bytes {
+      let key = Int(node) << 8 | Int(byte)
+      if let child = children[key] {
+        node = child
+      } else {
+        let child = Int32(nodes.count)
+        nodes.append(Node(depth: nodes[Int(node)].depth + 1))
+        children[key] = child
+        if node == 0 { roots[Int(byte)] = child }
+        node = child
+      }
+    }
+    if nodes[Int(node)].token < 0 { nodes[Int(node)].token = token }
+  }
+
+  /// Makes the links by which a search goes on after a byte that fits no child.
+  mutating func link() {
+    var byParent: [(key: Int, child: Int32)] = children.map { ($0.key, $0.value) }
+    // Children in the order of their depth: parents are linked before them.
+    byParent.sort { nodes[Int($0.child)].depth < nodes[Int($1.child)].depth }
+    for (key, child) in byParent where nodes[Int(child)].depth > 1 {
+      let parent = Int32(key >> 8)
+      nodes[Int(child)].failure = step(nodes[Int(parent)].failure, UInt8(key & 255))
+      let failure = nodes[Int(nodes[Int(child)].failure)]
+      nodes[Int(child)].output =
+        failure.token >= 0 ? nodes[Int(child)].failure : failure.output
+    }
+  }
+
+  @inline(__always)
+  private func step(_ start: Int32, _ byte: UInt8) -> Int32 {
+    var node = start
+    while node != 0 {
+      if let child = children[Int(node) << 8 | Int(byte)] { return child }
+      node = nodes[Int(node)].failure
+    }
+    return roots[Int(byte)]
+  }
+
+  /// Reports the start, end and token of matches that do not overlap, from left to right.
+  func forEachMatch(in bytes: [UInt8], _ range: Range<Int>, _ report: (Int, Int, Int32) -> Void) {
+    var index = range.lowerBound
+    var node: Int32 = 0
+    var best: (start: Int, end: Int, token: Int32)?
+    while true {
+      if best == nil, node == 0 {
+        while index < range.upperBound, roots[Int(bytes[index])] == 0 { index += 1 }
+      }
+      if index < range.upperBound {
+        node = step(node, bytes[index])
+        index += 1
+        // The longest token that ends here begins farthest to the left.
+        let ending = nodes[Int(node)].token >= 0 ? node : nodes[Int(node)].output
+        if ending > 0 {
+          let start = index - Int(nodes[Int(ending)].depth)
+          if best.map({ start <= $0.start }) ?? true {
+            best = (start, index, nodes[Int(ending)].token)
+          }
+        }
+      }
+      if let match = best {
+        // Nothing that has begun can still be as far left.
+        if index >= range.upperBound || index - Int(nodes[Int(node)].depth) > match.start {
+          report(match.start, match.end, match.token)
+          index = match.end
+          node = 0
+          best = nil
+        }
+      } else if index >= range.upperBound {
+        return
+      }
+    }
+  }
+}

@@ -1,0 +1,148 @@
+/// The normalisation forms of Unicode Standard Annex 15, aligned with the text they came from.
+enum NormalizationForm: Sendable {
+  case nfc, nfd, nfkc, nfkd
+
+  private var isCompatible: Bool { self == .nfkc || self == .nfkd }
+  private var isComposed: Bool { self == .nfc || self == .nfkc }
+}
+
+/// A scalar of a normal form and what it did to the count of scalars: 0 stands for one scalar of
+/// the source, 1 for none, -n for one and the n after it.
+private struct Change {
+  var scalar: UInt32
+  var count: Int
+}
+
+extension NormalizationForm {
+  /// Brings text into this form.
+  func apply(_ text: inout AlignedText) {
+    let tables = UnicodeTables.shared
+    if isUnchanged(text.bytes, tables) { return }
+    var changes = decompose(text.bytes, tables)
+    if isComposed { changes = recompose(changes, tables) }
+    var result = AlignedText(emptyWithOrigin: text.origin, capacity: text.bytes.count)
+    // Each scalar takes the span at the place in the source that the changes so far have reached;
+    // where canonical order has moved a scalar, that is not its own: so it is in the original too.
+    var offset = 0
+    let none = ByteSpan(start: text.origin, end: text.origin)
+    func skip() {
+      if offset < text.bytes.count { offset += UTF8Text.length(of: text.bytes[offset]) }
+    }
+    for change in changes {
+      if change.count > 0 {
+        result.append(change.scalar, offset > 0 ? text.spans[offset - 1] : none)
+      } else {
+        let span = offset < text.spans.count ? text.spans[offset] : text.spans.last ?? none
+        result.append(change.scalar, span)
+        for _ in 0...(-change.count) { skip() }
+      }
+    }
+    text = result
+  }
+
+  /// Whether a quick look proves that the form changes nothing.
+  private func isUnchanged(_ bytes: [UInt8], _ tables: UnicodeTables) -> Bool {
+    var index = 0
+    while index < bytes.count {
+      let (scalar, length) = UTF8Text.decode(bytes, at: index)
+      index += length
+      if scalar < 0x80 { continue }
+      let properties = tables[scalar]
+      switch self {
+      case .nfd:
+        if properties.contains(.decomposesOrCombines) { return false }
+      case .nfkd, .nfkc:
+        if properties.contains(.decomposesCompatibly) || properties.contains(.composes) {
+          return false
+        }
+      case .nfc:
+        if properties.contains(.composes) || tables.combiningClass(scalar) != 0 { return false }
+      }
+    }
+    return true
+  }
+
+  private func decompose(_ bytes: [UInt8], _ tables: UnicodeTables) -> [Change] {
+    var result: [Change] = []
+    result.reserveCapacity(bytes.count)
+    // A starter and the marks after it, before they are put in order.
+    var pending: [(order: UInt64, change: Change)] = []
+    func flush() {
+      if pending.count > 1 { pending.sort { $0.order < $1.order } }
+      for (_, change) in pending { result.append(change) }
+      pending.removeAll(keepingCapacity: true)
+    }
+    func push(_ scalar: UInt32, isFirst: Bool) {
+      let combining = tables.combiningClass(scalar)
+      if combining == 0 { flush() }
+      // The place keeps marks of one class in the order of the text.
+      pending.append(
+        (
+          UInt64(combining) << 32 | UInt64(pending.count),
+          Change(scalar: scalar, count: isFirst ? 0 : 1)
+        ))
+    }
+    var index = 0
+    while index < bytes.count {
+      let (scalar, length) = UTF8Text.decode(bytes, at: index)
+      index += length
+      if 0xAC00..<0xD7A4 ~= scalar {
+        let syllable = scalar - 0xAC00
+        push(0x1100 + syllable / 588, isFirst: true)
+        push(0x1161 + syllable % 588 / 28, isFirst: false)
+        if syllable % 28 > 0 { push(0x11A7 + syllable % 28, isFirst: false) }
+        continue
+      }
+      var mapped: ArraySlice<UInt32>?
+      if scalar >= 0x80 {
+        let properties = tables[scalar]
+        if isCompatible, properties.contains(.decomposesCompatibly) {
+          mapped = tables.compatible[scalar] ?? tables.canonical[scalar]
+        } else if properties.contains(.decomposesOrCombines) {
+          mapped = tables.canonical[scalar]
+        }
+      }
+      if let mapped {
+        for (place, part) in mapped.enumerated() { push(part, isFirst: place == 0) }
+      } else {
+        push(scalar, isFirst: true)
+      }
+    }
+    flush()
+    return result
+  }
+
+  private func recompose(_ changes: [Change], _ tables: UnicodeTables) -> [Change] {
+    var result: [Change] = []
+    result.reserveCapacity(changes.count)
+    var starter: Change?
+    // Marks after the starter that did not compose with it, and the class of the last of them.
+    var marks: [Change] = []
+    var lastClass: UInt8?
+    func flush() {
+      if let starter { result.append(starter) }
+      result.append(contentsOf: marks)
+      marks.removeAll(keepingCapacity: true)
+      lastClass = nil
+    }
+    for change in changes {
+      let combining = tables.combiningClass(change.scalar)
+      guard let base = starter else {
+        if combining == 0 { starter = change } else { result.append(change) }
+        continue
+      }
+      let isBlocked = lastClass.map { $0 >= combining } ?? false
+      if !isBlocked, let composite = tables.compose(base.scalar, change.scalar) {
+        starter = Change(scalar: composite, count: base.count + change.count - 1)
+      } else if combining == 0 {
+        flush()
+        starter = change
+      } else {
+        marks.append(change)
+        lastClass = combining
+      }
+    }
+    flush()
+    return result
+  }
+}

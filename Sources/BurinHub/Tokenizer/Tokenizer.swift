@@ -1,0 +1,377 @@
+/// Text to ids and back, as Hugging Face's `tokenizers` does it from the same tokenizer.json.
+///
+/// A value without mutable state: any number of threads may use one tokenizer.
+public struct Tokenizer: Sendable {
+  private let file: String
+  private let normalizer: Normalizer?
+  private let preTokenizer: PreTokenizer?
+  private let model: TokenModel
+  private let postProcessor: PostProcessor?
+  private let decoder: TokenDecoder?
+  private let added: AddedTokens
+
+  /// The truncation saved in the file; applied only when it is passed to `encode`.
+  public let savedTruncation: Truncation?
+  /// The padding saved in the file; never applied by itself.
+  public let savedPadding: Padding?
+
+  /// Reads a tokenizer.json.
+  ///
+  /// - Parameter bytes: the file's contents.
+  /// - Parameter file: its name, for messages.
+  /// - Throws: `HubError` naming the key that is wrong.
+  public init(json bytes: [UInt8], file: String = "tokenizer.json") throws(HubError) {
+    var options = JSON.Options()
+    options.duplicates = .keepLast
+    let json: JSON
+    do throws(JSONError) {
+      json = try JSON.parse(bytes, options: options)
+    } catch {
+      throw error.inFile(file)
+    }
+    try self.init(JSONField(json, file: file))
+  }
+
+  /// Reads the value of a tokenizer.json.
+  public init(_ field: JSONField) throws(HubError) {
+    guard field.value?.object != nil else { throw field.error(expected: "an object") }
+    guard try field["version"].string(default: "1.0") == "1.0" else {
+      throw field["version"].error(expected: "\"1.0\"")
+    }
+    file = field.file
+    normalizer = try Normalizer(field["normalizer"])
+    preTokenizer = try PreTokenizer(field["pre_tokenizer"])
+    model = try TokenModel(field["model"])
+    postProcessor = try PostProcessor(field["post_processor"])
+    decoder = try TokenDecoder(field["decoder"])
+    added = try AddedTokens(
+      field["added_tokens"], vocabulary: model.vocabulary, normalizer: normalizer)
+    savedTruncation = try Truncation(field["truncation"])
+    savedPadding = try Padding(field["padding"])
+  }
+
+  // MARK: Vocabulary
+
+  /// How many tokens there are, those of the model and those added.
+  public var vocabularySize: Int {
+    added.byID.values.reduce(model.vocabulary.count) { sum, token in
+      model.vocabulary.id(of: token.content.bytes) == nil ? sum + 1 : sum
+    }
+  }
+
+  /// One more than the largest id; more than `vocabularySize` where ids have holes.
+  public var idBound: Int { max(model.vocabulary.idBound, added.idBound) }
+
+  /// The added tokens, by id.
+  public var addedTokens: [AddedToken] { added.byID.values.sorted { $0.id < $1.id } }
+
+  /// The id of a token's bytes, or nil.
+  public func id(of token: ByteString) -> Int32? {
+    added.id(of: token) ?? model.vocabulary.id(of: token.bytes)
+  }
+
+  /// The bytes of an id's token as the vocabulary writes them, or nil in a hole.
+  public func token(of id: Int32) -> ByteString? {
+    added.byID[id]?.content ?? model.vocabulary.token(id).map { ByteString(Array($0)) }
+  }
+
+  /// Whether an id is a special token's, which decoding may leave out.
+  public func isSpecial(_ id: Int32) -> Bool {
+    token(of: id).map(added.isSpecial) ?? false
+  }
+
+  // MARK: Encoding
+
+  /// Encodes a text or a pair of texts.
+  ///
+  /// - Parameter addSpecialTokens: whether the model's own tokens are put around it.
+  /// - Parameter truncation: how to cut what is too long; nil keeps everything.
+  /// - Throws: `HubError` when the text needs an unknown token and the vocabulary has none, or when
+  ///   truncation leaves no room.
+  public func encode(
+    _ text: String, pair: String? = nil, addSpecialTokens: Bool = true,
+    truncation: Truncation? = nil
+  ) throws(HubError) -> Encoding {
+    try encode(
+      utf8: Array(text.utf8), pair: pair.map { Array($0.utf8) },
+      addSpecialTokens: addSpecialTokens, truncation: truncation)
+  }
+
+  /// Encodes bytes; what is not UTF-8 is read as U+FFFD.
+  public func encode(
+    utf8 text: [UInt8], pair: [UInt8]? = nil, addSpecialTokens: Bool = true,
+    truncation: Truncation? = nil
+  ) throws(HubError) -> Encoding {
+    var encodings = [try encodeText(text, typeID: 0)]
+    if let pair { encodings.append(try encodeText(pair, typeID: 1)) }
+    if let truncation {
+      let reserved =
+        addSpecialTokens ? postProcessor?.addedCount(isPair: pair != nil) ?? 0 : 0
+      try truncate(&encodings, truncation, reserved: reserved)
+    }
+    for index in encodings.indices {
+      encodings[index].setSequence(index)
+      for part in encodings[index].overflowing.indices {
+        encodings[index].overflowing[part].setSequence(index)
+      }
+      encodings[index].setTypeIDs(Int32(index))
+    }
+    postProcessor?.apply(&encodings, addsSpecialTokens: addSpecialTokens)
+    var result = Encoding()
+    for (number, encoding) in encodings.enumerated() {
+      if number == 0 { result = encoding } else { result.append(encoding) }
+    }
+    return result
+  }
+
+  /// Encodes one text without the model's own tokens.
+  private func encodeText(_ text: [UInt8], typeID: Int32) throws(HubError) -> Encoding {
+    guard text.count < 1 << 28 else {
+      throw HubError(
+        file: file, expected: "a text of less than 256 MiB", found: "\(text.count) bytes")
+    }
+    let original = UTF8Text.repaired(text)
+    var words: PreTokenizedText
+    do throws(RegexError) {
+      words = try added.extract(from: original, normalizer: normalizer)
+      try preTokenizer?.apply(&words)
+    } catch {
+      throw HubError(
+        file: file, key: "pre_tokenizer", expected: error.message,
+        found: "one that gave up on a text of \(original.count) bytes")
+    }
+    return try tokenize(words, ScalarOffsets(original), typeID: typeID)
+  }
+
+  /// Turns words into tokens, and their places into scalars of the original.
+  private func tokenize(
+    _ words: PreTokenizedText, _ offsets: ScalarOffsets, typeID: Int32
+  ) throws(HubError) -> Encoding {
+    let trims = postProcessor?.trimsOffsets ?? false
+    let text = words.text
+    var result = Encoding()
+    var tokens: [WordToken] = []
+    var scratch = BPE.Scratch()
+    for (number, word) in words.pieces.enumerated() {
+      let start = Int(word.start)
+      let length = word.end - word.start
+      tokens.removeAll(keepingCapacity: true)
+      if word.token >= 0 {
+        tokens.append(WordToken(id: word.token, start: 0, end: length))
+      } else {
+        let outcome: Result<Void, HubError> = text.bytes.withUnsafeBufferPointer { bytes in
+          Result { () throws(HubError) in
+            try model.tokenize(
+              UnsafeBufferPointer(rebasing: bytes[start..<Int(word.end)]), &scratch, into: &tokens)
+          }
+        }
+        try outcome.get()
+      }
+      for token in tokens {
+        var span = ByteSpan(start: token.start, end: token.end)
+        if token.start == token.end {
+          // The original leaves an empty range as it is, relative to its word.
+          span = ByteSpan(start: word.origin + token.start, end: word.origin + token.end)
+        } else if token.end <= length {
+          span = ByteSpan(
+            start: text.spans[start + Int(token.start)].start,
+            end: text.spans[start + Int(token.end) - 1].end)
+        }
+        result.ids.append(token.id)
+        result.offsets.append(offsets.scalars(span))
+        result.wordIDs.append(number)
+        guard trims else { continue }
+        let bytes =
+          word.token >= 0
+          ? Array(text.bytes[start..<Int(word.end)])
+          : model.vocabulary.token(token.id).map { Array($0) } ?? []
+        let (leading, trailing) = Tokenizer.spaces(around: bytes)
+        result.leadingSpaces.append(leading)
+        result.trailingSpaces.append(trailing)
+      }
+    }
+    let count = result.ids.count
+    result.typeIDs = [Int32](repeating: typeID, count: count)
+    result.sequenceIDs = [Int?](repeating: 0, count: count)
+    result.specialTokensMask = [Int32](repeating: 0, count: count)
+    result.attentionMask = [Int32](repeating: 1, count: count)
+    if !trims {
+      result.leadingSpaces = [Int32](repeating: 0, count: count)
+      result.trailingSpaces = result.leadingSpaces
+    }
+    return result
+  }
+
+  /// How many scalars at either end of a token are spaces, as they are or as bytes are written.
+  private static func spaces(around token: [UInt8]) -> (leading: Int32, trailing: Int32) {
+    let tables = UnicodeTables.shared
+    func isSpace(_ scalar: UInt32) -> Bool {
+      ByteAlphabet.isSpace(scalar) || tables[scalar].contains(.space)
+    }
+    var leading: Int32 = 0
+    var index = 0
+    while index < token.count {
+      let (scalar, length) = UTF8Text.decode(token, at: index)
+      guard isSpace(scalar) else { break }
+      leading += 1
+      index += length
+    }
+    var trailing: Int32 = 0
+    var end = token.count
+    while end > 0 {
+      let (scalar, length) = UTF8Text.decode(token, before: end)
+      guard isSpace(scalar) else { break }
+      trailing += 1
+      end -= length
+    }
+    return (leading, trailing)
+  }
+
+  private func truncate(
+    _ encodings: inout [Encoding], _ truncation: Truncation, reserved: Int
+  ) throws(HubError) {
+    let maximum = truncation.maxLength - reserved
+    func fail(_ expected: String, _ found: String) -> HubError {
+      HubError(file: file, key: "truncation", expected: expected, found: found)
+    }
+    guard maximum >= 0 else {
+      throw fail("at least \(reserved) tokens", "\(truncation.maxLength)")
+    }
+    let total = encodings.reduce(0) { $0 + $1.count }
+    guard total > maximum else { return }
+    var lengths = encodings.map(\.count)
+    if maximum == 0 {
+      lengths = lengths.map { _ in 0 }
+    } else if truncation.strategy != .longestFirst {
+      let target = truncation.strategy == .onlyFirst ? 0 : 1
+      guard target < lengths.count else { throw fail("a second text", "none") }
+      guard lengths[target] > total - maximum else {
+        throw fail(
+          "a text long enough to be cut by \(total - maximum) tokens", "\(lengths[target])")
+      }
+      lengths[target] -= total - maximum
+    } else if lengths.count == 1 {
+      lengths[0] = maximum
+    } else {
+      let shorter = min(lengths[0], lengths[1])
+      let isSwapped = lengths[0] > lengths[1]
+      var kept = (shorter, shorter > maximum ? shorter : max(shorter, maximum - shorter))
+      if kept.0 + kept.1 > maximum { kept = (maximum / 2, maximum / 2 + maximum % 2) }
+      lengths = isSwapped ? [kept.1, kept.0] : [kept.0, kept.1]
+    }
+    for index in encodings.indices where lengths[index] < encodings[index].count {
+      guard lengths[index] == 0 || 0..<lengths[index] ~= truncation.stride else {
+        throw fail("a stride below \(lengths[index])", "\(truncation.stride)")
+      }
+      encodings[index].truncate(
+        to: lengths[index], stride: truncation.stride, side: truncation.side)
+    }
+  }
+
+  // MARK: Decoding
+
+  /// The text of some ids; ids without a token are left out.
+  ///
+  /// - Parameter skipSpecialTokens: whether special tokens are left out.
+  /// - Throws: `HubError` when a pattern of the decoder gives up.
+  public func decode(_ ids: [Int32], skipSpecialTokens: Bool = true) throws(HubError) -> String {
+    var tokens: [[UInt8]] = []
+    tokens.reserveCapacity(ids.count)
+    for id in ids {
+      guard let token = token(of: id) else { continue }
+      if skipSpecialTokens, added.isSpecial(token) { continue }
+      tokens.append(token.bytes)
+    }
+    guard let decoder else {
+      return String(decoding: Array(tokens.joined(separator: [0x20])), as: UTF8.self)
+    }
+    do throws(RegexError) {
+      return String(decoding: Array(try decoder.apply(tokens).joined()), as: UTF8.self)
+    } catch {
+      throw HubError(
+        file: file, key: "decoder", expected: error.message, found: "one that gave up")
+    }
+  }
+
+  /// Text without the spaces before punctuation and in English contractions; what transformers
+  /// does after decoding where `clean_up_tokenization_spaces` says so.
+  public static func cleanUpSpaces(_ text: String) -> String {
+    String(decoding: TokenDecoder.cleanUp(Array(text.utf8)), as: UTF8.self)
+  }
+}
+
+/// From bytes of a text to its Unicode scalars.
+private struct ScalarOffsets {
+  private let count: Int
+  /// The number of the scalar that each byte is part of; empty for ASCII.
+  private var numbers: [Int32] = []
+
+  init(_ text: [UInt8]) {
+    count = text.count
+    guard text.contains(where: { $0 >= 0x80 }) else { return }
+    numbers.reserveCapacity(count)
+    var number: Int32 = -1
+    for byte in text {
+      if byte & 0xC0 != 0x80 { number += 1 }
+      numbers.append(number)
+    }
+  }
+
+  private func number(_ byte: Int) -> Int { numbers.isEmpty ? byte : Int(numbers[byte]) }
+
+  /// A span in scalars; one that begins after the text stays as it is.
+  func scalars(_ span: ByteSpan) -> Encoding.Span {
+    let start = Int(span.start)
+    let end = Int(span.end)
+    guard 0..<count ~= start else { return Encoding.Span(start: start, end: end) }
+    let first = number(start)
+    if 0..<count ~= end { return Encoding.Span(start: first, end: number(end)) }
+    let last = 0..<count ~= end - 1 ? number(end - 1) : first + 1
+    return Encoding.Span(start: first, end: last + 1)
+  }
+}
+
+extension Truncation {
+  /// Reads `truncation` of tokenizer.json; nil when the place is empty.
+  init?(_ field: JSONField) throws(HubError) {
+    guard field.exists else { return nil }
+    self.init(maxLength: try field["max_length"].int(in: 0...Int(Int32.max)))
+    switch try field["strategy"].string(oneOf: ["LongestFirst", "OnlyFirst", "OnlySecond"]) {
+    case "OnlyFirst": strategy = .onlyFirst
+    case "OnlySecond": strategy = .onlySecond
+    default: strategy = .longestFirst
+    }
+    stride = try field["stride"].int(in: 0...Int(Int32.max))
+    side = try Side(field["direction"])
+  }
+}
+
+extension Truncation.Side {
+  fileprivate init(_ field: JSONField) throws(HubError) {
+    guard field.exists else {
+      self = .right
+      return
+    }
+    self = try field.string(oneOf: ["Left", "Right"]) == "Left" ? .left : .right
+  }
+}
+
+extension Padding {
+  /// Reads `padding` of tokenizer.json; nil when the place is empty.
+  init?(_ field: JSONField) throws(HubError) {
+    guard field.exists else { return nil }
+    self.init(
+      id: Int32(try field["pad_id"].int(in: 0...Int(Int32.max))),
+      typeID: Int32(try field["pad_type_id"].int(in: 0...Int(Int32.max))),
+      side: try Truncation.Side(field["direction"]))
+    let strategy = field["strategy"]
+    if strategy["Fixed"].exists {
+      length = try strategy["Fixed"].int(in: 0...Int(Int32.max))
+    } else {
+      _ = try strategy.string(oneOf: ["BatchLongest"])
+    }
+    if field["pad_to_multiple_of"].exists {
+      multiple = try field["pad_to_multiple_of"].int(in: 0...Int(Int32.max))
+    }
+  }
+}

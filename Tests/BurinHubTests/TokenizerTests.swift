@@ -1,0 +1,148 @@
+import BurinHub
+import Testing
+
+@Suite struct TokenizerTests {
+  /// A tokenizer of a model and anything else, as JSON.
+  private static func tokenizer(_ model: String, _ rest: String = "") throws -> Tokenizer {
+    try Tokenizer(json: Array(#"{"model": \#(model)\#(rest)}"#.utf8))
+  }
+
+  private static func words(_ vocabulary: String) -> String {
+    #"{"type": "WordLevel", "unk_token": "?", "vocab": \#(vocabulary)}"#
+  }
+
+  // MARK: Bytes, not strings
+
+  @Test func tokensEqualOnlyAfterNormalisationStayApart() throws {
+    let tokenizer = try Self.tokenizer(
+      Self.words(#"{"?": 0, "\u00e9": 1, "e\u0301": 2}"#),
+      #", "pre_tokenizer": {"type": "WhitespaceSplit"}"#)
+    #expect(tokenizer.vocabularySize == 3)
+    #expect(try tokenizer.encode("\u{e9} e\u{301} e").ids == [1, 2, 0])
+    #expect(tokenizer.id(of: ByteString("e\u{301}")) == 2)
+    #expect(tokenizer.token(of: 1)?.bytes == [0xC3, 0xA9])
+  }
+
+  @Test func graphemesAreNotUnits() throws {
+    let tokenizer = try Self.tokenizer(
+      Self.words(##"{"?": 0, "\r": 1, "\n": 2}"##),
+      #", "pre_tokenizer": {"type": "Split", "pattern": {"String": "\n"}, "invert": false, "#
+        + #""behavior": "Isolated"}"#)
+    let encoding = try tokenizer.encode("\r\n")
+    #expect(encoding.ids == [1, 2])
+    #expect(encoding.offsets == [.init(start: 0, end: 1), .init(start: 1, end: 2)])
+  }
+
+  @Test func invalidBytesAreReplaced() throws {
+    let tokenizer = try Self.tokenizer(Self.words(#"{"?": 0, "a\ufffdb": 1}"#))
+    #expect(try tokenizer.encode(utf8: [0x61, 0xFF, 0x62]).ids == [1])
+  }
+
+  // MARK: A megabyte of one letter
+
+  @Test(arguments: ["bert-uncased", "llama3", "byte-fallback"])
+  func aMegabyteOfOneLetterTakesLinearTime(_ name: String) throws {
+    let tokenizer = try TokenizerFixtures.tokenizer(name)
+    for letter in [UInt8(ascii: "e"), UInt8(ascii: " ")] {
+      let clock = ContinuousClock()
+      var small: Duration = .zero
+      var large: Duration = .zero
+      small = try clock.measure {
+        _ = try tokenizer.encode(utf8: [UInt8](repeating: letter, count: 1 << 17))
+      }
+      large = try clock.measure {
+        let encoding = try tokenizer.encode(utf8: [UInt8](repeating: letter, count: 1 << 20))
+        #expect(encoding.offsets.last.map { $0.end <= 1 << 20 } ?? true)
+      }
+      // Eight times as much in less than 8 squared; a tenth of a second forgives a busy machine.
+      #expect(large < small * 32 + .milliseconds(100), "\(name), \(letter): \(small), \(large)")
+    }
+  }
+
+  // MARK: Decoding
+
+  @Test func streamedPiecesAreWholeCharacters() throws {
+    let tokenizer = try TokenizerFixtures.tokenizer("gpt2")
+    let text = "emoji 😀, 東京 and Straße ½"
+    var decoder = StreamingDecoder(tokenizer)
+    var pieces: [String] = []
+    for id in try tokenizer.encode(text).ids { pieces.append(try decoder.append(id)) }
+    pieces.append(try decoder.finish())
+    #expect(pieces.joined().utf8.elementsEqual(text.utf8))
+    #expect(!pieces.contains { $0.unicodeScalars.contains("\u{FFFD}") })
+    #expect(pieces.contains("😀"))
+    #expect(try decoder.finish() == "")
+  }
+
+  @Test func streamingKeepsTheSpaceBetweenWords() throws {
+    for name in ["bert-uncased", "byte-fallback", "gpt2"] {
+      let tokenizer = try TokenizerFixtures.tokenizer(name)
+      let ids = try tokenizer.encode("the quick brown fox", addSpecialTokens: false).ids
+      var decoder = StreamingDecoder(tokenizer)
+      var text = ""
+      for id in ids { text += try decoder.append(id) }
+      text += try decoder.finish()
+      #expect(text == "the quick brown fox", "\(name)")
+    }
+  }
+
+  @Test func whatNeverBecomesACharacterIsNotHeldBackForEver() throws {
+    let tokenizer = try TokenizerFixtures.tokenizer("gpt2")
+    let lead = try #require(tokenizer.id(of: ByteString("\u{e2}")))
+    var decoder = StreamingDecoder(tokenizer)
+    var text = ""
+    for _ in 0..<20 { text += try decoder.append(lead) }
+    #expect(!text.isEmpty)
+    text += try decoder.finish()
+    #expect(text == String(repeating: "\u{FFFD}", count: 20))
+  }
+
+  @Test func idsWithoutATokenAreLeftOut() throws {
+    let tokenizer = try TokenizerFixtures.tokenizer("bert-uncased")
+    #expect(try tokenizer.decode([-1, 1_000_000, Int32.max]) == "")
+    #expect(tokenizer.token(of: -1) == nil)
+  }
+
+  @Test func spacesBeforePunctuationAreCleanedUp() {
+    #expect(Tokenizer.cleanUpSpaces("I do not , he 's !") == "I don't, he's!")
+  }
+
+  // MARK: What a file saves but nobody asked for
+
+  @Test func savedTruncationAndPaddingAreNotApplied() throws {
+    let tokenizer = try Self.tokenizer(
+      Self.words(#"{"?": 0, "a": 1}"#),
+      #"""
+      , "pre_tokenizer": {"type": "WhitespaceSplit"},
+      "truncation": {"direction": "Left", "max_length": 1, "strategy": "OnlyFirst", "stride": 0},
+      "padding": {"strategy": {"Fixed": 9}, "direction": "Right", "pad_to_multiple_of": null,
+        "pad_id": 1, "pad_type_id": 0, "pad_token": "a"}
+      """#)
+    #expect(try tokenizer.encode("a b a").ids == [1, 0, 1])
+    #expect(
+      tokenizer.savedTruncation == Truncation(maxLength: 1, strategy: .onlyFirst, side: .left))
+    #expect(tokenizer.savedPadding == Padding(id: 1, length: 9))
+    var batch = [try tokenizer.encode("a"), try tokenizer.encode("a b a")]
+    Encoding.pad(&batch, Padding(id: 0))
+    #expect(batch.map(\.ids) == [[1, 0, 0], [1, 0, 1]])
+    #expect(batch[0].attentionMask == [1, 0, 0])
+  }
+
+  @Test func vocabulariesMayHaveHoles() throws {
+    let tokenizer = try Self.tokenizer(Self.words(#"{"?": 3, "a": 70, "b": 7}"#))
+    #expect(tokenizer.vocabularySize == 3)
+    #expect(tokenizer.idBound == 71)
+    #expect(tokenizer.token(of: 4) == nil)
+    #expect(try tokenizer.encode("a").ids == [70])
+  }
+
+  @Test func oneTokenizerServesManyThreads() async throws {
+    let tokenizer = try TokenizerFixtures.tokenizer("roberta")
+    let text = "The quick brown fox — über 機器 😀"
+    let expected = try tokenizer.encode(text).ids
+    try await withThrowingTaskGroup(of: [Int32].self) { group in
+      for _ in 0..<8 { group.addTask { try tokenizer.encode(text).ids } }
+      for try await ids in group { #expect(ids == expected) }
+    }
+  }
+}
