@@ -39,7 +39,12 @@ let package = Package(
         "Burin", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
-    .testTarget(name: "BurinIRTests", dependencies: ["BurinIR"], swiftSettings: strict),
+    // Generated graphs and fixtures that several test targets share.
+    .target(
+      name: "BurinTestSupport", dependencies: ["BurinIR"], path: "Tests/Support",
+      swiftSettings: strict),
+    .testTarget(
+      name: "BurinIRTests", dependencies: ["BurinIR", "BurinTestSupport"], swiftSettings: strict),
     .testTarget(name: "BurinPassesTests", dependencies: ["BurinPasses"], swiftSettings: strict),
     .testTarget(name: "BurinCTests", dependencies: ["BurinC"], swiftSettings: strict),
     .testTarget(

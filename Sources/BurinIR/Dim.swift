@@ -124,19 +124,23 @@ public struct Dim: Hashable, Sendable {
     var lower = 0
     var upper = 0
     for term in terms {
-      var low = 1
-      var high = 1
+      var low = term.coefficient
+      var high = term.coefficient
       for factor in term.factors {
+        let least: Int
+        let most: Int
         switch factor {
-        case .symbol(let symbol): high *= symbol.maximum
+        case .symbol(let symbol): (least, most) = (1, symbol.maximum)
         case .quotient(let dividend, let divisor):
           let inner = dividend.bounds
-          low *= max(0, floorDivide(inner.lower, divisor))
-          high *= max(0, floorDivide(inner.upper, divisor))
+          (least, most) = (floorDivide(inner.lower, divisor), floorDivide(inner.upper, divisor))
         }
+        let corners = (low * least, low * most, high * least, high * most)
+        low = min(corners.0, corners.1, corners.2, corners.3)
+        high = max(corners.0, corners.1, corners.2, corners.3)
       }
-      lower += term.coefficient * (term.coefficient > 0 ? low : high)
-      upper += term.coefficient * (term.coefficient > 0 ? high : low)
+      lower += low
+      upper += high
     }
     return (lower, upper)
   }

@@ -112,7 +112,3 @@ private func checked(
   }
   return value
 }
-
-private func spelled(_ value: Double) -> String {
-  Int(exactly: value).map(String.init) ?? String(value)
-}

@@ -2,6 +2,16 @@
 ///
 /// - Throws: `IRError` naming the operation and the types that do not fit.
 func typeRule(_ op: Op<ValueType>) throws(IRError) -> ValueType {
+  try checkAttributes(op)
+  let type = try valueRule(op)
+  switch type {
+  case .tensor(let tensor): try checkLimits(tensor.shape)
+  case .tuple(let tensors): for tensor in tensors { try checkLimits(tensor.shape) }
+  }
+  return type
+}
+
+private func valueRule(_ op: Op<ValueType>) throws(IRError) -> ValueType {
   if case .part(let tuple, let index) = op {
     guard case .tuple(let types) = tuple, types.indices.contains(index) else {
       throw IRError("part: \(tuple) has no part \(index)")
@@ -27,19 +37,20 @@ private func tensorRule(_ op: Op<TensorType>) throws(IRError) -> TensorType {
   case .input(let name, let type, let fallback):
     try require(
       fallback == nil || fallback == type, "input \(name): its fallback is not \(type)")
-    return try positive(type, "input \(name)")
+    return type
   case .weight(let name, let type):
     try require(
       type.shape.allSatisfy { $0.constant != nil }, "weight \(name): \(type) is not constant")
-    return try positive(type, "weight \(name)")
-  case .state(let name, let type): return try positive(type, "state \(name)")
+    return type
+  case .state(_, let type): return type
   case .constant(let literal):
     guard let count = literal.type.count.constant,
       literal.values.count == count || literal.values.count == 1
     else { throw IRError("constant: \(literal.values.count) values for \(literal.type)") }
     return literal.type
   case .iota(let type, let axis):
-    try require(type.shape.indices.contains(axis), "iota: no axis \(axis) in \(type)")
+    try require(
+      type.shape.indices.contains(axis) && type.element != .bool, "iota: axis \(axis) of \(type)")
     return type
   case .extent: return TensorType(.i32, [])
 
@@ -54,8 +65,10 @@ private func tensorRule(_ op: Op<TensorType>) throws(IRError) -> TensorType {
   case .binary(let function, let x, let y):
     try require(
       x.element == y.element, "\(function.rawValue): \(x) and \(y) have different elements")
-    if function == .and || function == .or {
-      try require(x.element == .bool, "\(function.rawValue): \(x) is not bool")
+    switch function {
+    case .and, .or: try require(x.element == .bool, "\(function.rawValue): \(x) is not bool")
+    case .equal: break
+    default: try require(x.element != .bool, "\(function.rawValue): \(x) is bool")
     }
     guard let shape = broadcastShape(x.shape, y.shape) else {
       throw IRError("\(function.rawValue): the shapes of \(x) and \(y) do not broadcast")
@@ -98,6 +111,7 @@ private func tensorRule(_ op: Op<TensorType>) throws(IRError) -> TensorType {
     return x
   case .rotary(let x, let positions, let frequencies, _):
     guard x.rank == 4, positions.rank == 2, positions.element == .i32, frequencies.rank == 1,
+      x.element.isFloat, frequencies.element.isFloat,
       Array(x.shape[..<2]) == positions.shape, let width = x.shape[3].constant,
       let half = frequencies.shape[0].constant, 2 * half <= width
     else { throw IRError("rotary: \(x) by positions \(positions) and frequencies \(frequencies)") }
@@ -150,7 +164,7 @@ private func tensorRule(_ op: Op<TensorType>) throws(IRError) -> TensorType {
 }
 
 private func matmulType(_ x: TensorType, _ y: TensorType) throws(IRError) -> TensorType {
-  guard x.element == y.element, x.rank >= 2, y.rank >= 2,
+  guard x.element == y.element, x.element != .bool, x.rank >= 2, y.rank >= 2,
     x.shape[x.rank - 1] == y.shape[y.rank - 2],
     y.rank == 2 || x.shape.dropLast(2) == y.shape.dropLast(2)
   else { throw IRError("matmul: \(x) by \(y)") }
@@ -160,7 +174,7 @@ private func matmulType(_ x: TensorType, _ y: TensorType) throws(IRError) -> Ten
 private func linearType(
   _ x: TensorType, _ weight: TensorType, _ columns: Int, _ epilogues: [Epilogue<TensorType>]
 ) throws(IRError) -> TensorType {
-  guard let inner = x.shape.last, columns > 0 else { throw IRError("linear: \(x)") }
+  guard let inner = x.shape.last, x.element.isFloat else { throw IRError("linear: \(x)") }
   let packed = weight.rank == 3
   let width = packed ? weight.shape[2].constant ?? 1 : 1
   let expected: [Dim] =
@@ -271,15 +285,6 @@ public func broadcastShape(_ left: [Dim], _ right: [Dim]) -> [Dim]? {
     shape.append(x == 1 ? y : x)
   }
   return shape
-}
-
-private func positive(_ type: TensorType, _ what: String) throws(IRError) -> TensorType {
-  try require(type.shape.allSatisfy { $0.minimum >= 1 }, "\(what): an empty axis in \(type)")
-  return type
-}
-
-private func shapeText(_ shape: [Dim]) -> String {
-  "[" + shape.map(\.description).joined(separator: ", ") + "]"
 }
 
 private func require(_ condition: Bool, _ message: @autoclosure () -> String) throws(IRError) {
