@@ -7,12 +7,36 @@
 #include "tile.h"
 #include "vector_math.h"
 
+#ifdef _OPENMP
+int omp_get_num_threads(void);
+#endif
+
+/// How many threads share the loops of the region.
+INLINE int64_t thread_count(void) {
+#ifdef _OPENMP
+  return omp_get_num_threads();
+#else
+  return 1;
+#endif
+}
+
 enum { PAGE = 64, CHUNK = 256, CHUNK_PAGES = CHUNK / PAGE };
 
-/// The pages of one chunk, for one head of keys.
+/// One row of attention, a query of one head, and what it has gathered so far.
 typedef struct {
+  int64_t first, last;  // only the keys from `first` up to `last` (excluded) may count
+  int64_t position;     // of the query, for slopes
+  float slope;          // added per key behind the query, to the base 2
+  const float *bias;    // added to the scores, by key
+  float maximum, sum;   // the largest score, and the sum of the weights against it
+} AttentionRow;
+
+/// The keys and values of one head at positions `start` to `start + 255`.
+typedef struct {
+  int64_t start;
   const float *keys[CHUNK_PAGES];
   const float *values[CHUNK_PAGES];
+  int32_t counts[CHUNK];  // 0 where the padding mask excludes the key
 } Chunk;
 
 /// The keys from `first` up to `last` (excluded).
@@ -20,27 +44,42 @@ typedef struct {
   int64_t first, last;
 } KeyRange;
 
-INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-
-/// The smallest range around the ranges of `height` rows, within `[start, start + 256)`.
-INLINE KeyRange attention_span(const KeyRange *ranges, int height, int64_t start) {
-  KeyRange span = {start + CHUNK, start};
+/// The smallest range around the ranges of `height` rows; empty if they all are.
+INLINE KeyRange attention_span(const AttentionRow *rows, int height) {
+  KeyRange span = {INT64_MAX, 0};
   for (int row = 0; row < height; row++) {
-    if (ranges[row].first >= ranges[row].last) continue;
-    span.first = smaller(span.first, ranges[row].first);
-    span.last = larger(span.last, ranges[row].last);
+    if (rows[row].first >= rows[row].last) continue;
+    span.first = smaller(span.first, rows[row].first);
+    span.last = larger(span.last, rows[row].last);
   }
-  span.first = larger(span.first, start);
-  span.last = smaller(span.last, start + CHUNK);
   return span;
 }
 
-/// `scores` of the 16 keys from `key` on, `-infinity` for those outside `range`.
-INLINE f32x16 attention_within(f32x16 scores, int64_t key, KeyRange range) {
-  const i32x16 keys = vector_lanes() + (int32_t)key;
-  const i32x16 counts = (keys >= (int32_t)range.first) & (keys < (int32_t)range.last);
+/// The keys that count by a padding mask, from the first to the last.
+__attribute__((unused)) static KeyRange attention_padding(const int32_t *counts, int64_t keys) {
+  KeyRange range = {0, keys};
+  while (range.last > 0 && counts[range.last - 1] == 0) range.last--;
+  while (range.first < range.last && counts[range.first] == 0) range.first++;
+  return range;
+}
+
+/// The distance of 16 keys from the row's query: `key`, `key + 1` ... less its position.
+INLINE f32x16 attention_distance(const AttentionRow *row, int64_t key) {
+  return __builtin_convertvector(vector_lanes() + (int32_t)(key - row->position), f32x16);
+}
+
+/// The scores of the 16 keys from `key` on, `-infinity` for those that the row does not see.
+INLINE f32x16 attention_visible(f32x16 scores, const AttentionRow *row, int64_t key) {
+  const int32_t first = (int32_t)smaller(16, larger(0, row->first - key));
+  const int32_t last = (int32_t)smaller(16, larger(0, row->last - key));
+  const i32x16 counts = (vector_lanes() >= first) & (vector_lanes() < last);
   return vector_select(counts, scores, vector_splat(-__builtin_inff()));
+}
+
+/// The scores of 16 keys, `-infinity` where the padding mask has 0.
+INLINE f32x16 attention_counting(f32x16 scores, const int32_t *counts) {
+  return vector_select(
+      vector_load_i32(counts) != 0, scores, vector_splat(-__builtin_inff()));
 }
 
 /// Turns `count` (a multiple of 16) scores to the base 2 into weights 2^(score - maximum), and gives
@@ -57,21 +96,34 @@ __attribute__((noinline, unused)) static float attention_weights(
   return vector_sum(sum);
 }
 
-/// What a row of attention has gathered: the largest score, the sum of weights, weighted values.
-typedef struct {
-  float maximum, sum;
-} Gathered;
+/// A row that has gathered nothing, with `width` (a multiple of 16) values.
+INLINE void attention_begin(AttentionRow *row, float *values, int64_t width) {
+  row->maximum = -__builtin_inff();
+  row->sum = 0;
+  for (int64_t column = 0; column < width; column += 16)
+    vector_store(values + column, (f32x16){0});
+}
 
-/// Merges a later chunk's share into a row: `values` and `added` have `width` (a multiple of 16)
-/// elements. A chunk of which no key counts changes nothing.
+/// Keeps a row's share for a later merge: `width` values, the maximum, the sum.
+INLINE void attention_keep(
+    float *share, const float *values, const AttentionRow *row, int64_t width) {
+  for (int64_t column = 0; column < width; column += 16)
+    vector_store(share + column, vector_load(values + column));
+  share[width] = row->maximum;
+  share[width + 1] = row->sum;
+}
+
+/// Merges what a row gathered from later keys, a maximum, a sum of weights and `width` (a multiple of
+/// 16) weighted values, into the row and its `values`. Keys of which none counts change nothing.
 INLINE void attention_merge(
-    Gathered *row, float *values, Gathered chunk, const float *added, int64_t width) {
-  if (chunk.maximum == -__builtin_inff()) return;
-  const float maximum = chunk.maximum > row->maximum ? chunk.maximum : row->maximum;
-  const f32x16 factors = vector_exp2((f32x16){row->maximum - maximum, chunk.maximum - maximum});
+    AttentionRow *row, float *values, float maximum, float sum, const float *added,
+    int64_t width) {
+  if (maximum == -__builtin_inff()) return;
+  const float largest = maximum > row->maximum ? maximum : row->maximum;
+  const f32x16 factors = vector_exp2((f32x16){row->maximum - largest, maximum - largest});
   const float old = factors[0], new = factors[1];
-  row->sum = row->sum * old + chunk.sum * new;
-  row->maximum = maximum;
+  row->sum = row->sum * old + sum * new;
+  row->maximum = largest;
   for (int64_t column = 0; column < width; column += 16) {
     const f32x16 kept = vector_load(values + column) * old;
     vector_store(values + column, vector_load(added + column) * new + kept);
@@ -79,21 +131,14 @@ INLINE void attention_merge(
 }
 
 /// The row's values by its sum of weights; zeros if no key counted.
-INLINE void attention_finish(float *out, const float *values, Gathered row, int64_t width) {
-  const float sum = row.maximum == -__builtin_inff() ? 1.0f : row.sum;
+INLINE void attention_finish(
+    float *out, const float *values, const AttentionRow *row, int64_t width) {
+  const float sum = row->maximum == -__builtin_inff() ? 1.0f : row->sum;
   for (int64_t column = 0; column < width; column += 16) {
     // Adding 0 turns -0 into 0: which of them it is depends on keys that do not count.
     const f32x16 value = vector_load(values + column) / sum + 0.0f;
     vector_store_first(out + column, value, width - column);
   }
-}
-
-/// The keys that count by a padding mask, from the first to the last.
-__attribute__((unused)) static KeyRange attention_padding(const int32_t *counts, int64_t keys) {
-  KeyRange range = {0, keys};
-  while (range.last > 0 && counts[range.last - 1] == 0) range.last--;
-  while (range.first < range.last && counts[range.first] == 0) range.first++;
-  return range;
 }
 
 /// Rows become columns: lane j of vector i is exchanged with lane i of vector j.
@@ -164,14 +209,15 @@ INLINE int64_t attention_block(int64_t index, int64_t blocks) {
   return index % 2 == 0 ? index / 2 : blocks - 1 - index / 2;
 }
 
-/// Fills a page `[64][width]` with the first `count` (at most 64 are taken) of `values[...][width]`,
-/// `stride` elements apart.
+/// Fills a page `[64][page_width]` with the first `count` (at most 64 are taken) of
+/// `values[...][width]`, `stride` elements apart.
 __attribute__((unused)) static void page_values(
-    float *page, const float *values, int64_t stride, int64_t count, int64_t width) {
+    float *page, int64_t page_width, const float *values, int64_t stride, int64_t count,
+    int64_t width) {
   for (int64_t row = 0; row < smaller(count, PAGE); row++)
     for (int64_t column = 0; column < width; column += 16) {
       const f32x16 value = vector_load_first(values + row * stride + column, width - column);
-      vector_store_first(page + row * width + column, value, width - column);
+      vector_store_first(page + row * page_width + column, value, page_width - column);
     }
 }
 

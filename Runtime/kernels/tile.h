@@ -13,13 +13,13 @@ enum { TILE_ROWS = 6, TILE_VECTORS = 1 };  // AVX2: 12 of 16 registers, NEON: 24
 #endif
 
 /// How the sums of a tile begin: at zero, or where an earlier call left them.
-enum TileStart { TILE_FROM_ZERO, TILE_CONTINUE };
+typedef enum { TILE_FROM_ZERO, TILE_CONTINUE } TileStart;
 
 /// `tile_product` for a constant height and width, which is then all in registers.
 INLINE void tile_block(
     const int height, const int vectors, int64_t depth, const float *x, int64_t x_stride,
     const float *panel, int64_t panel_stride, float *sums, int64_t sums_stride,
-    enum TileStart start) {
+    TileStart start) {
   f32x16 sum[TILE_ROWS][TILE_VECTORS];
   if (start == TILE_FROM_ZERO) {
     for (int row = 0; row < height; row++)
@@ -45,7 +45,7 @@ INLINE void tile_block(
 /// in the order of k in one accumulator, whatever the height.
 __attribute__((noinline, unused)) static void tile_product(
     int height, int columns, int64_t depth, const float *x, int64_t x_stride, const float *panel,
-    int64_t panel_stride, float *sums, int64_t sums_stride, enum TileStart start) {
+    int64_t panel_stride, float *sums, int64_t sums_stride, TileStart start) {
   for (int column = 0; column < columns; column += 16 * TILE_VECTORS) {
     const float *part = panel + column;
     float *to = sums + column;
@@ -69,6 +69,20 @@ __attribute__((noinline, unused)) static void tile_product(
 #endif
     }
 #undef TILE_HEIGHT
+  }
+}
+
+/// The same sums for fewer than 16 columns of a matrix without padding, behind which nothing is read.
+__attribute__((noinline, unused)) static void tile_remainder(
+    int height, int columns, int64_t depth, const float *x, int64_t x_stride, const float *matrix,
+    int64_t matrix_stride, float *sums, int64_t sums_stride, TileStart start) {
+  for (int row = 0; row < height; row++) {
+    for (int column = 0; column < columns; column++) {
+      float sum = start == TILE_FROM_ZERO ? 0 : sums[row * sums_stride + column];
+      for (int64_t k = 0; k < depth; k++)
+        sum += x[row * x_stride + k] * matrix[k * matrix_stride + column];
+      sums[row * sums_stride + column] = sum;
+    }
   }
 }
 

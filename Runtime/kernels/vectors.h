@@ -10,6 +10,12 @@
 // convention; every function that has one is inlined, so there is no call.
 #pragma clang diagnostic ignored "-Wpsabi"
 
+// Without -fopenmp everything runs on one thread, and that is not worth a warning per loop.
+#ifndef _OPENMP
+#pragma clang diagnostic ignored "-Wsource-uses-openmp"
+#pragma clang diagnostic ignored "-Wunknown-pragmas"
+#endif
+
 #define INLINE static inline __attribute__((always_inline))
 
 typedef float f32x16 __attribute__((vector_size(64)));
@@ -19,6 +25,9 @@ typedef double f64x16 __attribute__((vector_size(128)));
 
 typedef f32x16 f32x16_in_memory __attribute__((aligned(4), may_alias));
 typedef i32x16 i32x16_in_memory __attribute__((aligned(4), may_alias));
+
+INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 INLINE f32x16 vector_load(const float *from) { return *(const f32x16_in_memory *)from; }
 
@@ -66,6 +75,10 @@ INLINE void vector_store_first(float *to, f32x16 value, int64_t count) {
   float lanes[16] __attribute__((aligned(64)));
   vector_store(lanes, value);
   for (int64_t lane = 0; lane < count; lane++) to[lane] = lanes[lane];
+}
+
+INLINE void copy_row(float *to, const float *from, int64_t count) {
+  for (int64_t i = 0; i < count; i++) to[i] = from[i];
 }
 
 /// The sum of the lanes, always by the same tree: halves onto each other, 8, 4, 2, 1.

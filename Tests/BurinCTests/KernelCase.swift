@@ -84,6 +84,8 @@ struct KernelLibrary {
     var items: [CItem] = [
       .include(CRawLine("vectors.h"), isSystem: false),
       .include(CRawLine("vector_math.h"), isSystem: false),
+      .include(CRawLine("tile.h"), isSystem: false),
+      .include(CRawLine("attention.h"), isSystem: false),
       // Some headers' functions are not used by every set of kernels.
       .pragma("clang diagnostic ignored \"-Wunused-function\""),
     ]

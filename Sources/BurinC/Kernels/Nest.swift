@@ -110,6 +110,14 @@ struct KernelParts {
     return .name(name)
   }
 
+  /// A parameter of any other kind.
+  mutating func parameter(
+    _ type: CType, _ name: CIdentifier, _ argument: Kernel.Argument, note: String? = nil
+  ) -> CExpression {
+    tensors.append((CParameter(type, name, note: note), argument))
+    return .name(name)
+  }
+
   /// The kernel, once its body is known.
   func kernel(
     _ name: CIdentifier, headers: [String] = [], @CBlockBuilder body: () -> [CStatement]

@@ -1,0 +1,128 @@
+import BurinIR
+
+/// New rows need contiguous widths; a cache that is not in pages is copied whole.
+func appendRequirement(_ op: Op<Place>, operand: Int) -> Requirement {
+  switch operand {
+  case 0: .dense
+  case 1: .lastContiguous
+  default: .any
+  }
+}
+
+/// `cache[batch, context, ...]` with `values[b, i]` at `start[b] + i` for `i < counts[b]`: into the
+/// pages of the sequences in place, or as a new dense tensor.
+func appendKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Kernel {
+  guard case .append(let cache, let values, let start, let counts) = op else {
+    throw IRError("not an append")
+  }
+  guard cache.type.element == .f32 else { throw IRError("no kernel appends to \(cache.type)") }
+  switch cache.storage {
+  case .pages(let role, let offset, let bytes):
+    return try pagedAppend(
+      values, start, counts, role: role, offset: offset, bytes: bytes, name: name)
+  case .memory: return try denseAppend(cache, values, start, counts, name: name)
+  }
+}
+
+/// The first position and the number of rows of a sequence, as the body finds them.
+private func progress(
+  _ start: Place, _ counts: Place, rows: CExpression, _ parts: inout KernelParts
+) throws -> [CStatement] {
+  let startStride = parts.size(start.strides[0], "start_stride")
+  let countStride = parts.size(counts.strides[0], "counts_stride")
+  let starts = try parts.operand(2, "start", .i32, note: "[batch]")
+  let numbers = try parts.operand(3, "counts", .i32, note: "[batch]")
+  return CBlockBuilder.build {
+    Declare(.int64.const, "first", starts["sequence" * startStride])
+    Declare(.int64.const, "count", smaller(numbers["sequence" * countStride], rows))
+  }
+}
+
+/// for sequence: for head: for new row: into its page
+private func pagedAppend(
+  _ values: Place, _ start: Place, _ counts: Place, role: Place.PageRole, offset: Int, bytes: Int,
+  name: String?
+) throws -> Kernel {
+  guard values.shape.count == 4, let groups = values.shape[2].constant,
+    let width = values.shape[3].constant
+  else { throw IRError("append: \(values.type) into pages") }
+  var parts = KernelParts()
+  let batch = parts.size(values.shape[0], "batch")
+  let rows = parts.size(values.shape[1], "rows")
+  let strides = [
+    parts.size(values.strides[0], "sequence_stride"), parts.size(values.strides[1], "row_stride"),
+    parts.size(values.strides[2], "head_stride"),
+  ]
+  let from = try parts.operand(1, "values", .f32, note: "[batch, rows, \(groups), \(width)]")
+  let progress = try progress(start, counts, rows: rows, &parts)
+  let pool = parts.parameter(.char.pointer, "pool", .pool, note: "the memory of pages")
+  let table = parts.parameter(
+    .int32.const.pointer, "table", .table, note: "[batch, table_stride], pages by 64 positions")
+  let tableStride = parts.parameter(.int64, "table_stride", .tableStride)
+  let put: CExpression = role == .keys ? "page_put_key" : "page_put_value"
+  let position: CExpression = "position"
+  return parts.kernel(
+    CIdentifier(cleaning: name ?? "append_\(role.rawValue)_\(groups)x\(width)"),
+    headers: ["attention.h"]
+  ) {
+    Pragma("omp for collapse(2) schedule(static)")
+    For("sequence", to: batch) { sequence in
+      For("group", to: .integer(groups)) { group in
+        progress
+        For("i", to: "count") { i in
+          Declare(.int64.const, position, "first" + i)
+          Declare(
+            .char.pointer, "page",
+            pool + table[sequence * tableStride + position / 64].cast(to: .int64)
+              * .integer(bytes))
+          put(
+            ("page" + .integer(offset)).cast(to: .float.pointer) + group * .integer(width * 64),
+            position % 64, from + sequence * strides[0] + i * strides[1] + group * strides[2],
+            .integer(width))
+        }
+      }
+    }
+  }
+}
+
+/// for sequence: for position: the new row, or the cache's
+private func denseAppend(
+  _ cache: Place, _ values: Place, _ start: Place, _ counts: Place, name: String?
+) throws -> Kernel {
+  let inner = Place(
+    TensorType(.f32, Array(values.shape.dropFirst(2))), strides: Array(values.strides.dropFirst(2)))
+  guard inner.isDense, let width = cache.shape.dropFirst(2).reduce(1, *).constant else {
+    throw IRError("append: rows of \(values.type) with gaps")
+  }
+  var parts = KernelParts()
+  let batch = parts.size(cache.shape[0], "batch")
+  let context = parts.size(cache.shape[1], "context")
+  let rows = parts.size(values.shape[1], "rows")
+  let strides = [
+    parts.size(values.strides[0], "sequence_stride"), parts.size(values.strides[1], "row_stride"),
+  ]
+  let old = try parts.operand(0, "cache", .f32, note: "[batch, context, \(width)]")
+  let new = try parts.operand(1, "values", .f32, note: "[batch, rows, \(width)]")
+  let progress = try progress(start, counts, rows: rows, &parts)
+  let out = try parts.result(0, "out", .f32, note: "[batch, context, \(width)]")
+  return parts.kernel(
+    CIdentifier(cleaning: name ?? "append_\(width)"), headers: ["vectors.h"]
+  ) {
+    Pragma("omp for collapse(2) schedule(static)")
+    For("sequence", to: batch) { sequence in
+      For("position", to: context) { position in
+        progress
+        Declare(.int64.const, "at", (sequence * context + position) * .integer(width))
+        Declare(
+          .int.const, "is_new", position >= "first" && position < "first" + "count")
+        Declare(
+          .float.const.pointer, "from",
+          ("is_new" as CExpression).then(
+            new + sequence * strides[0] + (position - "first") * strides[1], else: old + "at"))
+        For("column", to: .integer(width)) { column in
+          out["at" + column].assign(("from" as CExpression)[column])
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,581 @@
+import BurinIR
+
+/// Queries, keys, values and a bias need contiguous rows, the small operands any strides.
+func attentionRequirement(_ op: Op<Place>, operand: Int) -> Requirement {
+  guard case .attention(_, _, _, let scores, _) = op else { return .lastContiguous }
+  if operand < 3 { return .lastContiguous }
+  var requirements: [Requirement] = scores.bias == nil ? [] : [.lastContiguous]
+  if scores.slopes != nil { requirements.append(.dense) }
+  for mask in scores.masks {
+    switch mask {
+    case .padding: requirements.append(.lastContiguous)
+    case .lengths, .causal(.some), .window(_, .some): requirements.append(.any)
+    case .causal(nil), .window(_, nil): break
+    }
+  }
+  return requirements[operand - 3]
+}
+
+/// `softmax(scores(query x keyᵀ)) x value`, in chunks of 256 keys at absolute positions.
+///
+///     for page: keys and values into pages, if they do not lie in pages already
+///     for sequence: for head: for 64 queries: for chunk of 256 keys:
+///       for 8 queries: scores, weights, weighted values, merged into what the rows have
+///
+/// A few queries over a long context are also split by chunk, and merged afterwards: the same terms
+/// in the same order, so the same bits.
+func attentionKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Kernel {
+  guard case .attention(let query, let key, let value, let scores, let tile) = op else {
+    throw IRError("not an attention")
+  }
+  return try AttentionWriter(query, key, value, scores, tile, results[0]).kernel(name: name)
+}
+
+/// Shapes as C sees them, shared by the parts of the kernel.
+private struct AttentionWriter {
+  let query: Place
+  let key: Place
+  let value: Place
+  let scores: Scores<Place>
+  let heads: Int
+  let groups: Int
+  let width: Int
+  let valueWidth: Int
+  /// Rows of one task.
+  let block: Int
+  /// Whether a few queries over many keys are worth a split by chunk.
+  let splits: Bool
+
+  /// Heads that share keys.
+  var shared: Int { heads / groups }
+  /// A row of values in vectors of 16.
+  var padded: Int { (valueWidth + 15) / 16 * 16 }
+  /// What counts the heads of keys; where no heads share keys they are the heads.
+  var group: CIdentifier { shared == 1 ? "head" : "group" }
+  /// Rows that a split task may have.
+  static let few = 16
+
+  init(
+    _ query: Place, _ key: Place, _ value: Place, _ scores: Scores<Place>, _ tile: AttentionTile?,
+    _ out: Place
+  ) throws {
+    guard query.type.element == .f32, key.type.element == .f32, value.type.element == .f32,
+      let heads = query.shape[2].constant, let groups = key.shape[2].constant,
+      let width = query.shape[3].constant, let valueWidth = value.shape[3].constant
+    else { throw IRError("no kernel attends from \(query.type) to \(key.type)") }
+    self.query = query
+    self.key = key
+    self.value = value
+    self.scores = scores
+    self.heads = heads
+    self.groups = groups
+    self.width = width
+    self.valueWidth = valueWidth
+    block = max(8, (tile?.queries ?? 64) / 8 * 8)
+    splits = query.shape[1] != key.shape[1]
+  }
+
+  func kernel(name: String?) throws -> Kernel {
+    var parts = KernelParts()
+    let batch = parts.size(query.shape[0], "batch")
+    let queries = parts.size(query.shape[1], "queries")
+    let keys = parts.size(key.shape[1], "keys")
+    let from = try Rows(query, "q", 0, &parts)
+    let keyPages = try Pages(key, "k", 1, page: groups * width * 64, group: group, &parts)
+    let valuePages = try Pages(value, "v", 2, page: groups * padded * 64, group: group, &parts)
+    let rules = try AttentionScores(scores, firstOperand: 3, keys: keys, parts: &parts)
+    let out = try parts.result(0, "out", .f32, note: "[batch, queries, \(heads), \(valueWidth)]")
+    if keyPages.isPaged || valuePages.isPaged {
+      let parameter: (CType, CIdentifier, Kernel.Argument, String) -> CExpression = {
+        parts.parameter($0, $1, $2, note: $3)
+      }
+      _ = parameter(.char.const.pointer, "pool", .pool, "the memory of pages")
+      _ = parameter(
+        .int32.const.pointer, "table", .table, "[batch, table_stride], pages by 64 keys")
+      _ = parameter(.int64, "table_stride", .tableStride, "entries per sequence")
+    }
+    let (scratch, workspace) = self.scratch(keyPages, valuePages, batch: batch)
+    if workspace != 0 { _ = parts.parameter(.char.pointer, "workspace", .workspace) }
+
+    let words = (["attention_\(heads)x\(width)"] + rules.words).joined(separator: "_")
+    let stem = name ?? words
+    let chunk = CIdentifier(cleaning: String(stem.prefix(40)) + "_chunk")
+    var kernel = parts.kernel(CIdentifier(cleaning: stem), headers: ["attention.h"]) {
+      Declare(.int64.const, "pages", (keys + 63) / 64)
+      scratch
+      if !keyPages.isPaged || !valuePages.isPaged {
+        Blank()
+        Comment("Keys and values into pages.")
+        fillPages(keyPages, valuePages, batch: batch, keys: keys)
+        Blank()
+      }
+      if shared > 1 {
+        Declare(.int64.const, "rows_per_group", queries * .integer(shared))
+          .note("queries of the heads that share keys")
+      }
+      Declare(
+        .int64.const, "blocks", (rowCount(queries) + .integer(block - 1)) / .integer(block))
+      if splits { splitSizes(batch: batch, queries: queries) }
+      Pragma("omp for collapse(\(splits ? 4 : 3)) schedule(static)")
+      For("sequence", to: batch) { _ in
+        For(group, to: .integer(groups)) { _ in
+          For("index", to: "blocks") { _ in
+            if splits {
+              For("part", to: "splits") { _ in
+                task(
+                  rules, from, keyPages, valuePages, queries: queries, keys: keys, out: out,
+                  chunk: chunk)
+              }
+            } else {
+              task(
+                rules, from, keyPages, valuePages, queries: queries, keys: keys, out: out,
+                chunk: chunk)
+            }
+          }
+        }
+      }
+      if splits { merge(batch: batch, queries: queries, out: out) }
+    }
+    kernel.helpers = [self.chunk(chunk, rules, valuePages, keys: keys)]
+    kernel.workspace = workspace
+    return kernel
+  }
+
+  // MARK: Pages
+
+  /// An operand whose rows are read where they lie.
+  private struct Rows {
+    let pointer: CExpression
+    let strides: [CExpression]
+
+    init(_ place: Place, _ name: CIdentifier, _ operand: Int, _ parts: inout KernelParts) throws {
+      let axes: [String] = ["sequence", "position", "head"]
+      strides = zip(place.strides, axes).map { stride, axis in
+        parts.size(stride, CIdentifier(cleaning: "\(name)_\(axis)_stride"))
+      }
+      let extents = place.shape.map { $0.constant.map(String.init) ?? $0.description }
+      pointer = try parts.operand(
+        operand, name, .f32, note: "[\(extents.joined(separator: ", "))]")
+    }
+
+    func row(_ sequence: CExpression, _ position: CExpression, _ head: CExpression) -> CExpression {
+      pointer + sequence * strides[0] + position * strides[1] + head * strides[2]
+    }
+  }
+
+  /// Keys or values, by page: in the memory of sequences, or in scratch memory.
+  private struct Pages {
+    let name: CIdentifier
+    let rows: Rows?
+    /// Bytes from a page's start, and from page to page.
+    let paged: (offset: Int, bytes: Int)?
+    /// Floats of a scratch page.
+    let page: Int
+    /// The head of keys.
+    let group: CExpression
+    var isPaged: Bool { paged != nil }
+    var scratch: CExpression { .name(CIdentifier(cleaning: "\(name)_pages")) }
+
+    init(
+      _ place: Place, _ name: CIdentifier, _ operand: Int, page: Int, group: CIdentifier,
+      _ parts: inout KernelParts
+    ) throws {
+      self.name = name
+      self.page = page
+      self.group = .name(group)
+      switch place.storage {
+      case .memory:
+        rows = try Rows(place, name, operand, &parts)
+        paged = nil
+      case .pages(_, let offset, let bytes):
+        rows = nil
+        paged = (offset, bytes)
+      }
+    }
+
+    /// Where one head's part of page `page` of `sequence` begins, `floats` of them per head; `data`
+    /// is where a page of a sequence's memory begins.
+    func address(page: CExpression, floats: Int) -> CExpression {
+      let part = group * CExpression.integer(floats)
+      guard let paged else {
+        return scratch + ("sequence" * "pages" + page) * .integer(self.page) + part
+      }
+      return (("data" as CExpression) + .integer(paged.offset)).cast(to: .float.const.pointer)
+        + part
+    }
+  }
+
+  /// Values lie in rows of whole vectors in scratch pages, and as they are in a sequence's pages.
+  private func stride(of values: Pages) -> Int { values.isPaged ? valueWidth : padded }
+
+  /// Declares the parts of the workspace and says how many bytes it has.
+  private func scratch(_ keys: Pages, _ values: Pages, batch: CExpression) -> ([CStatement], Dim) {
+    var statements: [CStatement] = []
+    var floats: Dim = 0
+    var next = ("workspace" as CExpression).cast(to: .float.pointer)
+    let pages = (key.shape[1] + 63) / 64
+    func take(_ name: CIdentifier, _ size: Dim, _ text: CExpression, _ note: String) {
+      statements += Declare(.float.pointer, .name(name), next).note(note)
+      next = .name(name) + text
+      floats = floats + size
+    }
+    if !keys.isPaged {
+      take(
+        "k_pages", query.shape[0] * pages * Dim(keys.page),
+        batch * "pages" * .integer(keys.page), "[batch, pages, \(groups), \(width), 64]")
+    }
+    if !values.isPaged {
+      take(
+        "v_pages", query.shape[0] * pages * Dim(values.page),
+        batch * "pages" * .integer(values.page), "[batch, pages, \(groups), 64, \(padded)]")
+    }
+    if splits {
+      let chunks = (key.shape[1] + 255) / 256
+      take(
+        "shares", query.shape[0] * chunks * Dim(groups * AttentionWriter.few * (padded + 16)), 0,
+        "[batch, \(groups), splits, \(AttentionWriter.few), \(padded) values + maximum + sum]")
+    }
+    return (statements, floats * 4)
+  }
+
+  private func fillPages(
+    _ keys: Pages, _ values: Pages, batch: CExpression, keys count: CExpression
+  ) -> [CStatement] {
+    let pageKeys: CExpression = "page_keys"
+    let pageValues: CExpression = "page_values"
+    let first: CExpression = "page" * 64
+    return CBlockBuilder.build {
+      Pragma("omp for collapse(3) schedule(static)")
+      For("sequence", to: batch) { sequence in
+        For("page", to: "pages") { page in
+          For(group, to: .integer(groups)) { group in
+            if let rows = keys.rows {
+              pageKeys(
+                keys.address(page: page, floats: width * 64),
+                rows.row(sequence, first, group), rows.strides[1], count - first, .integer(width))
+            }
+            if let rows = values.rows {
+              pageValues(
+                values.address(page: page, floats: padded * 64), .integer(padded),
+                rows.row(sequence, first, group), rows.strides[1], count - first,
+                .integer(valueWidth))
+            }
+          }
+        }
+      }
+    }
+  }
+
+  // MARK: One task
+
+  /// A block of rows against all keys, or against one chunk of a split.
+  private func task(
+    _ rules: AttentionScores, _ from: Rows, _ keyPages: Pages, _ valuePages: Pages,
+    queries: CExpression, keys: CExpression, out: CExpression, chunk: CIdentifier
+  ) -> [CStatement] {
+    let rows: CExpression = "rows"
+    let gathered: CExpression = "gathered"
+    let count: CExpression = "count"
+    let row: CExpression = "row"
+    let merge: CExpression = "attention_merge"
+    let begin: CExpression = "attention_begin"
+    let finish: CExpression = "attention_finish"
+    let blockOf: CExpression = "attention_block"
+    let copyRow: CExpression = "copy_row"
+    return CBlockBuilder.build {
+      Declare(.int64.const, "block", blockOf("index", "blocks") * .integer(block))
+      Declare(
+        .int.const, count,
+        smaller(.integer(block), rowCount(queries) - "block").cast(to: .int))
+      Declare(.array(.named("AttentionRow"), .integer(block)), rows)
+      Declare(
+        .array(.array(.float, .integer(width)), .integer(block)), "query_rows",
+        attributes: [.aligned(64)])
+      Declare(
+        .array(.array(.float, .integer(padded)), .integer(block)), gathered,
+        attributes: [.aligned(64)])
+      if let padding = rules.padding {
+        let range: CExpression = "attention_padding"
+        Declare(
+          .named("KeyRange").const, "padded",
+          range(padding.mask + "sequence" * padding.stride, keys))
+      }
+      For("r", to: count) { r in
+        place(of: "block" + r, queries: queries)
+        Declare(.named("AttentionRow").pointer, row, (rows + r))
+        begin(row, gathered[r], .integer(padded))
+        rules.rowStatements
+        copyRow(
+          ("query_rows" as CExpression)[r], from.row("sequence", "query", "head"), .integer(width))
+      }
+      Declare(.named("KeyRange"), "span", ("attention_span" as CExpression)(rows, count))
+      if splits {
+        If("splits" > 1) {
+          Comment("Only the chunk of this part.")
+          ("span" as CExpression).member("first").assign(
+            larger(("span" as CExpression).member("first"), "part" * 256))
+          ("span" as CExpression).member("last").assign(
+            smaller(("span" as CExpression).member("last"), "part" * 256 + 256))
+        }
+      }
+      For(
+        "start", from: ("span" as CExpression).member("first") / 256 * 256,
+        to: ("span" as CExpression).member("last"), by: 256
+      ) { _ in
+        fillChunk(rules, keyPages, valuePages, keys: keys)
+        For("r", to: count, by: "TILE_ROWS") { r in
+          Declare(.int.const, "height", smaller("TILE_ROWS", count - r).cast(to: .int))
+          Declare(.array(.float, "TILE_ROWS"), "maximum")
+          Declare(.array(.float, "TILE_ROWS"), "sum")
+          Declare(
+            .array(.array(.float, .integer(padded)), "TILE_ROWS"), "added",
+            attributes: [.aligned(64)])
+          CExpression.call(
+            .name(chunk),
+            chunkArguments(keys: keys)
+              + [
+                "height", ("query_rows" as CExpression)[r], rows + r,
+                ("chunk" as CExpression).address,
+                "maximum", "sum", ("added" as CExpression)[0],
+              ])
+          For("row", to: "height") { row in
+            merge(
+              rows + (r + row), gathered[r + row], ("maximum" as CExpression)[row],
+              ("sum" as CExpression)[row], ("added" as CExpression)[row], .integer(padded))
+          }
+        }
+      }
+      let finished: [CStatement] = For("r", to: count) { r in
+        place(of: "block" + r, queries: queries)
+        finish(outRow(out, queries), gathered[r], rows + r, .integer(valueWidth))
+      }.statements
+      if splits {
+        If("splits" > 1) {
+          keepShares()
+        } else: {
+          finished
+        }
+      } else {
+        finished
+      }
+    }
+  }
+
+  /// The rows of one head of keys.
+  private func rowCount(_ queries: CExpression) -> CExpression {
+    shared == 1 ? queries : "rows_per_group"
+  }
+
+  /// Declares which query of which head a row is.
+  private func place(of row: CExpression, queries: CExpression) -> [CStatement] {
+    if shared == 1 { return Declare(.int64.const, "query", row).statements }
+    return CBlockBuilder.build {
+      Declare(.int64.const, "query", row % queries)
+      Declare(.int64.const, "head", "group" * .integer(shared) + row / queries)
+    }
+  }
+
+  private func outRow(_ out: CExpression, _ queries: CExpression) -> CExpression {
+    out + (("sequence" * queries + "query") * .integer(heads) + "head") * .integer(valueWidth)
+  }
+
+  private func fillChunk(
+    _ rules: AttentionScores, _ keyPages: Pages, _ valuePages: Pages, keys: CExpression
+  ) -> [CStatement] {
+    let chunk: CExpression = "chunk"
+    return CBlockBuilder.build {
+      Declare(.named("Chunk"), chunk)
+      chunk.member("start").assign("start")
+      For("i", to: "CHUNK_PAGES", type: .int) { i in
+        Declare(.int64.const, "page", smaller("start" / 64 + i, "pages" - 1))
+        if let bytes = (keyPages.paged ?? valuePages.paged)?.bytes {
+          Declare(
+            .char.const.pointer, "data",
+            ("pool" as CExpression) + ("table" as CExpression)["sequence" * "table_stride" + "page"]
+              .cast(to: .int64) * .integer(bytes))
+        }
+        chunk.member("keys")[i].assign(keyPages.address(page: "page", floats: width * 64))
+        chunk.member("values")[i].assign(
+          valuePages.address(page: "page", floats: stride(of: valuePages) * 64))
+      }
+      if let padding = rules.padding {
+        For("i", to: "CHUNK", type: .int) { i in
+          chunk.member("counts")[i].assign(
+            (("start" as CExpression) + i < keys).then(
+              padding.mask["sequence" * padding.stride + "start" + i], else: 0))
+        }
+      }
+    }
+  }
+
+  // MARK: One tile against one chunk
+
+  /// Parameters of the chunk function that only some scores need.
+  private func chunkArguments(keys: CExpression) -> [CExpression] {
+    if case .integer = keys { return [] }
+    return scores.bias == nil ? [] : [keys]
+  }
+
+  private func chunk(
+    _ name: CIdentifier, _ rules: AttentionScores, _ values: Pages, keys: CExpression
+  ) -> CFunction {
+    let start: CExpression = "start"
+    let span: CExpression = "span"
+    let first = span.member("first")
+    let last = span.member("last")
+    let weights: CExpression = "weights"
+    let chunk: CExpression = "chunk"
+    let tileProduct: CExpression = "tile_product"
+    let infinity: CExpression = .float(-.infinity)
+    let extra = chunkArguments(keys: keys).map { _ in CParameter(.int64, "keys") }
+    return CFunction(
+      comments: [
+        "A few rows against the keys of one chunk: their largest scores, their sums of weights and "
+          + "their weighted values."
+      ],
+      name,
+      extra + [
+        CParameter(.int, "height"),
+        CParameter(.float.const.pointer, "query", note: "[height, \(width)]"),
+        CParameter(.named("AttentionRow").const.pointer, "rows"),
+        CParameter(.named("Chunk").const.pointer, "chunk"),
+        CParameter(.float.pointer, "maximum", note: "[height]"),
+        CParameter(.float.pointer, "sum", note: "[height]"),
+        CParameter(.float.pointer, "added", note: "[height, \(padded)]"),
+      ]
+    ) {
+      Declare(.int64.const, start, chunk.arrow("start"))
+      Declare(.named("KeyRange"), span, ("attention_span" as CExpression)("rows", "height"))
+      first.assign(larger(first, start))
+      last.assign(smaller(last, start + 256))
+      For("r", to: "height", type: .int) { r in ("maximum" as CExpression)[r].assign(infinity) }
+      If(first >= last) { Return() }
+      Blank()
+      Comment("Scores, 32 keys at a time.")
+      Declare(.array(.array(.float, 256), "TILE_ROWS"), weights, attributes: [.aligned(64)])
+      For("key", from: first / 32 * 32, to: last, by: 32) { key in
+        tileProduct(
+          "height", 32, .integer(width), "query", .integer(width),
+          chunk.arrow("keys")[(key - start) / 64] + key % 64, 64, weights[0] + (key - start), 256,
+          "TILE_FROM_ZERO")
+      }
+      Blank()
+      Comment("Weights, against the row's largest score in this chunk.")
+      Declare(.int64.const, "even", first / 16 * 16)
+      For("r", to: "height", type: .int) { r in
+        Declare(vectorType, "largest", vectorSplat(infinity))
+        For("key", from: "even", to: last, by: 16) { key in
+          Declare(vectorType, "score", vectorLoad(weights[r] + (key - start)))
+          rules.scoreStatements
+          vectorStore(weights[r] + (key - start), "score")
+          ("largest" as CExpression).assign(("vector_maximum" as CExpression)("largest", "score"))
+        }
+        ("maximum" as CExpression)[r].assign(("vector_largest" as CExpression)("largest"))
+        ("sum" as CExpression)[r].assign(
+          ("attention_weights" as CExpression)(
+            weights[r] + ("even" - start), (last - "even" + 15) / 16 * 16,
+            ("maximum" as CExpression)[r]))
+      }
+      Blank()
+      Comment("Weighted values, page by page.")
+      For("key", from: first, to: last, by: 64 - ("key" as CExpression) % 64) { key in
+        Declare(.int64.const, "count", smaller(64 - key % 64, last - key))
+        Declare(
+          .named("TileStart").const, "begin",
+          (key .== first).then("TILE_FROM_ZERO", else: "TILE_CONTINUE"))
+        weighted(values, key: key)
+      }
+    }
+  }
+
+  /// Adds `count` keys of one page to the weighted values.
+  private func weighted(_ values: Pages, key: CExpression) -> [CStatement] {
+    let stride = self.stride(of: values)
+    let whole = stride / 16 * 16
+    let chunk: CExpression = "chunk"
+    let weights = ("weights" as CExpression)[0] + (key - "start")
+    let page = chunk.arrow("values")[(key - "start") / 64] + key % 64 * .integer(stride)
+    let tileProduct: CExpression = "tile_product"
+    let tileRemainder: CExpression = "tile_remainder"
+    return CBlockBuilder.build {
+      if whole > 32 {
+        For("column", to: .integer(whole), by: 32) { column in
+          tileProduct(
+            "height", whole % 32 == 0 ? 32 : smaller(32, .integer(whole) - column).cast(to: .int),
+            "count", weights, 256, page + column, .integer(stride), "added" + column,
+            .integer(padded), "begin")
+        }
+      } else if whole > 0 {
+        tileProduct(
+          "height", .integer(whole), "count", weights, 256, page, .integer(stride), "added",
+          .integer(padded), "begin")
+      }
+      if stride > whole {
+        tileRemainder(
+          "height", .integer(stride - whole), "count", weights, 256, page + .integer(whole),
+          .integer(stride), "added" + .integer(whole), .integer(padded), "begin")
+      }
+    }
+  }
+
+  // MARK: Splits
+
+  private func splitSizes(batch: CExpression, queries: CExpression) -> [CStatement] {
+    let threads: CExpression = "thread_count"
+    let isSplit =
+      rowCount(queries) <= .integer(AttentionWriter.few)
+      && batch * .integer(groups) < threads() * 4
+    return CBlockBuilder.build {
+      Comment("A few rows for many threads: each chunk of keys is a task.")
+      Declare(.int64.const, "splits", isSplit.then(("pages" + 3) / 4, else: 1))
+    }
+  }
+
+  private func share(_ part: CExpression, _ row: CExpression) -> CExpression {
+    let tasks = ("sequence" * .integer(groups) + .name(group)) * "splits" + part
+    return "shares" + (tasks * .integer(AttentionWriter.few) + row) * .integer(padded + 16)
+  }
+
+  /// What the rows gathered from their chunk, for the merge.
+  private func keepShares() -> [CStatement] {
+    let keep: CExpression = "attention_keep"
+    return CBlockBuilder.build {
+      For("r", to: "count") { r in
+        keep(
+          share("part", r), ("gathered" as CExpression)[r], ("rows" as CExpression) + r,
+          .integer(padded))
+      }
+    }
+  }
+
+  private func merge(batch: CExpression, queries: CExpression, out: CExpression) -> [CStatement] {
+    let begin: CExpression = "attention_begin"
+    let merge: CExpression = "attention_merge"
+    let finish: CExpression = "attention_finish"
+    return CBlockBuilder.build {
+      If("splits" > 1) {
+        Pragma("omp for collapse(3) schedule(static)")
+        For("sequence", to: batch) { _ in
+          For(group, to: .integer(groups)) { _ in
+            For("r", to: rowCount(queries)) { r in
+              Declare(.named("AttentionRow"), "row")
+              Declare(.array(.float, .integer(padded)), "gathered", attributes: [.aligned(64)])
+              begin(("row" as CExpression).address, "gathered", .integer(padded))
+              For("part", to: "splits") { part in
+                Declare(.float.const.pointer, "share", share(part, r))
+                merge(
+                  ("row" as CExpression).address, "gathered",
+                  ("share" as CExpression)[.integer(padded)],
+                  ("share" as CExpression)[.integer(padded + 1)], "share", .integer(padded))
+              }
+              place(of: r, queries: queries)
+              finish(
+                outRow(out, queries), "gathered", ("row" as CExpression).address,
+                .integer(valueWidth))
+            }
+          }
+        }
+      }
+    }
+  }
+}

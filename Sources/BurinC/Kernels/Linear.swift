@@ -1,0 +1,223 @@
+import BurinIR
+
+/// Rows at any distance from each other; weights and biases are dense.
+func linearRequirement(_ op: Op<Place>, operand: Int) -> Requirement {
+  guard case .linear(_, _, _, let epilogues, _) = op else { return .dense }
+  if operand < 2 { return operand == 0 ? .rows : .dense }
+  let others = epilogues.compactMap { epilogue -> Requirement? in
+    switch epilogue {
+    case .bias: .dense
+    case .residual, .gate: .rows
+    case .activation, .scale: nil
+    }
+  }
+  return others[operand - 2]
+}
+
+/// `out[row, column] = epilogues(sum over k of x[row, k] * weight[k, column])`, k ascending.
+///
+///     for block of rows: for 32 columns: for 8 rows: sums[8][32], then the epilogues
+///
+/// The columns are the outer loop, so that a panel of weights stays in the second-level cache while
+/// the rows of the block pass by; blocks keep those rows in a cache as well.
+func linearKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Kernel {
+  guard case .linear(let x, let weight, let columns, let epilogues, let tile) = op else {
+    throw IRError("not a linear")
+  }
+  guard x.type.element == .f32, weight.type.element == .f32, let input = x.rows,
+    let depth = input.width.constant, let output = results[0].rows
+  else { throw IRError("no kernel multiplies \(x.type) by \(weight.type)") }
+
+  var parts = KernelParts()
+  let rows = parts.size(input.count, "rows")
+  let stride = parts.size(input.stride, "x_stride")
+  let from = try parts.operand(0, "x", .f32, note: "[\(rows.flat), \(depth)]")
+  let matrix = try Panels(weight, depth: depth, columns: columns)
+  let weights = try parts.operand(1, "weights", .f32, note: matrix.note)
+  let steps = try epilogueSteps(epilogues, rows: rows, columns: columns, parts: &parts)
+  let outStride = parts.size(output.stride, "out_stride")
+  let out = try parts.result(0, "out", .f32, note: "[\(rows.flat), \(columns)]")
+
+  let isWhole = columns % 16 == 0
+  let last: CExpression =
+    columns % 32 == 0 ? "panel" + 32 : smaller("panel" + 32, .integer(columns))
+  let block = tile?.rowBlock ?? rowBlock(depth: depth)
+  let isOneBlock = input.count.constant.map { $0 <= block } ?? false
+  let end: CExpression = isOneBlock ? rows : "end"
+
+  let tiles: [CStatement] = CBlockBuilder.build {
+    Pragma("omp for collapse(2) schedule(static)")
+    For("panel", to: .integer(columns), by: 32) { panel in
+      For("row", from: isOneBlock ? 0 : "block", to: end, by: "TILE_ROWS") { row in
+        Declare(.int.const, "height", smaller("TILE_ROWS", end - row).cast(to: .int))
+        Declare(
+          .array(.array(.float, 32), "TILE_ROWS"), "sums", attributes: [.aligned(64)])
+        matrix.product(from + row * stride, stride, weights)
+        For("r", to: "height") { r in
+          For("column", from: panel, to: last, by: 16) { column in
+            Declare(vectorType, "value", vectorLoad(("sums" as CExpression)[r] + column % 32))
+            steps(row + r, column)
+            isWhole
+              ? vectorStore(out + (row + r) * outStride + column, "value")
+              : vectorStoreFirst(
+                out + (row + r) * outStride + column, "value", .integer(columns) - column)
+          }
+        }
+      }
+    }
+  }
+  let stem = (["linear_\(depth)x\(columns)"] + epilogues.map(\.word)).joined(separator: "_")
+  return parts.kernel(
+    CIdentifier(cleaning: name ?? stem), headers: ["tile.h", "vector_math.h"]
+  ) {
+    if isOneBlock {
+      tiles
+    } else {
+      For("block", to: rows, by: .integer(block)) { start in
+        Declare(.int64.const, "end", smaller(start + .integer(block), rows))
+        tiles
+      }
+    }
+  }
+}
+
+/// As many rows as fill about 3 MiB: what the last cache keeps of them while the panels pass by.
+private func rowBlock(depth: Int) -> Int {
+  max(64, min(4096, 786_432 / max(1, depth) / 64 * 64))
+}
+
+/// The right side of the product: panels of 32 columns, or a matrix as it is.
+private struct Panels {
+  let depth: Int
+  let columns: Int
+  let isPacked: Bool
+
+  init(_ weight: Place, depth: Int, columns: Int) throws {
+    self.depth = depth
+    self.columns = columns
+    isPacked = weight.shape.count == 3
+    if isPacked, weight.shape[2] != 32 {
+      throw IRError("linear: panels of \(weight.shape[2]) columns where the kernels read 32")
+    }
+  }
+
+  var note: String {
+    isPacked ? "[\((columns + 31) / 32), \(depth), 32]" : "[\(depth), \(columns)]"
+  }
+
+  /// Fills `sums[height][32]` for the columns from `panel` on.
+  func product(
+    _ rows: CExpression, _ stride: CExpression, _ weights: CExpression
+  ) -> [CStatement] {
+    let sums = ("sums" as CExpression)[0]
+    let panel: CExpression = "panel"
+    let height: CExpression = "height"
+    let tileProduct: CExpression = "tile_product"
+    let tileRemainder: CExpression = "tile_remainder"
+    let inner = CExpression.integer(depth)
+    if isPacked {
+      return tileProduct(
+        height, 32, inner, rows, stride, weights + panel * inner, 32, sums, 32, "TILE_FROM_ZERO"
+      ).statements
+    }
+    let width = CExpression.integer(columns)
+    if columns % 32 == 0 {
+      return tileProduct(
+        height, 32, inner, rows, stride, weights + panel, width, sums, 32, "TILE_FROM_ZERO"
+      ).statements
+    }
+    // No padding behind the last column, so nothing may be read there.
+    return CBlockBuilder.build {
+      Declare(.int.const, "whole", (smaller(32, width - panel) / 16 * 16).cast(to: .int))
+      tileProduct(
+        height, "whole", inner, rows, stride, weights + panel, width, sums, 32, "TILE_FROM_ZERO")
+      if columns % 16 != 0 {
+        If(smaller(32, width - panel) > "whole") {
+          tileRemainder(
+            height, (width - panel - "whole").cast(to: .int), inner, rows, stride,
+            weights + panel + "whole", width, sums + "whole", 32, "TILE_FROM_ZERO")
+        }
+      }
+    }
+  }
+}
+
+/// The statements that take `value`, 16 columns of a row, through the epilogues.
+private func epilogueSteps(
+  _ epilogues: [Epilogue<Place>], rows: CExpression, columns: Int, parts: inout KernelParts
+) throws -> (_ row: CExpression, _ column: CExpression) -> [CStatement] {
+  let value: CExpression = "value"
+  var steps: [(CExpression, CExpression) -> CExpression] = []
+  var operand = 2
+  var names = CNames()
+  func load(_ from: CExpression, _ column: CExpression) -> CExpression {
+    columns % 16 == 0
+      ? vectorLoad(from + column) : vectorLoadFirst(from + column, .integer(columns) - column)
+  }
+  /// Reads a tensor of the product's own type.
+  func tensor(_ place: Place, _ wanted: CIdentifier) throws -> (CExpression, CExpression) ->
+    CExpression
+  {
+    guard let lines = place.rows else {
+      throw IRError("linear: rows of \(place.type) at no stride")
+    }
+    let name = names.make(wanted)
+    let pointer = try parts.operand(operand, name, .f32, note: "[\(rows.flat), \(columns)]")
+    let stride = parts.size(lines.stride, CIdentifier(cleaning: "\(name)_stride"))
+    operand += 1
+    return { row, column in load(pointer + row * stride, column) }
+  }
+  for epilogue in epilogues {
+    switch epilogue {
+    case .bias:
+      let bias = try parts.operand(operand, names.make("bias"), .f32, note: "[\(columns)]")
+      operand += 1
+      steps.append { _, column in value += load(bias, column) }
+    case .residual(let place):
+      let residual = try tensor(place, "residual")
+      steps.append { row, column in value += residual(row, column) }
+    case .gate(let place):
+      let gate = try tensor(place, "gate")
+      steps.append { row, column in value *= gate(row, column) }
+    case .activation(let function):
+      let result = try function.vector(of: value)
+      steps.append { _, _ in value.assign(result) }
+    case .scale(let factor): steps.append { _, _ in value *= .float(Float(factor)) }
+    }
+  }
+  return { row, column in steps.flatMap { $0(row, column).statements } }
+}
+
+extension Unary {
+  /// C for the function of 16 floats.
+  fileprivate func vector(of value: CExpression) throws -> CExpression {
+    switch self {
+    case .negate: return -value
+    case .not: throw IRError("linear: \(rawValue) is no function of floats")
+    default: return .call(.name(CIdentifier(cleaning: "vector_\(rawValue)")), [value])
+    }
+  }
+}
+
+extension Epilogue {
+  /// The word that a kernel's name has for it.
+  fileprivate var word: String {
+    switch self {
+    case .bias: "bias"
+    case .activation(let function): function.rawValue
+    case .residual: "residual"
+    case .gate: "gate"
+    case .scale: "scale"
+    }
+  }
+}
+
+/// `smaller(a, b)` of the runtime.
+func smaller(_ a: CExpression, _ b: CExpression) -> CExpression {
+  ("smaller" as CExpression)(a, b)
+}
+
+extension CBlockBuilder {
+  /// The statements of a block that stands for itself.
+  static func build(@CBlockBuilder _ body: () -> [CStatement]) -> [CStatement] { body() }
+}

@@ -1,0 +1,98 @@
+import BurinIR
+import Testing
+
+@testable import BurinC
+
+@Suite(.enabled(if: Clang.isPresent)) struct AttentionTests {
+  static let (batch, seq) = (KernelCase.batch, KernelCase.seq)
+  static let keys = Dim(Symbol("keys", maximum: 1024))
+
+  struct Shape {
+    var heads = 2
+    var groups = 2
+    var width = 16
+    var valueWidth = 16
+  }
+
+  /// Attention over token-major rows, parts of wider rows; the number tells kernels apart.
+  static func attention(
+    _ number: Int, _ shape: Shape, keys: Dim = seq, _ scores: Scores<Place> = Scores(scale: 0.3)
+  ) throws -> KernelCase {
+    func part(_ positions: Dim, _ heads: Int, _ width: Int) -> Place {
+      let type = TensorType(.f32, [batch, positions, Dim(heads), Dim(width)])
+      let row = Dim(heads * width + 5)
+      return Place(type, strides: [positions * row, row, Dim(width), 1])
+    }
+    var item = try KernelCase(
+      .attention(
+        query: part(seq, shape.heads, shape.width), key: part(keys, shape.groups, shape.width),
+        value: part(keys, shape.groups, shape.valueWidth), scores: scores, tile: nil),
+      by: { op, results, _ in
+        try attentionKernel(op, results: results, name: "attention_\(number)")
+      })
+    item.tolerance = { 3e-5 * max(1, abs($0)) }
+    return item
+  }
+
+  static func integers(_ shape: [Dim]) -> Place { Place(dense: TensorType(.i32, shape)) }
+
+  @Test func headsOfAwkwardWidths() throws {
+    var cases: [KernelCase] = []
+    for (heads, groups) in [(1, 1), (3, 3), (4, 2), (6, 1)] {
+      for (width, valueWidth) in [(1, 1), (8, 20), (16, 16), (20, 8), (32, 48), (80, 80)] {
+        cases.append(
+          try Self.attention(
+            cases.count, Shape(heads: heads, groups: groups, width: width, valueWidth: valueWidth)))
+      }
+    }
+    try KernelLibrary(cases).check()
+  }
+
+  static let longExtents = [
+    ["batch": 1, "seq": 1, "keys": 1], ["batch": 2, "seq": 1, "keys": 300],
+    ["batch": 2, "seq": 9, "keys": 257], ["batch": 1, "seq": 64, "keys": 64],
+    ["batch": 1, "seq": 3, "keys": 513],
+  ]
+
+  @Test func keysOfSeveralChunks() throws {
+    let cases = try [
+      Self.attention(0, Shape(), keys: Self.keys),
+      Self.attention(1, Shape(heads: 4, groups: 1, width: 20, valueWidth: 20), keys: Self.keys),
+    ]
+    try KernelLibrary(cases).check(Self.longExtents)
+  }
+
+  @Test func everyKindOfScore() throws {
+    let (batch, seq, keys) = (Self.batch, Self.seq, Self.keys)
+    func bias(_ shape: [Dim]) -> Place { Place(dense: TensorType(.f32, shape)) }
+    let lengths = Self.integers([batch])
+    let padding = Self.integers([batch, keys])
+    let all: [Scores<Place>] = [
+      Scores(scale: 0.3, masks: [.padding(padding)]),
+      Scores(scale: 0.3, masks: [.lengths(lengths)]),
+      Scores(scale: 0.3, masks: [.causal(start: nil)]),
+      Scores(scale: 0.3, masks: [.causal(start: lengths)]),
+      Scores(scale: 0.3, masks: [.causal(start: lengths), .window(3, start: lengths)]),
+      Scores(scale: 0.3, masks: [.window(2, start: nil), .padding(padding), .lengths(lengths)]),
+      Scores(scale: 0.3, softCap: 2, masks: [.causal(start: nil)]),
+      Scores(scale: 0.3, bias: bias([1, 1, 1, keys])),
+      Scores(scale: 0.3, bias: bias([batch, 1, seq, keys]), masks: [.padding(padding)]),
+      Scores(scale: -0.3, bias: bias([1, 4, seq, keys])),
+      Scores(scale: 0.3, slopes: bias([4]), masks: [.causal(start: nil)]),
+      Scores(scale: 0.3, slopes: bias([4]), masks: [.causal(start: lengths)]),
+      Scores(
+        scale: 0.3, softCap: 3, bias: bias([batch, 4, seq, keys]), slopes: bias([4]),
+        masks: [.lengths(lengths), .causal(start: nil)]),
+    ]
+    var cases: [KernelCase] = []
+    for scores in all {
+      for groups in [4, 2] {
+        cases.append(
+          try Self.attention(
+            cases.count, Shape(heads: 4, groups: groups, width: 16, valueWidth: 24), keys: keys,
+            scores))
+      }
+    }
+    try KernelLibrary(cases).check(Self.longExtents)
+  }
+}

@@ -1,0 +1,67 @@
+import BurinIR
+import Testing
+
+@testable import BurinC
+
+@Suite(.enabled(if: Clang.isPresent)) struct LinearTests {
+  static let (batch, seq) = (KernelCase.batch, KernelCase.seq)
+
+  /// A linear of the given shape; rows come from wider rows.
+  static func linear(
+    _ depth: Int, _ columns: Int, isPacked: Bool = true,
+    _ epilogues: [Epilogue<Place>] = [], tile: LinearTile? = nil
+  ) throws -> KernelCase {
+    let x = Place.sliced(TensorType(.f32, [batch, seq, Dim(depth)]), from: Dim(depth + 3))
+    let shape = isPacked ? [(columns + 31) / 32, depth, 32] : [depth, columns]
+    let weight = Place(dense: TensorType(.f32, shape.map { Dim($0) }))
+    var item = try KernelCase(
+      .linear(x, weight: weight, columns: columns, epilogues: epilogues, tile: tile),
+      by: linearKernel)
+    // 16 * 2^-24 times the sum of |x * w|, |x| and |w| at most 3.
+    item.tolerance = { _ in 16 * 0x1p-24 * 9 * Double(depth + 1) }
+    return item
+  }
+
+  @Test func productsOfAwkwardShapes() throws {
+    var cases: [KernelCase] = []
+    for depth in [1, 7, 16, 65] {
+      for columns in [1, 15, 16, 17, 31, 32, 33, 48, 96, 101] {
+        for isPacked in [true, false] {
+          cases.append(try Self.linear(depth, columns, isPacked: isPacked))
+        }
+      }
+    }
+    try KernelLibrary(cases).check()
+  }
+
+  @Test func epiloguesInOrder() throws {
+    var cases: [KernelCase] = []
+    for columns in [16, 40, 53] {
+      let bias = Place(dense: TensorType(.f32, [Dim(columns)]))
+      let other = Place.sliced(
+        TensorType(.f32, [Self.batch, Self.seq, Dim(columns)]), from: Dim(columns + 2))
+      for function in [Unary.relu, .gelu, .geluTanh, .silu, .tanh, .sigmoid, .negate, .absolute] {
+        cases.append(try Self.linear(5, columns, [.bias(bias), .activation(function)]))
+      }
+      cases.append(try Self.linear(5, columns, [.bias(bias), .residual(other), .residual(other)]))
+      var product = try Self.linear(
+        5, columns, [.activation(.silu), .gate(other), .scale(0.5), .residual(other)])
+      product.tolerance = { 1e-4 * max(1, abs($0)) }
+      cases.append(product)
+    }
+    try KernelLibrary(cases).check()
+  }
+
+  @Test func rowsInBlocks() throws {
+    let cases = try [8, 16].map { block in
+      try Self.linear(9, 40, tile: LinearTile(rows: 8, vectors: 2, rowBlock: block))
+    }
+    try KernelLibrary(cases).check()
+  }
+
+  @Test func namesSayWhatAKernelIs() throws {
+    let bias = Place(dense: TensorType(.f32, [3072]))
+    let kernel = try Self.linear(768, 3072, [.bias(bias), .activation(.geluTanh)]).kernel
+    #expect(kernel.function.name.text == "linear_768x3072_bias_gelu_tanh")
+  }
+}
