@@ -34,7 +34,7 @@ public struct WeightLayout: Sendable {
     if let place = places[copy] { return place }
     let type = graph.tensorType(copy)
     guard let size = type.bytes.constant else {
-      throw CodegenError("the weight \(role) of type \(type) has no constant size")
+      throw IRError("the weight \(role) of type \(type) has no constant size")
     }
     items.append(Item(node: copy, offset: bytes, name: names.make(role)))
     bytes += (size + Self.alignment - 1) / Self.alignment * Self.alignment

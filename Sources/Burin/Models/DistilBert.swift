@@ -22,7 +22,7 @@ struct DistilBert: EncoderFamily {
   let labels: Int
   let maximumLength: Int
   let activation: Activation
-  let words, positions: Embedding
+  let words, positionTable: Embedding
   let embeddingNorm: LayerNorm
   let layers: [PostNormLayer]
   let top = Weights()
@@ -40,7 +40,7 @@ struct DistilBert: EncoderFamily {
     let embeddings = body["embeddings"]
     words = Embedding(
       try config["vocab_size"].int(in: 1...1 << 24), hidden, embeddings["word_embeddings"])
-    positions = Embedding(maximumLength, hidden, embeddings["position_embeddings"])
+    positionTable = Embedding(maximumLength, hidden, embeddings["position_embeddings"])
     embeddingNorm = LayerNorm(hidden, embeddings["LayerNorm"], epsilon: 1e-12)
     layers = (0..<(try config["n_layers"].layers())).map { index in
       let layer = body["transformer"]["layer"][index]
@@ -66,7 +66,7 @@ struct DistilBert: EncoderFamily {
 
   func encode(_ inputs: EncoderInputs) -> Tensor {
     let embedded = inputs.ids.trace.scoped("embeddings") {
-      embeddingNorm(words(inputs.ids) + positions(inputs.positions))
+      embeddingNorm(words(inputs.ids) + positionTable(inputs.positions))
     }
     return layers(embedded, mask: inputs.mask)
   }

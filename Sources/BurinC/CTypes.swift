@@ -1,0 +1,72 @@
+import BurinIR
+
+extension ElementType {
+  /// The type of one element in C; halves are their bits, and a `bool` is one byte.
+  var cType: CType {
+    switch self {
+    case .f32: .float
+    case .f16, .bf16: .uint16
+    case .i64: .int64
+    case .i32: .int32
+    case .i8: .int8
+    case .u8, .bool: .uint8
+    }
+  }
+
+  /// The name of the type in `burin.h`.
+  var portType: CExpression {
+    switch self {
+    case .f32: "BURIN_F32"
+    case .f16: "BURIN_F16"
+    case .bf16: "BURIN_BF16"
+    case .i64: "BURIN_I64"
+    case .i32: "BURIN_I32"
+    case .i8: "BURIN_I8"
+    case .u8: "BURIN_U8"
+    case .bool: "BURIN_BOOL"
+    }
+  }
+
+  /// A value of this type in C.
+  func literal(_ value: Double) -> CExpression {
+    isFloat ? .float(Float(value)) : .integer(Int(value))
+  }
+}
+
+extension Dim {
+  /// The extent in C, given what its symbols are called there.
+  func cExpression(_ names: [Symbol: CExpression]) -> CExpression {
+    if terms.isEmpty { return 0 }
+    return terms.dropFirst().reduce(Dim.product(terms[0], names)) { sum, term in
+      if term.coefficient < 0 {
+        var positive = term
+        positive.coefficient = -term.coefficient
+        return sum - Dim.product(positive, names)
+      }
+      return sum + Dim.product(term, names)
+    }
+  }
+
+  private static func product(_ term: Term, _ names: [Symbol: CExpression]) -> CExpression {
+    let factors = term.factors.map { factor in
+      switch factor {
+      case .symbol(let symbol): names[symbol] ?? 0
+      case .quotient(let dividend, let divisor):
+        dividend.cExpression(names) / .integer(divisor)
+      }
+    }
+    guard let first = factors.first else { return .integer(term.coefficient) }
+    return factors.dropFirst().reduce(first, *) * .integer(term.coefficient)
+  }
+}
+
+/// The runtime's headers that emitted code may include.
+enum RuntimeHeader {
+  private static let lines: [String: CRawLine] = [
+    "vectors.h": CRawLine("vectors.h"), "vector_math.h": CRawLine("vector_math.h"),
+    "tile.h": CRawLine("tile.h"), "attention.h": CRawLine("attention.h"),
+  ]
+
+  /// The header of that name.
+  static func line(named name: String) -> CRawLine? { lines[name] }
+}

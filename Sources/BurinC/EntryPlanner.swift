@@ -1,0 +1,286 @@
+import BurinIR
+
+/// Plans one entry: a walk over the graph that gives every value a location and every operation a
+/// kernel, then an assignment of buffers to slots.
+struct EntryPlanner {
+  private let entry: Entry
+  private var graph: Graph { entry.graph }
+  var plan: MemoryPlan
+  var entryPlan: EntryPlan
+  private let isWeight: [Bool]
+  private let isNeeded: [Bool]
+  private var locations: [NodeID: [Location]] = [:]
+
+  init(_ entry: Entry, function: CIdentifier, plan: MemoryPlan) {
+    self.entry = entry
+    self.plan = plan
+    entryPlan = EntryPlan(name: entry.name, function: function)
+    isWeight = entry.graph.weightExpressions()
+    isNeeded = entry.graph.reachable(from: entry.roots, stoppingAt: isWeight)
+  }
+
+  mutating func run() throws {
+    entryPlan.outputs = entry.outputs.map {
+      .init(name: $0.name, type: graph.tensorType($0.value), bounds: 0...0)
+    }
+    for id in graph.ids where isNeeded[id.index] && !isWeight[id.index] { try place(id) }
+    for (index, output) in entry.outputs.enumerated() { try store(output.value, asOutput: index) }
+    for successor in entry.successors { try store(successor) }
+    assignSlots()
+  }
+
+  // Locations.
+
+  private mutating func place(_ id: NodeID) throws {
+    let node = graph[id]
+    switch node.op {
+    case .input(let name, let type, let fallback):
+      entryPlan.inputs.append(
+        .init(
+          name: name, type: type, bounds: graph.bounds(ofInput: id),
+          fallback: try fallback.map { try dense($0, for: id) }))
+      locations[id] = [
+        Location(base: .input(entryPlan.inputs.count - 1), place: Place(dense: type))
+      ]
+    case .state(let name, let type):
+      guard let index = plan.states.firstIndex(where: { $0.name == name }) else { return }
+      if let place = plan.states[index].pages {
+        locations[id] = [Location(base: .pages, place: place)]
+      } else {
+        let plain = plan.states[..<index].count { $0.pages == nil }
+        locations[id] = [Location(base: .state(plain), place: Place(dense: type))]
+      }
+    case .part(let tuple, let index):
+      locations[id] = [try location(of: tuple, part: index, for: id)]
+    case .append(let cache, let values, _, _):
+      try proveDead(cache, before: id)
+      entryPlan.appended = graph.tensorType(values).shape[1]
+      let pages = try location(of: cache, for: id)
+      try compute(id, results: [pages])
+    case .slice, .transpose, .broadcast, .reshape:
+      let op = try node.op.map { try location(of: $0, for: id) }
+      if let type = node.type.tensor, let view = Location.view(op, type: type) {
+        locations[id] = [view]
+      } else {
+        try compute(id, results: try results(of: id))
+      }
+    default: try compute(id, results: try results(of: id))
+    }
+  }
+
+  /// Where the results of a kernel go: into the caller's memory where they are an output, else into
+  /// new buffers.
+  private mutating func results(of id: NodeID) throws -> [Location] {
+    let types: [TensorType] =
+      switch graph[id].type {
+      case .tensor(let type): [type]
+      case .tuple(let types): types
+      }
+    if types.count == 1, let output = entry.outputs.firstIndex(where: { $0.value == id }) {
+      return [Location(base: .output(output), place: Place(dense: types[0]))]
+    }
+    return types.map { buffer(graph[id].op.noun, $0) }
+  }
+
+  private mutating func buffer(_ noun: String, _ type: TensorType) -> Location {
+    let step = entryPlan.steps.count
+    entryPlan.buffers.append(Buffer(noun: noun, type: type, life: step...step))
+    return Location(base: .buffer(entryPlan.buffers.count - 1), place: Place(dense: type))
+  }
+
+  /// The location of an operand; weights and literals get theirs at first use.
+  private mutating func location(
+    of id: NodeID, part: Int = 0, for user: NodeID
+  ) throws -> Location {
+    if let known = locations[id] { return known[part] }
+    let type = graph.tensorType(id)
+    if case .constant(let literal) = graph[id].op, literal.values.count <= 64 {
+      let strides =
+        literal.values.count == 1
+        ? [Dim](repeating: 0, count: type.rank) : Place.denseStrides(type.shape)
+      let index = plan.constants.firstIndex(of: literal) ?? plan.constants.count
+      if index == plan.constants.count { plan.constants.append(literal) }
+      locations[id] = [Location(base: .constant(index), place: Place(type, strides: strides))]
+    } else {
+      // A view of a weight is the weight itself, elsewhere: store what the view shows.
+      let scope = graph[user].scope
+      let role = graph[user].op.role(of: id)
+      let index = try plan.weights.add(id, of: graph, role: "\(scope) \(role)")
+      locations[id] = [Location(base: .weight(index), place: Place(dense: type))]
+    }
+    return locations[id]![part]
+  }
+
+  /// The location of a value as a dense tensor, copied if it is a view.
+  private mutating func dense(_ id: NodeID, for user: NodeID) throws -> Location {
+    let location = try location(of: id, for: user)
+    return location.place.isDense ? location : try copy(location, scope: graph[id].scope)
+  }
+
+  private mutating func copy(_ location: Location, scope: String) throws -> Location {
+    let result = buffer("copied", location.place.type)
+    try copy(location, to: result, scope: scope)
+    return result
+  }
+
+  private mutating func copy(_ location: Location, to result: Location, scope: String) throws {
+    let kernel = try plan.kernels.kernel(
+      for: .broadcast(location.place, location.place.shape), results: [result.place],
+      note: "copy: \(location.place.type)")
+    append(kernel, [location], [result], scope: scope)
+  }
+
+  // Steps.
+
+  private mutating func compute(_ id: NodeID, results: [Location]) throws {
+    let node = graph[id]
+    var operands = try node.op.operands.map { try location(of: $0, for: id) }
+    func placed(_ operands: [Location]) -> Op<Place> {
+      var next = operands.makeIterator()
+      return node.op.map { _ in next.next()!.place }
+    }
+    for index in operands.indices
+    where !requirement(of: placed(operands), operand: index).isMet(by: operands[index].place) {
+      operands[index] = try copy(operands[index], scope: node.scope)
+    }
+    let kernel = try plan.kernels.kernel(
+      for: placed(operands), results: results.map(\.place),
+      note: graph.line(id))
+    // Results made before the copies are written only now.
+    append(kernel, operands, results, scope: node.scope)
+    locations[id] = results
+  }
+
+  private mutating func append(
+    _ kernel: Kernel, _ operands: [Location], _ results: [Location], scope: String
+  ) {
+    let step = entryPlan.steps.count
+    for location in operands { touch(location, at: step) }
+    for location in results { touch(location, at: step) }
+    var workspace: Int?
+    if kernel.workspace != 0 {
+      workspace = entryPlan.buffers.count
+      entryPlan.buffers.append(
+        Buffer(
+          noun: "scratch", type: TensorType(.u8, [kernel.workspace]), isScratch: true,
+          life: step...step))
+    }
+    entryPlan.steps.append(
+      Step(
+        kernel: kernel, operands: operands, results: results, workspace: workspace, scope: scope))
+  }
+
+  /// Keeps what a step uses alive until then.
+  private mutating func touch(_ location: Location, at step: Int) {
+    switch location.base {
+    case .buffer(let index):
+      let start = min(entryPlan.buffers[index].life.lowerBound, step)
+      entryPlan.buffers[index].life = start...max(entryPlan.buffers[index].life.upperBound, step)
+    case .input(let index):
+      if let fallback = entryPlan.inputs[index].fallback { touch(fallback, at: step) }
+    default: break
+    }
+  }
+
+  // Outputs and states.
+
+  private mutating func store(_ id: NodeID, asOutput index: Int) throws {
+    let location = try location(of: id, for: id)
+    let target = Location(
+      base: .output(index), place: Place(dense: graph.tensorType(id)))
+    if location != target { try copy(location, to: target, scope: "outputs") }
+  }
+
+  /// A plain state gets its successor at the very end, when nothing reads the old value any more;
+  /// pages have theirs already.
+  private mutating func store(_ successor: Entry.Successor) throws {
+    let location = try location(of: successor.value, for: successor.value)
+    guard let index = plan.states.firstIndex(where: { $0.name == successor.state }) else { return }
+    if let pages = plan.states[index].pages {
+      guard location.place == pages else {
+        throw IRError("the successor of the cache \(successor.state) is not an append to it")
+      }
+      return
+    }
+    let plain = plan.states[..<index].count { $0.pages == nil }
+    let target = Location(
+      base: .state(plain), place: Place(dense: plan.states[index].type))
+    if location != target { try copy(location, to: target, scope: "states") }
+  }
+
+  /// Appending writes in place, so nothing may read the old cache afterwards.
+  private func proveDead(_ cache: NodeID, before append: NodeID) throws {
+    for id in graph.ids where isNeeded[id.index] && id != append {
+      guard !graph[id].op.operands.contains(cache) else {
+        throw IRError("\(append) overwrites \(cache), which \(id) reads")
+      }
+    }
+    guard !entry.outputs.contains(where: { $0.value == cache }) else {
+      throw IRError("\(append) overwrites \(cache), which is an output")
+    }
+  }
+
+  // Slots.
+
+  /// Gives every buffer the free slot that fits it best at the largest sizes, or a new one.
+  private mutating func assignSlots() {
+    var ends: [Int] = []
+    var sizes: [Int] = []
+    let order = entryPlan.buffers.indices.sorted {
+      let (a, b) = (entryPlan.buffers[$0].life, entryPlan.buffers[$1].life)
+      return a.lowerBound != b.lowerBound ? a.lowerBound < b.lowerBound : $0 < $1
+    }
+    for index in order {
+      let life = entryPlan.buffers[index].life
+      let bytes = entryPlan.buffers[index].type.bytes
+      let size = bytes.maximum
+      let free = ends.indices.filter { ends[$0] < life.lowerBound }
+      let fitting = free.filter { sizes[$0] >= size }.min { sizes[$0] < sizes[$1] }
+      let slot = fitting ?? free.max { sizes[$0] < sizes[$1] } ?? ends.count
+      if slot == ends.count {
+        ends.append(0)
+        sizes.append(0)
+        entryPlan.slots.append([])
+      }
+      ends[slot] = life.upperBound
+      sizes[slot] = max(sizes[slot], size)
+      if !entryPlan.slots[slot].contains(bytes) { entryPlan.slots[slot].append(bytes) }
+      entryPlan.buffers[index].slot = slot
+    }
+  }
+}
+
+extension Graph {
+  /// For every node, whether a root needs it; what lies behind a node in `boundary` is not asked.
+  fileprivate func reachable(from roots: [NodeID], stoppingAt boundary: [Bool]) -> [Bool] {
+    var result = [Bool](repeating: false, count: nodes.count)
+    for root in roots { result[root.index] = true }
+    for id in ids.reversed() where result[id.index] && !boundary[id.index] {
+      for operand in self[id].op.operands { result[operand.index] = true }
+    }
+    return result
+  }
+
+  /// The values that an integer input may have: the rows of every table that it chooses from.
+  fileprivate func bounds(ofInput input: NodeID) -> ClosedRange<Int> {
+    var views: Set<NodeID> = [input]
+    var upper = Int(Int32.max)
+    var lower = Int(Int32.min)
+    for id in ids {
+      switch self[id].op {
+      case .reshape(let x, _), .slice(let x, _, _, _), .transpose(let x, _), .broadcast(let x, _):
+        if views.contains(x) { views.insert(id) }
+      case .embedding(_, let indices, let rows) where views.contains(indices):
+        upper = min(upper, rows - 1)
+        lower = 0
+      default: break
+      }
+    }
+    return lower...upper
+  }
+
+  /// One node for a comment: the IR's line with types in place of operands.
+  fileprivate func line(_ id: NodeID) -> String {
+    "\(self[id].op.map { self[$0].type }.text) : \(self[id].type)"
+  }
+}

@@ -1,0 +1,40 @@
+import BurinIR
+
+/// How much memory one entry needs, for `inspect --memory`.
+public struct MemoryReport: Sendable {
+  /// A slot of the arena and what takes turns in it.
+  public struct Slot: Sendable {
+    /// The sizes in bytes of what it holds; it is as large as the largest.
+    public let sizes: [Dim]
+    public let tensors: [String]
+
+    /// The size at given extents.
+    public func bytes(_ symbols: [String: Int]) -> Int {
+      sizes.compactMap { $0.evaluate(symbols) }.max() ?? 0
+    }
+  }
+
+  /// The entry's name.
+  public let entry: String
+  public let slots: [Slot]
+  /// What all tensors would take without reuse, in bytes.
+  public let withoutReuse: Dim
+
+  init(_ entry: EntryPlan) {
+    self.entry = entry.name
+    slots = entry.slots.enumerated().map { index, sizes in
+      var tensors: [String] = []
+      for buffer in entry.buffers where buffer.slot == index {
+        let text = "\(buffer.noun) \(buffer.type)"
+        if !tensors.contains(text) { tensors.append(text) }
+      }
+      return Slot(sizes: sizes, tensors: tensors)
+    }
+    withoutReuse = entry.buffers.reduce(0) { $0 + $1.type.bytes }
+  }
+
+  /// The size of the arena at given extents, in bytes.
+  public func bytes(_ symbols: [String: Int]) -> Int {
+    slots.reduce(0) { $0 + $1.bytes(symbols) }
+  }
+}
