@@ -10,9 +10,8 @@ enum Files {
   static func makeTemporaryDirectory() throws(Failure) -> String {
     let parent = getenv("TMPDIR").map { String(cString: $0) } ?? ""
     let path = "\(parent.isEmpty ? "/tmp" : parent)/burin-" + randomName()
-    guard mkdir(path, 0o700) == 0, let absolute = realpath(path, nil) else { throw failure(path) }
-    defer { free(absolute) }
-    return String(cString: absolute)
+    guard mkdir(path, 0o700) == 0, let absolute = resolved(path) else { throw failure(path) }
+    return absolute
   }
 
   /// Removes a directory that holds nothing but files.
@@ -26,6 +25,13 @@ enum Files {
     }
     closedir(listing)
     rmdir(path)
+  }
+
+  /// The absolute path without links; `nil` if there is no such file.
+  static func resolved(_ path: String) -> String? {
+    guard let resolved = realpath(path, nil) else { return nil }
+    defer { free(resolved) }
+    return String(cString: resolved)
   }
 
   /// A name that nobody else takes.

@@ -75,7 +75,7 @@ public struct Target: Hashable, Sendable {
   }
 
   /// The features of the machine that this runs on.
-  static let machineFeatures: [String] = {
+  public static let machineFeatures: [String] = {
     let size = burin_cpu_features(nil, 0)
     let names = String(unsafeUninitializedCapacity: size + 1) { buffer in
       buffer.withMemoryRebound(to: CChar.self) { burin_cpu_features($0.baseAddress, size + 1) }

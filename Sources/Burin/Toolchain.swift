@@ -58,16 +58,13 @@ public struct Toolchain: Sendable {
     var found = names.flatMap { name in directories.map { "\($0)/\(name)" } }
     for directory in directories {
       // `swift` may be a link into the toolchain.
-      guard let swift = realpath("\(directory)/swift", nil) else { continue }
-      let file = String(cString: swift)
-      free(swift)
-      if let end = file.lastIndex(of: "/") { found.append(file[..<end] + "/clang") }
+      guard let swift = Files.resolved("\(directory)/swift") else { continue }
+      if let end = swift.lastIndex(of: "/") { found.append(swift[..<end] + "/clang") }
     }
     var seen: Set<String> = []
     return found.filter { candidate in
-      guard access(candidate, X_OK) == 0, let real = realpath(candidate, nil) else { return false }
-      defer { free(real) }
-      return seen.insert(String(cString: real)).inserted
+      guard access(candidate, X_OK) == 0, let real = Files.resolved(candidate) else { return false }
+      return seen.insert(real).inserted
     }
   }
 
@@ -91,11 +88,9 @@ public struct Toolchain: Sendable {
     _ path: String, cache: KernelCache, timeLimit: Duration
   ) -> Result<Toolchain, ToolError> {
     var status = stat()
-    guard !path.utf8.contains(0), let resolved = realpath(path, nil) else {
+    guard !path.utf8.contains(0), let real = Files.resolved(path) else {
       return .failure(ToolError(.missing, systemMessage()))
     }
-    let real = String(cString: resolved)
-    free(resolved)
     guard stat(real, &status) == 0, status.st_mode & S_IFMT == S_IFREG, access(real, X_OK) == 0
     else { return .failure(ToolError(.missing, "not a program")) }
     // A compiler looks at the name that it is called by, so that name is kept.
