@@ -26,7 +26,7 @@ import Testing
 
   @Test func normsOfRows() throws {
     var cases: [KernelCase] = []
-    for width in [1, 7, 16, 33, 64, Self.seq] as [Dim] {
+    for width in [1, 33, 64, Self.seq] as [Dim] {
       let type = TensorType(.f32, [Self.batch, 3, width])
       let vector = Place(dense: TensorType(.f32, [width]))
       for kind in NormKind.allCases {
@@ -51,7 +51,8 @@ import Testing
     let (batch, seq) = (Self.batch, Self.seq)
     var cases: [KernelCase] = []
     for element in [ElementType.f32, .i32] {
-      for shape in [[batch, seq, 7], [batch, 16, 5, seq], [seq], [batch, 1, 32]] as [[Dim]] {
+      let shapes: [[Dim]] = [[batch, seq, 7], [batch, 16, 5, seq], [seq], [batch, 1, 32]]
+      for shape in element == .f32 ? shapes : [shapes[0], shapes[2]] {
         for subset in 0..<(1 << shape.count) {
           let axes = shape.indices.filter { subset & (1 << $0) != 0 }
           for function in Reduction.allCases {
