@@ -50,7 +50,8 @@ let package = Package(
     .testTarget(
       name: "BurinHubTests", dependencies: ["BurinHub"],
       swiftSettings: strict),
-    .testTarget(name: "BurinTests", dependencies: ["Burin"], swiftSettings: strict),
+    .testTarget(
+      name: "BurinTests", dependencies: ["Burin", "BurinHub", "BurinIR"], swiftSettings: strict),
     .testTarget(
       name: "BurinCLITests", dependencies: ["BurinCLI"], swiftSettings: strict),
   ]

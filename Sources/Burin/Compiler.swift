@@ -1,0 +1,148 @@
+import BurinC
+import BurinHub
+import BurinIR
+import BurinPasses
+import Glibc
+
+/// Turns a program into a shared library.
+///
+/// The way of the data: the program runs through the passes; the code generator gives C and the
+/// layout of the weights; clang gives an image; the library file is the image with the description
+/// and the weights, written strip by strip, behind it.
+public struct Compiler: Sendable {
+  /// What a compilation may choose.
+  public struct Options: Sendable {
+    /// The instructions that the code may use.
+    public var target: Target
+    /// Whether the weights are in the library's file or beside it.
+    public var weights: LibraryFile.Placement
+    /// Passes that are left out, by name.
+    public var disabledPasses: Set<String>
+    /// A directory to write the IR after every pass, the C and its build line to.
+    public var emit: String?
+    /// How many compilers may run side by side; `nil` for one a core.
+    public var jobs: Int?
+
+    public init(
+      target: Target = .native, weights: LibraryFile.Placement = .embedded,
+      disabledPasses: Set<String> = [], emit: String? = nil, jobs: Int? = nil
+    ) {
+      self.target = target
+      self.weights = weights
+      self.disabledPasses = disabledPasses
+      self.emit = emit
+      self.jobs = jobs
+    }
+  }
+
+  /// How far a compilation is.
+  public enum Progress: Sendable {
+    case passes
+    case code
+    case clang
+    /// Bytes of weights written, of all.
+    case weights(Int, of: Int)
+  }
+
+  public var options: Options
+
+  public init(options: Options = Options()) { self.options = options }
+
+  /// What a program becomes before clang sees it.
+  public struct Lowered: Sendable {
+    /// The program as given, and after each pass, by the pass's name.
+    public var stages: [(pass: String?, program: Program)] = []
+    /// What the rules did and nearly did.
+    public var notes: [Note] = []
+    public var module: Module
+
+    /// The program after the last pass.
+    public var program: Program { stages.last?.program ?? Program("", entries: []) }
+  }
+
+  /// Runs the passes and the code generator.
+  ///
+  /// - Throws: `IRError` for a program that was wrong from the start, `PassFailure` and
+  ///   `IRError` for our own faults.
+  public func lower(_ program: Program) throws -> Lowered {
+    try verify(program)
+    var stages: [(pass: String?, program: Program)] = []
+    var notes: [Note] = []
+    let pipeline = Pipeline.standard(
+      .init(level: options.target.instructionLevel, disabled: options.disabledPasses))
+    let final = try pipeline(program) { pass, program, added in
+      stages.append((pass?.name, program))
+      notes += added
+    }
+    let banner = Banner(
+      passes: pipeline.passes.map(\.name),
+      build: Toolchain.buildLine(target: options.target, output: "model.so"),
+      target: options.target.name)
+    return Lowered(
+      stages: stages, notes: notes, module: try ModuleWriter.write(final, banner: banner))
+  }
+
+  /// Compiles a model into the library file at `path`.
+  ///
+  /// The file appears whole or not at all.
+  public func compile(
+    _ spec: ModelSpec, to path: String, progress: (Progress) -> Void = { _ in }
+  ) throws {
+    progress(.passes)
+    let lowered = try lower(spec.program)
+    progress(.code)
+    if let directory = options.emit { try emit(lowered, to: directory) }
+    var toolchain = try Toolchain.find()
+    if let jobs = options.jobs { toolchain.jobs = jobs }
+    progress(.clang)
+    let image = try toolchain.build(
+      [Toolchain.Source("model.c", Array(lowered.module.source.utf8))], target: options.target)
+    let layout = lowered.module.weights
+    try LibraryFile.write(
+      to: path, image: image, target: options.target, description: spec.description.json.utf8,
+      weightsSize: layout.bytes, placement: options.weights
+    ) { write in
+      try WeightWriter(layout, source: spec.weights).run(write) { done in
+        progress(.weights(done, of: layout.bytes))
+      }
+    }
+  }
+
+  /// Compiles a program whose weights are in memory.
+  public func compile(
+    _ program: Program, weights: any WeightSource = WeightTable(), to path: String
+  ) throws {
+    try compile(ModelSpec(program: program, weights: weights), to: path)
+  }
+
+  /// Writes the IR after every pass, the C and everything that it takes to build it by hand.
+  func emit(_ lowered: Lowered, to directory: String) throws {
+    guard mkdir(directory, 0o777) == 0 || errno == EEXIST else {
+      throw HubError(
+        .cannotWrite, file: directory, expected: "a directory to write to",
+        found: String(cString: strerror(errno)))
+    }
+    func write(_ bytes: [UInt8], to name: String) throws {
+      let file = try AtomicFile(path: directory + "/" + name)
+      try bytes.withUnsafeBytes { try file.write($0) }
+      try file.commit()
+    }
+    for (number, stage) in lowered.stages.enumerated() {
+      let digits = number < 10 ? "0\(number)" : "\(number)"
+      let name = "\(digits)-\(stage.pass ?? "model").burin"
+      try write(Array(stage.program.text.utf8), to: name)
+    }
+    try write(Array(lowered.module.source.utf8), to: "model.c")
+    for source in Toolchain.runtime { try write(source.text, to: source.name) }
+  }
+}
+
+extension Target {
+  /// For which instructions the passes choose schedules.
+  var instructionLevel: InstructionLevel {
+    features.contains("avx512f") ? .v4 : features.contains("avx2") ? .v3 : .generic
+  }
+
+  /// The target for people.
+  var name: String { flags.first.map { String($0.dropFirst("-march=".count)) } ?? "this machine" }
+}

@@ -1,0 +1,68 @@
+import Burin
+import BurinHub
+import BurinIR
+import Glibc
+import Testing
+
+/// A tiny model in `Tests/Fixtures/models` with what transformers computes with it.
+struct Fixture: Sendable, CustomTestStringConvertible {
+  let name: String
+  var testDescription: String { name }
+
+  static let root =
+    #filePath.prefix(
+      #filePath.count - "BurinTests/Models/Fixture.swift".count) + "Fixtures/"
+
+  var path: String { Fixture.root + "models/" + name }
+
+  /// One library for each fixture and process, compiled when it is first asked for.
+  func library() throws -> CompiledModel {
+    try Fixture.libraries.model(for: self)
+  }
+
+  private static let libraries = Libraries()
+
+  /// The tensors of a file in the fixture.
+  func tensors(_ file: String) throws -> [String: HostTensor] {
+    let file = try SafetensorsFile(path: path + "/" + file)
+    var tensors: [String: HostTensor] = [:]
+    for tensor in file.tensors {
+      let bytes = try file.bytes(of: tensor)
+      let element: ElementType = tensor.type == .i64 ? .i64 : .f32
+      tensors[tensor.name.utf8String] = HostTensor(element, shape: tensor.shape) {
+        $0.copyBytes(from: bytes)
+      }
+    }
+    return tensors
+  }
+}
+
+/// Compiles each fixture once.
+private final class Libraries: @unchecked Sendable {
+  private var models: [String: CompiledModel] = [:]
+  private let directory: String
+  private var lock = pthread_mutex_t()
+
+  init() {
+    pthread_mutex_init(&lock, nil)
+    var template = Array("/tmp/burin-fixtures-XXXXXX".utf8CString)
+    directory = mkdtemp(&template).map { String(cString: $0) } ?? "/tmp"
+  }
+
+  func model(for fixture: Fixture) throws -> CompiledModel {
+    pthread_mutex_lock(&lock)
+    defer { pthread_mutex_unlock(&lock) }
+    if let model = models[fixture.name] { return model }
+    let path = "\(directory)/\(fixture.name).so"
+    try Compiler().compile(ModelDirectory(fixture.path).spec(), to: path)
+    let model = try CompiledModel(path)
+    unlink(path)
+    models[fixture.name] = model
+    return model
+  }
+}
+
+extension HostTensor {
+  /// The elements of a tensor of f32.
+  var floats: [Float] { withUnsafeBytes { Array($0.bindMemory(to: Float.self)) } }
+}

@@ -1,0 +1,118 @@
+import Burin
+import Testing
+
+/// Whole models against transformers f32.
+@Suite struct ModelFixtureTests {
+  static let fixtures = [
+    "bert", "bert-bf16", "bert-masked-lm", "bert-old-names", "bert-question-answering",
+    "bert-sequence-classification", "bert-sharded", "bert-token-classification", "distilbert",
+    "distilbert-f16", "distilbert-masked-lm", "distilbert-question-answering",
+    "distilbert-sequence-classification", "distilbert-token-classification", "electra",
+    "electra-masked-lm", "electra-pre-training", "electra-question-answering",
+    "electra-sequence-classification", "electra-token-classification", "gpt2", "gpt2-lm",
+    "gpt2-lm-scaled", "gpt2-lm-unscaled", "gpt2-sequence-classification", "roberta",
+    "roberta-masked-lm", "roberta-masked-lm-untied", "roberta-question-answering",
+    "roberta-sequence-classification", "roberta-token-classification",
+  ].map(Fixture.init)
+
+  @Test("agrees with transformers", arguments: fixtures)
+  func agrees(fixture: Fixture) throws {
+    let model = try fixture.library()
+    for suffix in ["", "-ids"] {
+      let inputs = try fixture.tensors("inputs\(suffix).safetensors")
+      let expected = try fixture.tensors("expected\(suffix).safetensors")
+      let outputs = try model.run(inputs)
+      #expect(Set(outputs.keys) == Set(expected.keys))
+      for (name, reference) in expected {
+        let output = try #require(outputs[name])
+        #expect(output.shape == reference.shape)
+        let error = largestDifference(
+          output, reference, valid: validRows(inputs["attention_mask"], reference))
+        #expect(error < 1e-4, "\(fixture.name)\(suffix) \(name)")
+      }
+    }
+  }
+
+  @Test("gives a sequence the same bits alone and in a batch", arguments: fixtures)
+  func sameBitsAlone(fixture: Fixture) throws {
+    let model = try fixture.library()
+    let inputs = try fixture.tensors("inputs.safetensors")
+    let together = try model.run(inputs)
+    let batch = try #require(inputs["input_ids"]).shape[0]
+    for sequence in 0..<batch {
+      let length = sequenceLength(inputs["attention_mask"], sequence, of: inputs["input_ids"]!)
+      let alone = try model.run(inputs.mapValues { $0.sequence(sequence, length: length) })
+      for (name, output) in together {
+        let isPositional =
+          output.shape.count > 1 && output.shape[1] == inputs["input_ids"]!.shape[1]
+        let mine =
+          isPositional
+          ? output.sequence(sequence, length: length) : output.sequence(sequence, length: nil)
+        #expect(
+          alone[name]!.floats.map(\.bitPattern) == mine.floats.map(\.bitPattern),
+          "\(fixture.name) \(name) \(sequence)")
+      }
+    }
+  }
+
+  @Test("gives the same bits for one thread and for two", arguments: fixtures)
+  func sameBitsForThreads(fixture: Fixture) throws {
+    let model = try fixture.library()
+    let inputs = try fixture.tensors("inputs.safetensors")
+    let one = try Session(model, threads: 1).run("forward", inputs)
+    let two = try Session(model, threads: 2).run("forward", inputs)
+    for (name, output) in one {
+      #expect(output.floats.map(\.bitPattern) == two[name]!.floats.map(\.bitPattern))
+    }
+  }
+
+  /// For every row of `reference`, whether it belongs to a token that is not padding.
+  private func validRows(_ mask: HostTensor?, _ reference: HostTensor) -> [Bool]? {
+    guard let mask, reference.shape.count >= 2, reference.shape[1] == mask.shape[1] else {
+      return nil
+    }
+    return mask.integers.map { $0 != 0 }
+  }
+
+  /// The largest difference relative to the largest value, over the rows that count.
+  private func largestDifference(
+    _ output: HostTensor, _ reference: HostTensor, valid: [Bool]?
+  ) -> Float {
+    let (a, b) = (output.floats, reference.floats)
+    let width = valid.map { b.count / $0.count } ?? 1
+    var difference: Float = 0
+    var largest: Float = 0
+    for index in b.indices where valid?[index / width] ?? true {
+      let distance = abs(a[index] - b[index])
+      difference = max(difference, distance.isNaN ? .infinity : distance)
+      largest = max(largest, abs(b[index]))
+    }
+    return difference / largest
+  }
+
+  private func sequenceLength(_ mask: HostTensor?, _ sequence: Int, of ids: HostTensor) -> Int {
+    guard let mask else { return ids.shape[1] }
+    let row = mask.integers[sequence * mask.shape[1]..<(sequence + 1) * mask.shape[1]]
+    return row.count { $0 != 0 }
+  }
+}
+
+extension HostTensor {
+  /// The elements of a tensor of i64.
+  var integers: [Int64] { withUnsafeBytes { Array($0.bindMemory(to: Int64.self)) } }
+
+  /// One sequence of a batch, its first `length` positions.
+  func sequence(_ index: Int, length: Int?) -> HostTensor {
+    let inner = shape.dropFirst().reduce(1, *) * element.bytes
+    let perPosition = length == nil ? inner : inner / shape[1]
+    let count = length.map { $0 * perPosition } ?? inner
+    var cut = shape
+    cut[0] = 1
+    if let length { cut[1] = length }
+    return HostTensor(element, shape: cut) { target in
+      withUnsafeBytes {
+        target.copyMemory(from: .init(rebasing: $0[index * inner..<index * inner + count]))
+      }
+    }
+  }
+}
