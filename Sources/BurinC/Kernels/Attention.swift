@@ -32,7 +32,7 @@ func attentionKernel(_ op: Op<Place>, results: [Place], name: String?) throws ->
 }
 
 /// Shapes as C sees them, shared by the parts of the kernel.
-private struct AttentionWriter {
+struct AttentionWriter {
   let query: Place
   let key: Place
   let value: Place
@@ -80,9 +80,13 @@ private struct AttentionWriter {
     let batch = parts.size(query.shape[0], "batch")
     let queries = parts.size(query.shape[1], "queries")
     let keys = parts.size(key.shape[1], "keys")
-    let from = try Rows(query, "q", 0, &parts)
-    let keyPages = try Pages(key, "k", 1, page: groups * width * 64, group: group, &parts)
-    let valuePages = try Pages(value, "v", 2, page: groups * padded * 64, group: group, &parts)
+    let from = try Rows(query, "q", 0, note: "[batch, queries, \(heads), \(width)]", &parts)
+    let keyPages = try Pages(
+      key, "k", 1, note: "[batch, keys, \(groups), \(width)]", page: groups * width * 64,
+      group: group, &parts)
+    let valuePages = try Pages(
+      value, "v", 2, note: "[batch, keys, \(groups), \(valueWidth)]", page: groups * padded * 64,
+      group: group, &parts)
     let rules = try AttentionScores(scores, firstOperand: 3, keys: keys, parts: &parts)
     let out = try parts.result(0, "out", .f32, note: "[batch, queries, \(heads), \(valueWidth)]")
     if keyPages.isPaged || valuePages.isPaged {
@@ -139,131 +143,6 @@ private struct AttentionWriter {
     kernel.helpers = [self.chunk(chunk, rules, valuePages, keys: keys)]
     kernel.workspace = workspace
     return kernel
-  }
-
-  // MARK: Pages
-
-  /// An operand whose rows are read where they lie.
-  private struct Rows {
-    let pointer: CExpression
-    let strides: [CExpression]
-
-    init(_ place: Place, _ name: CIdentifier, _ operand: Int, _ parts: inout KernelParts) throws {
-      let axes: [String] = ["sequence", "position", "head"]
-      strides = zip(place.strides, axes).map { stride, axis in
-        parts.size(stride, CIdentifier(cleaning: "\(name)_\(axis)_stride"))
-      }
-      let extents = place.shape.map { $0.constant.map(String.init) ?? $0.description }
-      pointer = try parts.operand(
-        operand, name, .f32, note: "[\(extents.joined(separator: ", "))]")
-    }
-
-    func row(_ sequence: CExpression, _ position: CExpression, _ head: CExpression) -> CExpression {
-      pointer + sequence * strides[0] + position * strides[1] + head * strides[2]
-    }
-  }
-
-  /// Keys or values, by page: in the memory of sequences, or in scratch memory.
-  private struct Pages {
-    let name: CIdentifier
-    let rows: Rows?
-    /// Bytes from a page's start, and from page to page.
-    let paged: (offset: Int, bytes: Int)?
-    /// Floats of a scratch page.
-    let page: Int
-    /// The head of keys.
-    let group: CExpression
-    var isPaged: Bool { paged != nil }
-    var scratch: CExpression { .name(CIdentifier(cleaning: "\(name)_pages")) }
-
-    init(
-      _ place: Place, _ name: CIdentifier, _ operand: Int, page: Int, group: CIdentifier,
-      _ parts: inout KernelParts
-    ) throws {
-      self.name = name
-      self.page = page
-      self.group = .name(group)
-      switch place.storage {
-      case .memory:
-        rows = try Rows(place, name, operand, &parts)
-        paged = nil
-      case .pages(_, let offset, let bytes):
-        rows = nil
-        paged = (offset, bytes)
-      }
-    }
-
-    /// Where one head's part of page `page` of `sequence` begins, `floats` of them per head; `data`
-    /// is where a page of a sequence's memory begins.
-    func address(page: CExpression, floats: Int) -> CExpression {
-      let part = group * CExpression.integer(floats)
-      guard let paged else {
-        return scratch + ("sequence" * "pages" + page) * .integer(self.page) + part
-      }
-      return (("data" as CExpression) + .integer(paged.offset)).cast(to: .float.const.pointer)
-        + part
-    }
-  }
-
-  /// Values lie in rows of whole vectors in scratch pages, and as they are in a sequence's pages.
-  private func stride(of values: Pages) -> Int { values.isPaged ? valueWidth : padded }
-
-  /// Declares the parts of the workspace and says how many bytes it has.
-  private func scratch(_ keys: Pages, _ values: Pages, batch: CExpression) -> ([CStatement], Dim) {
-    var statements: [CStatement] = []
-    var floats: Dim = 0
-    var next = ("workspace" as CExpression).cast(to: .float.pointer)
-    let pages = (key.shape[1] + 63) / 64
-    func take(_ name: CIdentifier, _ size: Dim, _ text: CExpression, _ note: String) {
-      statements += Declare(.float.pointer, .name(name), next).note(note)
-      next = .name(name) + text
-      floats = floats + size
-    }
-    if !keys.isPaged {
-      take(
-        "k_pages", query.shape[0] * pages * Dim(keys.page),
-        batch * "pages" * .integer(keys.page), "[batch, pages, \(groups), \(width), 64]")
-    }
-    if !values.isPaged {
-      take(
-        "v_pages", query.shape[0] * pages * Dim(values.page),
-        batch * "pages" * .integer(values.page), "[batch, pages, \(groups), 64, \(padded)]")
-    }
-    if splits {
-      let chunks = (key.shape[1] + 255) / 256
-      take(
-        "shares", query.shape[0] * chunks * Dim(groups * AttentionWriter.few * (padded + 16)), 0,
-        "[batch, \(groups), splits, \(AttentionWriter.few), \(padded) values + maximum + sum]")
-    }
-    return (statements, floats * 4)
-  }
-
-  private func fillPages(
-    _ keys: Pages, _ values: Pages, batch: CExpression, keys count: CExpression
-  ) -> [CStatement] {
-    let pageKeys: CExpression = "page_keys"
-    let pageValues: CExpression = "page_values"
-    let first: CExpression = "page" * 64
-    return CBlockBuilder.build {
-      Pragma("omp for collapse(3) schedule(static)")
-      For("sequence", to: batch) { sequence in
-        For("page", to: "pages") { page in
-          For(group, to: .integer(groups)) { group in
-            if let rows = keys.rows {
-              pageKeys(
-                keys.address(page: page, floats: width * 64),
-                rows.row(sequence, first, group), rows.strides[1], count - first, .integer(width))
-            }
-            if let rows = values.rows {
-              pageValues(
-                values.address(page: page, floats: padded * 64), .integer(padded),
-                rows.row(sequence, first, group), rows.strides[1], count - first,
-                .integer(valueWidth))
-            }
-          }
-        }
-      }
-    }
   }
 
   // MARK: One task
@@ -377,145 +256,6 @@ private struct AttentionWriter {
 
   private func outRow(_ out: CExpression, _ queries: CExpression) -> CExpression {
     out + (("sequence" * queries + "query") * .integer(heads) + "head") * .integer(valueWidth)
-  }
-
-  private func fillChunk(
-    _ rules: AttentionScores, _ keyPages: Pages, _ valuePages: Pages, keys: CExpression
-  ) -> [CStatement] {
-    let chunk: CExpression = "chunk"
-    return CBlockBuilder.build {
-      Declare(.named("Chunk"), chunk)
-      chunk.member("start").assign("start")
-      For("i", to: "CHUNK_PAGES", type: .int) { i in
-        Declare(.int64.const, "page", smaller("start" / 64 + i, "pages" - 1))
-        if let bytes = (keyPages.paged ?? valuePages.paged)?.bytes {
-          Declare(
-            .char.const.pointer, "data",
-            ("pool" as CExpression) + ("table" as CExpression)["sequence" * "table_stride" + "page"]
-              .cast(to: .int64) * .integer(bytes))
-        }
-        chunk.member("keys")[i].assign(keyPages.address(page: "page", floats: width * 64))
-        chunk.member("values")[i].assign(
-          valuePages.address(page: "page", floats: stride(of: valuePages) * 64))
-      }
-      if let padding = rules.padding {
-        For("i", to: "CHUNK", type: .int) { i in
-          chunk.member("counts")[i].assign(
-            (("start" as CExpression) + i < keys).then(
-              padding.mask["sequence" * padding.stride + "start" + i], else: 0))
-        }
-      }
-    }
-  }
-
-  // MARK: One tile against one chunk
-
-  /// Parameters of the chunk function that only some scores need.
-  private func chunkArguments(keys: CExpression) -> [CExpression] {
-    if case .integer = keys { return [] }
-    return scores.bias == nil ? [] : [keys]
-  }
-
-  private func chunk(
-    _ name: CIdentifier, _ rules: AttentionScores, _ values: Pages, keys: CExpression
-  ) -> CFunction {
-    let start: CExpression = "start"
-    let span: CExpression = "span"
-    let first = span.member("first")
-    let last = span.member("last")
-    let weights: CExpression = "weights"
-    let chunk: CExpression = "chunk"
-    let tileProduct: CExpression = "tile_product"
-    let infinity: CExpression = .float(-.infinity)
-    let extra = chunkArguments(keys: keys).map { _ in CParameter(.int64, "keys") }
-    return CFunction(
-      comments: [
-        "A few rows against the keys of one chunk: their largest scores, their sums of weights and "
-          + "their weighted values."
-      ],
-      name,
-      extra + [
-        CParameter(.int, "height"),
-        CParameter(.float.const.pointer, "query", note: "[height, \(width)]"),
-        CParameter(.named("AttentionRow").const.pointer, "rows"),
-        CParameter(.named("Chunk").const.pointer, "chunk"),
-        CParameter(.float.pointer, "maximum", note: "[height]"),
-        CParameter(.float.pointer, "sum", note: "[height]"),
-        CParameter(.float.pointer, "added", note: "[height, \(padded)]"),
-      ]
-    ) {
-      Declare(.int64.const, start, chunk.arrow("start"))
-      Declare(.named("KeyRange"), span, ("attention_span" as CExpression)("rows", "height"))
-      first.assign(larger(first, start))
-      last.assign(smaller(last, start + 256))
-      For("r", to: "height", type: .int) { r in ("maximum" as CExpression)[r].assign(infinity) }
-      If(first >= last) { Return() }
-      Blank()
-      Comment("Scores, 32 keys at a time.")
-      Declare(.array(.array(.float, 256), "TILE_ROWS"), weights, attributes: [.aligned(64)])
-      For("key", from: first / 32 * 32, to: last, by: 32) { key in
-        tileProduct(
-          "height", 32, .integer(width), "query", .integer(width),
-          chunk.arrow("keys")[(key - start) / 64] + key % 64, 64, weights[0] + (key - start), 256,
-          "TILE_FROM_ZERO")
-      }
-      Blank()
-      Comment("Weights, against the row's largest score in this chunk.")
-      Declare(.int64.const, "even", first / 16 * 16)
-      For("r", to: "height", type: .int) { r in
-        Declare(vectorType, "largest", vectorSplat(infinity))
-        For("key", from: "even", to: last, by: 16) { key in
-          Declare(vectorType, "score", vectorLoad(weights[r] + (key - start)))
-          rules.scoreStatements
-          vectorStore(weights[r] + (key - start), "score")
-          ("largest" as CExpression).assign(("vector_maximum" as CExpression)("largest", "score"))
-        }
-        ("maximum" as CExpression)[r].assign(("vector_largest" as CExpression)("largest"))
-        ("sum" as CExpression)[r].assign(
-          ("attention_weights" as CExpression)(
-            weights[r] + ("even" - start), (last - "even" + 15) / 16 * 16,
-            ("maximum" as CExpression)[r]))
-      }
-      Blank()
-      Comment("Weighted values, page by page.")
-      For("key", from: first, to: last, by: 64 - ("key" as CExpression) % 64) { key in
-        Declare(.int64.const, "count", smaller(64 - key % 64, last - key))
-        Declare(
-          .named("TileStart").const, "begin",
-          (key .== first).then("TILE_FROM_ZERO", else: "TILE_CONTINUE"))
-        weighted(values, key: key)
-      }
-    }
-  }
-
-  /// Adds `count` keys of one page to the weighted values.
-  private func weighted(_ values: Pages, key: CExpression) -> [CStatement] {
-    let stride = self.stride(of: values)
-    let whole = stride / 16 * 16
-    let chunk: CExpression = "chunk"
-    let weights = ("weights" as CExpression)[0] + (key - "start")
-    let page = chunk.arrow("values")[(key - "start") / 64] + key % 64 * .integer(stride)
-    let tileProduct: CExpression = "tile_product"
-    let tileRemainder: CExpression = "tile_remainder"
-    return CBlockBuilder.build {
-      if whole > 32 {
-        For("column", to: .integer(whole), by: 32) { column in
-          tileProduct(
-            "height", whole % 32 == 0 ? 32 : smaller(32, .integer(whole) - column).cast(to: .int),
-            "count", weights, 256, page + column, .integer(stride), "added" + column,
-            .integer(padded), "begin")
-        }
-      } else if whole > 0 {
-        tileProduct(
-          "height", .integer(whole), "count", weights, 256, page, .integer(stride), "added",
-          .integer(padded), "begin")
-      }
-      if stride > whole {
-        tileRemainder(
-          "height", .integer(stride - whole), "count", weights, 256, page + .integer(whole),
-          .integer(stride), "added" + .integer(whole), .integer(padded), "begin")
-      }
-    }
   }
 
   // MARK: Splits

@@ -1,0 +1,113 @@
+import BurinIR
+
+// The arithmetic of attention: a few rows against one chunk of keys.
+
+extension AttentionWriter {
+  /// Parameters of the chunk function that only some scores need.
+  func chunkArguments(keys: CExpression) -> [CExpression] {
+    if case .integer = keys { return [] }
+    return scores.bias == nil ? [] : [keys]
+  }
+
+  func chunk(
+    _ name: CIdentifier, _ rules: AttentionScores, _ values: Pages, keys: CExpression
+  ) -> CFunction {
+    let start: CExpression = "start"
+    let span: CExpression = "span"
+    let first = span.member("first")
+    let last = span.member("last")
+    let weights: CExpression = "weights"
+    let chunk: CExpression = "chunk"
+    let tileProduct: CExpression = "tile_product"
+    let infinity: CExpression = .float(-.infinity)
+    let extra = chunkArguments(keys: keys).map { _ in CParameter(.int64, "keys") }
+    return CFunction(
+      comments: [
+        "A few rows against the keys of one chunk: their largest scores, their sums of weights and "
+          + "their weighted values."
+      ],
+      name,
+      extra + [
+        CParameter(.int, "height"),
+        CParameter(.float.const.pointer, "query", note: "[height, \(width)]"),
+        CParameter(.named("AttentionRow").const.pointer, "rows"),
+        CParameter(.named("Chunk").const.pointer, "chunk"),
+        CParameter(.float.pointer, "maximum", note: "[height]"),
+        CParameter(.float.pointer, "sum", note: "[height]"),
+        CParameter(.float.pointer, "added", note: "[height, \(padded)]"),
+      ]
+    ) {
+      Declare(.int64.const, start, chunk.arrow("start"))
+      Declare(.named("KeyRange"), span, ("attention_span" as CExpression)("rows", "height"))
+      first.assign(larger(first, start))
+      last.assign(smaller(last, start + 256))
+      For("r", to: "height", type: .int) { r in ("maximum" as CExpression)[r].assign(infinity) }
+      If(first >= last) { Return() }
+      Blank()
+      Comment("Scores, 32 keys at a time.")
+      Declare(.array(.array(.float, 256), "TILE_ROWS"), weights, attributes: [.aligned(64)])
+      For("key", from: first / 32 * 32, to: last, by: 32) { key in
+        tileProduct(
+          "height", 32, .integer(width), "query", .integer(width),
+          chunk.arrow("keys")[(key - start) / 64] + key % 64, 64, weights[0] + (key - start), 256,
+          "TILE_FROM_ZERO")
+      }
+      Blank()
+      Comment("Weights, against the row's largest score in this chunk.")
+      Declare(.int64.const, "even", first / 16 * 16)
+      For("r", to: "height", type: .int) { r in
+        Declare(vectorType, "largest", vectorSplat(infinity))
+        For("key", from: "even", to: last, by: 16) { key in
+          Declare(vectorType, "score", vectorLoad(weights[r] + (key - start)))
+          rules.scoreStatements
+          vectorStore(weights[r] + (key - start), "score")
+          ("largest" as CExpression).assign(("vector_maximum" as CExpression)("largest", "score"))
+        }
+        ("maximum" as CExpression)[r].assign(("vector_largest" as CExpression)("largest"))
+        ("sum" as CExpression)[r].assign(
+          ("attention_weights" as CExpression)(
+            weights[r] + ("even" - start), (last - "even" + 15) / 16 * 16,
+            ("maximum" as CExpression)[r]))
+      }
+      Blank()
+      Comment("Weighted values, page by page.")
+      For("key", from: first, to: last, by: 64 - ("key" as CExpression) % 64) { key in
+        Declare(.int64.const, "count", smaller(64 - key % 64, last - key))
+        Declare(
+          .named("TileStart").const, "begin",
+          (key .== first).then("TILE_FROM_ZERO", else: "TILE_CONTINUE"))
+        weighted(values, key: key)
+      }
+    }
+  }
+
+  /// Adds `count` keys of one page to the weighted values.
+  func weighted(_ values: Pages, key: CExpression) -> [CStatement] {
+    let stride = self.stride(of: values)
+    let whole = stride / 16 * 16
+    let chunk: CExpression = "chunk"
+    let weights = ("weights" as CExpression)[0] + (key - "start")
+    let page = chunk.arrow("values")[(key - "start") / 64] + key % 64 * .integer(stride)
+    let tileProduct: CExpression = "tile_product"
+    let tileRemainder: CExpression = "tile_remainder"
+    return CBlockBuilder.build {
+      if whole > 32 {
+        For("column", to: .integer(whole), by: 32) { column in
+          tileProduct(
+            "height", whole % 32 == 0 ? 32 : smaller(32, .integer(whole) - column).cast(to: .int),
+            "count", weights, 256, page + column, .integer(stride), "added" + column,
+            .integer(padded), "begin")
+        }
+      } else if whole > 0 {
+        tileProduct(
+          "height", .integer(whole), "count", weights, 256, page, .integer(stride), "added",
+          .integer(padded), "begin")
+      }
+      if stride > whole {
+        tileRemainder(
+          "height", .integer(stride - whole), "count", weights, 256, page + .integer(whole),
+          .integer(stride), "added" + .integer(whole), .integer(padded), "begin")
+      }
+    }
+  }
+}

@@ -1,0 +1,160 @@
+import BurinIR
+
+// Where attention finds its keys and values: in the pages of sequences, or in scratch pages that it
+// fills first.
+
+extension AttentionWriter {
+  /// An operand whose rows are read where they lie.
+  struct Rows {
+    let pointer: CExpression
+    let strides: [CExpression]
+
+    init(
+      _ place: Place, _ name: CIdentifier, _ operand: Int, note: String,
+      _ parts: inout KernelParts
+    ) throws {
+      let axes: [String] = ["sequence", "position", "head"]
+      strides = zip(place.strides, axes).map { stride, axis in
+        parts.size(stride, CIdentifier(cleaning: "\(name)_\(axis)_stride"))
+      }
+      pointer = try parts.operand(operand, name, .f32, note: note)
+    }
+
+    func row(_ sequence: CExpression, _ position: CExpression, _ head: CExpression) -> CExpression {
+      pointer + sequence * strides[0] + position * strides[1] + head * strides[2]
+    }
+  }
+
+  /// Keys or values, by page: in the memory of sequences, or in scratch memory.
+  struct Pages {
+    let name: CIdentifier
+    let rows: Rows?
+    /// Bytes from a page's start, and from page to page.
+    let paged: (offset: Int, bytes: Int)?
+    /// Floats of a scratch page.
+    let page: Int
+    /// The head of keys.
+    let group: CExpression
+    var isPaged: Bool { paged != nil }
+    var scratch: CExpression { .name(CIdentifier(cleaning: "\(name)_pages")) }
+
+    init(
+      _ place: Place, _ name: CIdentifier, _ operand: Int, note: String, page: Int,
+      group: CIdentifier, _ parts: inout KernelParts
+    ) throws {
+      self.name = name
+      self.page = page
+      self.group = .name(group)
+      switch place.storage {
+      case .memory:
+        rows = try Rows(place, name, operand, note: note, &parts)
+        paged = nil
+      case .pages(_, let offset, let bytes):
+        rows = nil
+        paged = (offset, bytes)
+      }
+    }
+
+    /// Where one head's part of page `page` of `sequence` begins, `floats` of them per head; `data`
+    /// is where a page of a sequence's memory begins.
+    func address(page: CExpression, floats: Int) -> CExpression {
+      let part = group * CExpression.integer(floats)
+      guard let paged else {
+        return scratch + ("sequence" * "pages" + page) * .integer(self.page) + part
+      }
+      return (("data" as CExpression) + .integer(paged.offset)).cast(to: .float.const.pointer)
+        + part
+    }
+  }
+
+  /// Values lie in rows of whole vectors in scratch pages, and as they are in a sequence's pages.
+  func stride(of values: Pages) -> Int { values.isPaged ? valueWidth : padded }
+
+  /// Declares the parts of the workspace and says how many bytes it has.
+  func scratch(_ keys: Pages, _ values: Pages, batch: CExpression) -> ([CStatement], Dim) {
+    var statements: [CStatement] = []
+    var floats: Dim = 0
+    var next = ("workspace" as CExpression).cast(to: .float.pointer)
+    let pages = (key.shape[1] + 63) / 64
+    func take(_ name: CIdentifier, _ size: Dim, _ text: CExpression, _ note: String) {
+      statements += Declare(.float.pointer, .name(name), next).note(note)
+      next = .name(name) + text
+      floats = floats + size
+    }
+    if !keys.isPaged {
+      take(
+        "k_pages", query.shape[0] * pages * Dim(keys.page),
+        batch * "pages" * .integer(keys.page), "[batch, pages, \(groups), \(width), 64]")
+    }
+    if !values.isPaged {
+      take(
+        "v_pages", query.shape[0] * pages * Dim(values.page),
+        batch * "pages" * .integer(values.page), "[batch, pages, \(groups), 64, \(padded)]")
+    }
+    if splits {
+      let chunks = (key.shape[1] + 255) / 256
+      take(
+        "shares", query.shape[0] * chunks * Dim(groups * AttentionWriter.few * (padded + 16)), 0,
+        "[batch, \(groups), splits, \(AttentionWriter.few), \(padded) values + maximum + sum]")
+    }
+    return (statements, floats * 4)
+  }
+
+  func fillPages(
+    _ keys: Pages, _ values: Pages, batch: CExpression, keys count: CExpression
+  ) -> [CStatement] {
+    let pageKeys: CExpression = "page_keys"
+    let pageValues: CExpression = "page_values"
+    let first: CExpression = "page" * 64
+    return CBlockBuilder.build {
+      Pragma("omp for collapse(3) schedule(static)")
+      For("sequence", to: batch) { sequence in
+        For("page", to: "pages") { page in
+          For(group, to: .integer(groups)) { group in
+            if let rows = keys.rows {
+              pageKeys(
+                keys.address(page: page, floats: width * 64),
+                rows.row(sequence, first, group), rows.strides[1], count - first, .integer(width))
+            }
+            if let rows = values.rows {
+              pageValues(
+                values.address(page: page, floats: padded * 64), .integer(padded),
+                rows.row(sequence, first, group), rows.strides[1], count - first,
+                .integer(valueWidth))
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /// Declares `chunk` and finds its pages.
+  func fillChunk(
+    _ rules: AttentionScores, _ keyPages: Pages, _ valuePages: Pages, keys: CExpression
+  ) -> [CStatement] {
+    let chunk: CExpression = "chunk"
+    return CBlockBuilder.build {
+      Declare(.named("Chunk"), chunk)
+      chunk.member("start").assign("start")
+      For("i", to: "CHUNK_PAGES", type: .int) { i in
+        Declare(.int64.const, "page", smaller("start" / 64 + i, "pages" - 1))
+        if let bytes = (keyPages.paged ?? valuePages.paged)?.bytes {
+          Declare(
+            .char.const.pointer, "data",
+            ("pool" as CExpression) + ("table" as CExpression)["sequence" * "table_stride" + "page"]
+              .cast(to: .int64) * .integer(bytes))
+        }
+        chunk.member("keys")[i].assign(keyPages.address(page: "page", floats: width * 64))
+        chunk.member("values")[i].assign(
+          valuePages.address(page: "page", floats: stride(of: valuePages) * 64))
+      }
+      if let padding = rules.padding {
+        For("i", to: "CHUNK", type: .int) { i in
+          chunk.member("counts")[i].assign(
+            (("start" as CExpression) + i < keys).then(
+              padding.mask["sequence" * padding.stride + "start" + i], else: 0))
+        }
+      }
+    }
+  }
+}
