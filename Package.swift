@@ -45,8 +45,11 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "BurinIRTests", dependencies: ["BurinIR", "BurinTestSupport"], swiftSettings: strict),
-    .testTarget(name: "BurinPassesTests", dependencies: ["BurinPasses"], swiftSettings: strict),
-    .testTarget(name: "BurinCTests", dependencies: ["BurinC"], swiftSettings: strict),
+    .testTarget(
+      name: "BurinPassesTests", dependencies: ["BurinPasses", "BurinTestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "BurinCTests", dependencies: ["BurinC", "BurinTestSupport"], swiftSettings: strict),
     .testTarget(
       name: "BurinHubTests", dependencies: ["BurinHub"],
       swiftSettings: strict),
