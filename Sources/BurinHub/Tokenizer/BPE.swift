@@ -13,8 +13,7 @@ struct BPE: Sendable {
   private let scalarTokens: [Int32]
 
   /// Reads the model; dropout is a matter of training and left out.
-  init(_ field: JSONField) throws(HubError) {
-    let vocabulary = try Vocabulary(field["vocab"])
+  init(_ field: JSONField, _ vocabulary: Vocabulary, _ merges: MergeList?) throws(HubError) {
     self.vocabulary = vocabulary
     let unknownField = field["unk_token"]
     unknown =
@@ -39,7 +38,9 @@ struct BPE: Sendable {
       appendUTF8(scalar, to: &bytes)
       return vocabulary.id(of: bytes) ?? -1
     }
-    merges = try MergeTable(field["merges"], vocabulary, prefixLength: prefix.count)
+    let list = if let merges { merges } else { try MergeList(field["merges"]) }
+    self.merges = try MergeTable(
+      list, vocabulary, prefixLength: prefix.count, field: field["merges"])
   }
 
   /// Buffers that one encoding uses for all its words.
@@ -232,75 +233,67 @@ private final class MergeTable: @unchecked Sendable {
   /// No merge: later than any other.
   static let none = UInt64.max
 
-  private let keys: UnsafeMutablePointer<UInt64>
-  private let values: UnsafeMutablePointer<UInt64>
+  private let entries: UnsafeMutablePointer<(key: UInt64, value: UInt64)>
   private let mask: Int
 
-  /// Reads merges in either form, `"a b"` or `["a", "b"]`.
-  init(_ field: JSONField, _ vocabulary: Vocabulary, prefixLength: Int) throws(HubError) {
-    guard let elements = field.value?.array else {
-      throw field.error(expected: "an array of merges")
-    }
+  /// Looks the tokens of each merge up.
+  init(
+    _ list: MergeList, _ vocabulary: Vocabulary, prefixLength: Int, field: JSONField
+  ) throws(HubError) {
     var size = 16
-    while size < elements.count * 2 { size *= 2 }
+    while size < list.ends.count * 2 { size *= 2 }
     mask = size - 1
-    keys = .allocate(capacity: size)
-    values = .allocate(capacity: size)
+    entries = .allocate(capacity: size)
     // No pair has the ids -1 and -1.
-    keys.initialize(repeating: .max, count: size)
-    values.initialize(repeating: MergeTable.none, count: size)
-    var rank: UInt64 = 0
-    var joined: [UInt8] = []
-    for (number, element) in elements.enumerated() {
-      let pair: (ArraySlice<UInt8>, ArraySlice<UInt8>)
-      switch element {
-      case .string(let line):
-        if line.bytes.starts(with: "#version".utf8) { continue }
-        guard let space = line.bytes.firstIndex(of: 0x20),
-          !line.bytes[(space + 1)...].contains(0x20)
-        else { throw field[number].error(expected: "two tokens and one space") }
-        pair = (line.bytes[..<space], line.bytes[(space + 1)...])
-      case .array(let parts):
-        guard parts.count == 2, let left = parts[0].string, let right = parts[1].string else {
-          throw field[number].error(expected: "two tokens")
-        }
-        pair = (left.bytes[...], right.bytes[...])
-      default: throw field[number].error(expected: "two tokens")
-      }
-      joined.removeAll(keepingCapacity: true)
-      joined += pair.0
-      let left = MergeTable.id(joined, vocabulary)
-      let right = pair.1.withUnsafeBufferPointer { bytes in
-        MergeTable.id(bytes, vocabulary)
-      }
-      joined += pair.1.dropFirst(prefixLength)
-      let whole = MergeTable.id(joined, vocabulary)
-      guard left >= 0, right >= 0, whole >= 0 else {
-        let absent = left < 0 ? Array(pair.0) : right < 0 ? Array(pair.1) : joined
-        throw HubError(
-          file: field.file, key: "\(field.path)[\(number)]",
-          expected: "merges of tokens of the vocabulary", found: "\(ByteString(absent))")
-      }
-      insert(left, right, rank << 32 | UInt64(whole))
-      rank += 1
+    entries.initialize(repeating: (.max, MergeTable.none), count: size)
+    let wrong = list.bytes.withUnsafeBufferPointer { bytes in
+      fill(bytes, list.ends, vocabulary, prefixLength)
+    }
+    if let wrong {
+      throw HubError(
+        file: field.file, key: "\(field.path)[\(wrong.number)]",
+        expected: "merges of tokens of the vocabulary", found: "\(wrong.token)")
     }
   }
 
-  deinit {
-    keys.deallocate()
-    values.deallocate()
+  /// Fills the table; returns the first merge with a token that is not there.
+  private func fill(
+    _ bytes: UnsafeBufferPointer<UInt8>, _ ends: [(left: UInt32, right: UInt32)],
+    _ vocabulary: Vocabulary, _ prefixLength: Int
+  ) -> (number: Int, token: ByteString)? {
+    guard let base = bytes.baseAddress else {
+      return ends.isEmpty ? nil : (0, ByteString([]))
+    }
+    var start = 0
+    for (number, end) in ends.enumerated() {
+      let middle = Int(end.left)
+      let tail = min(middle + prefixLength, Int(end.right))
+      var leftHash = vocabulary.emptyHash
+      for index in start..<middle { leftHash.combine(base[index]) }
+      let left = vocabulary.find(base + start, middle - start, leftHash)
+      var rightHash = vocabulary.emptyHash
+      for index in middle..<Int(end.right) { rightHash.combine(base[index]) }
+      let right = vocabulary.find(base + middle, Int(end.right) - middle, rightHash)
+      // What they make is the left one and the right one without the prefix of continuations.
+      for index in tail..<Int(end.right) { leftHash.combine(base[index]) }
+      let whole = vocabulary.find(
+        prefix: UnsafeBufferPointer(rebasing: bytes[start..<middle]), base + tail,
+        Int(end.right) - tail, leftHash)
+      guard left >= 0, right >= 0, whole >= 0 else {
+        if left < 0 { return (number, ByteString(Array(bytes[start..<middle]))) }
+        if right < 0 { return (number, ByteString(Array(bytes[middle..<Int(end.right)]))) }
+        return (
+          number,
+          ByteString(Array(bytes[start..<middle]) + Array(bytes[tail..<Int(end.right)]))
+        )
+      }
+      insert(left, right, UInt64(number) << 32 | UInt64(whole))
+      start = Int(end.right)
+    }
+    return nil
   }
 
-  private static func id(_ bytes: [UInt8], _ vocabulary: Vocabulary) -> Int32 {
-    bytes.withUnsafeBufferPointer { id($0, vocabulary) }
-  }
-
-  private static func id(_ bytes: UnsafeBufferPointer<UInt8>, _ vocabulary: Vocabulary) -> Int32 {
-    guard let base = bytes.baseAddress else { return vocabulary.id(of: []) ?? -1 }
-    var hash = vocabulary.emptyHash
-    for byte in bytes { hash.combine(byte) }
-    return vocabulary.find(base, bytes.count, hash)
-  }
+  deinit { entries.deallocate() }
 
   @inline(__always)
   private func slot(_ key: UInt64) -> Int {
@@ -311,9 +304,8 @@ private final class MergeTable: @unchecked Sendable {
   private func insert(_ left: Int32, _ right: Int32, _ value: UInt64) {
     let key = UInt64(UInt32(bitPattern: left)) << 32 | UInt64(UInt32(bitPattern: right))
     var slot = slot(key)
-    while keys[slot] != .max, keys[slot] != key { slot = (slot + 1) & mask }
-    keys[slot] = key
-    values[slot] = value
+    while entries[slot].key != .max, entries[slot].key != key { slot = (slot + 1) & mask }
+    entries[slot] = (key, value)
   }
 
   /// The rank in the high half and the merged token in the low one, or `none`.
@@ -321,11 +313,11 @@ private final class MergeTable: @unchecked Sendable {
   func find(_ left: Int32, _ right: Int32) -> UInt64 {
     let key = UInt64(UInt32(bitPattern: left)) << 32 | UInt64(UInt32(bitPattern: right))
     var slot = slot(key)
-    while keys[slot] != key {
-      if keys[slot] == .max { return MergeTable.none }
+    while entries[slot].key != key {
+      if entries[slot].key == .max { return MergeTable.none }
       slot = (slot + 1) & mask
     }
-    return values[slot]
+    return entries[slot].value
   }
 
   /// The merged token of what `find` returned.

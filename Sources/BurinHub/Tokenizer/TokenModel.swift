@@ -12,7 +12,7 @@ enum TokenModel: Sendable {
   case wordLevel(WordLevel)
 
   /// Reads a model; files from before models had a type are told apart by their keys.
-  init(_ field: JSONField) throws(HubError) {
+  init(_ field: JSONField, _ tables: ModelTables?) throws(HubError) {
     var type = try field["type"].string(default: "")
     if type.isEmpty {
       if field["merges"].exists {
@@ -23,11 +23,15 @@ enum TokenModel: Sendable {
         type = "WordLevel"
       }
     }
+    guard ["WordPiece", "BPE", "WordLevel"].contains(type) else {
+      throw field["type"].error(expected: "BPE, WordLevel or WordPiece")
+    }
+    let tokens = if let tables { tables.tokens } else { try TokenList(field["vocab"]) }
+    let vocabulary = try Vocabulary(tokens, field: field["vocab"])
     switch type {
-    case "WordPiece": self = .wordPiece(try WordPiece(field))
-    case "BPE": self = .bpe(try BPE(field))
-    case "WordLevel": self = .wordLevel(try WordLevel(field))
-    default: throw field["type"].error(expected: "BPE, WordLevel or WordPiece")
+    case "WordPiece": self = .wordPiece(try WordPiece(field, vocabulary))
+    case "BPE": self = .bpe(try BPE(field, vocabulary, tables?.merges))
+    default: self = .wordLevel(try WordLevel(field, vocabulary))
     }
   }
 
@@ -75,8 +79,8 @@ struct WordLevel: Sendable {
   let vocabulary: Vocabulary
   private let unknown: UnknownToken
 
-  fileprivate init(_ field: JSONField) throws(HubError) {
-    vocabulary = try Vocabulary(field["vocab"])
+  fileprivate init(_ field: JSONField, _ vocabulary: Vocabulary) throws(HubError) {
+    self.vocabulary = vocabulary
     unknown = UnknownToken(
       try field["unk_token"].string(), vocabulary, field: field["unk_token"])
   }
@@ -101,8 +105,8 @@ struct WordPiece: Sendable {
   private let maximum: Int
   private let prefixHash: Vocabulary.Hash
 
-  fileprivate init(_ field: JSONField) throws(HubError) {
-    vocabulary = try Vocabulary(field["vocab"])
+  fileprivate init(_ field: JSONField, _ vocabulary: Vocabulary) throws(HubError) {
+    self.vocabulary = vocabulary
     unknown = UnknownToken(
       try field["unk_token"].string(), vocabulary, field: field["unk_token"])
     prefix = try field["continuing_subword_prefix"].string().bytes
@@ -125,34 +129,37 @@ struct WordPiece: Sendable {
     }
     var start = 0
     // The hashes of the prefixes of what is left, at most as many as the longest token has bytes.
-    withUnsafeTemporaryAllocation(
-      of: Vocabulary.Hash.self, capacity: min(word.count, vocabulary.longest) + 1
-    ) { hashes in
-      while isKnown, start < word.count {
-        let most = min(word.count - start, vocabulary.longest)
-        var hash = start > 0 ? prefixHash : vocabulary.emptyHash
-        for length in 0..<most {
-          hash.combine(base[start + length])
-          hashes[length] = hash
-        }
-        var length = most
-        var id: Int32 = -1
-        while length > 0 {
-          let end = start + length
-          if end == word.count || base[end] & 0xC0 != 0x80 {
-            id =
-              start > 0
-              ? vocabulary.find(prefix: prefix, base + start, length, hashes[length - 1])
-              : vocabulary.find(base, length, hashes[length - 1])
-            if id >= 0 { break }
+    prefix.withUnsafeBufferPointer { prefix in
+      withUnsafeTemporaryAllocation(
+        of: Vocabulary.Hash.self, capacity: min(word.count, vocabulary.longest) + 1
+      ) { hashes in
+        while isKnown, start < word.count {
+          let most = min(word.count - start, vocabulary.longest)
+          var hash = start > 0 ? prefixHash : vocabulary.emptyHash
+          for length in 0..<most {
+            hash.combine(base[start + length])
+            hashes[length] = hash
           }
-          length -= 1
-        }
-        isKnown = id >= 0
-        if isKnown {
-          tokens.append(
-            WordToken(id: id, start: Int32(start), end: Int32(start + length)))
-          start += length
+          var length = most
+          var id: Int32 = -1
+          while length > 0 {
+            let end = start + length
+            if end == word.count || base[end] & 0xC0 != 0x80 {
+              id =
+                start > 0
+                ? vocabulary.find(
+                  prefix: prefix, base + start, length, hashes[length - 1])
+                : vocabulary.find(base, length, hashes[length - 1])
+              if id >= 0 { break }
+            }
+            length -= 1
+          }
+          isKnown = id >= 0
+          if isKnown {
+            tokens.append(
+              WordToken(id: id, start: Int32(start), end: Int32(start + length)))
+            start += length
+          }
         }
       }
     }

@@ -23,6 +23,15 @@ public struct Tokenizer: Sendable {
   public init(json bytes: [UInt8], file: String = "tokenizer.json") throws(HubError) {
     var options = JSON.Options()
     options.duplicates = .keepLast
+    // Where the tables could be read by themselves, what is left takes no time; where anything is
+    // wrong or unusual, the whole file is read and what is said is about the whole file.
+    if let tables = ModelTables(bytes), let rest = try? JSON.parse(tables.rest, options: options),
+      let tokenizer = try? Tokenizer(JSONField(rest, file: file), tables),
+      !tokenizer.model.vocabulary.hasRepeats
+    {
+      self = tokenizer
+      return
+    }
     let json: JSON
     do throws(JSONError) {
       json = try JSON.parse(bytes, options: options)
@@ -34,6 +43,10 @@ public struct Tokenizer: Sendable {
 
   /// Reads the value of a tokenizer.json.
   public init(_ field: JSONField) throws(HubError) {
+    try self.init(field, nil)
+  }
+
+  private init(_ field: JSONField, _ tables: ModelTables?) throws(HubError) {
     guard field.value?.object != nil else { throw field.error(expected: "an object") }
     guard try field["version"].string(default: "1.0") == "1.0" else {
       throw field["version"].error(expected: "\"1.0\"")
@@ -41,7 +54,7 @@ public struct Tokenizer: Sendable {
     file = field.file
     normalizer = try Normalizer(field["normalizer"])
     preTokenizer = try PreTokenizer(field["pre_tokenizer"])
-    model = try TokenModel(field["model"])
+    model = try TokenModel(field["model"], tables)
     postProcessor = try PostProcessor(field["post_processor"])
     decoder = try TokenDecoder(field["decoder"])
     added = try AddedTokens(

@@ -31,67 +31,83 @@ final class Vocabulary: @unchecked Sendable {
   private let numbers: [Int32]
   private let seed: UInt64
 
+  /// Whether two tokens have the same bytes; then neither counts for certain.
+  let hasRepeats: Bool
+
   /// Builds the table.
   ///
-  /// - Parameter tokens: the tokens' bytes and ids.
   /// - Throws: when an id is negative, occurs twice, or is far beyond the number of tokens.
-  init(_ tokens: [(token: ByteString, id: Int)], field: JSONField) throws(HubError) {
-    count = tokens.count
-    var total = 0
-    var most = 0
+  init(_ list: TokenList, field: JSONField) throws(HubError) {
+    func fail(_ expected: String, _ found: String) -> HubError {
+      HubError(file: field.file, key: field.path, expected: expected, found: found)
+    }
+    count = list.ids.count
     var last = -1
-    for (token, id) in tokens {
-      total += token.count
-      most = max(most, token.count)
-      guard id >= 0 else {
-        throw HubError(
-          file: field.file, key: field.path, expected: "ids from 0",
-          found: "\(id) for \(token)")
-      }
+    for (number, id) in list.ids.enumerated() {
+      guard id >= 0 else { throw fail("ids from 0", "\(id) for \(list.token(number))") }
       last = max(last, id)
     }
     // A table of ids is as long as the largest: holes are fine, a desert is not.
-    guard last < tokens.count * 8 + 65_536, total < Int(UInt32.max) else {
-      throw HubError(
-        file: field.file, key: field.path,
-        expected: "ids in proportion to the \(tokens.count) tokens", found: "the id \(last)")
+    guard last < count * 8 + 65_536, list.bytes.count < Int(UInt32.max) else {
+      throw fail("ids in proportion to the \(count) tokens", "the id \(last)")
     }
-    longest = most
+    var numbers = [Int32](repeating: -1, count: last + 1)
+    for (number, id) in list.ids.enumerated() {
+      guard numbers[id] < 0 else {
+        throw fail(
+          "one token for each id",
+          "\(list.token(Int(numbers[id]))) and \(list.token(number)) with the id \(id)")
+      }
+      numbers[id] = Int32(number)
+    }
+    self.numbers = numbers
     var size = 16
     while size < count * 2 { size *= 2 }
     slotMask = size - 1
-    seed = 0xCBF2_9CE4_8422_2325 ^ UInt64.random(in: 0...UInt64.max)
     slots = .allocate(capacity: size)
     slots.initialize(repeating: 0, count: size)
-    bytes = .allocate(capacity: max(total, 1))
+    bytes = .allocate(capacity: max(list.bytes.count, 1))
+    bytes.initialize(from: list.bytes, count: list.bytes.count)
     starts = .allocate(capacity: count + 1)
+    starts.initialize(from: list.starts, count: count + 1)
     ids = .allocate(capacity: max(count, 1))
-    var numbers = [Int32](repeating: -1, count: last + 1)
-    var offset = 0
-    var failure: HubError?
-    for (number, (token, id)) in tokens.enumerated() {
-      starts[number] = UInt32(offset)
-      ids[number] = Int32(id)
+    // The hash begins with the tokens themselves: nobody can choose them so that they collide.
+    seed = list.bytes.withUnsafeBytes { bytes in
+      var state: UInt64 = 0xCBF2_9CE4_8422_2325
+      for index in 0..<(bytes.count / 8) {
+        let word = bytes.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self)
+        state = (state ^ word) &* 0x9E37_79B9_7F4A_7C15
+        state ^= state >> 32
+      }
+      return state
+    }
+    var most = 0
+    var hasRepeats = false
+    for number in 0..<count {
+      let start = Int(starts[number])
+      let length = Int(starts[number + 1]) - start
+      most = max(most, length)
+      ids[number] = Int32(list.ids[number])
       var hash = Hash(state: seed)
-      for byte in token.bytes {
-        bytes[offset] = byte
-        offset += 1
-        hash.combine(byte)
-      }
-      if numbers[id] >= 0, failure == nil {
-        failure = HubError(
-          file: field.file, key: field.path, expected: "one token for each id",
-          found: "\(tokens[Int(numbers[id])].token) and \(token) with the id \(id)")
-      }
-      numbers[id] = Int32(number)
+      for index in start..<(start + length) { hash.combine(bytes[index]) }
       let mixed = hash.mixed
       var slot = Int(truncatingIfNeeded: mixed) & slotMask
-      while slots[slot] != 0 { slot = (slot + 1) & slotMask }
+      while slots[slot] != 0 {
+        if slots[slot] >> 32 == mixed >> 32 {
+          let other = Int(slots[slot] & 0xFFFF_FFFF) - 1
+          let begin = Int(starts[other])
+          if Int(starts[other + 1]) - begin == length {
+            var same = 0
+            while same < length, bytes[begin + same] == bytes[start + same] { same += 1 }
+            if same == length { hasRepeats = true }
+          }
+        }
+        slot = (slot + 1) & slotMask
+      }
       slots[slot] = (mixed >> 32) << 32 | UInt64(number + 1)
     }
-    starts[count] = UInt32(offset)
-    self.numbers = numbers
-    if let failure { throw failure }
+    longest = most
+    self.hasRepeats = hasRepeats
   }
 
   deinit {
@@ -99,22 +115,6 @@ final class Vocabulary: @unchecked Sendable {
     bytes.deallocate()
     starts.deallocate()
     ids.deallocate()
-  }
-
-  /// Reads an object of tokens and ids.
-  convenience init(_ field: JSONField) throws(HubError) {
-    guard let object = field.value?.object else {
-      throw field.error(expected: "an object of tokens and ids")
-    }
-    var tokens: [(token: ByteString, id: Int)] = []
-    tokens.reserveCapacity(object.count)
-    for member in object {
-      guard let id = member.value.int, id < Int(Int32.max) else {
-        throw field[member.key].error(expected: "an id")
-      }
-      tokens.append((member.key, id))
-    }
-    try self.init(tokens, field: field)
   }
 
   /// One more than the largest id.
@@ -136,7 +136,7 @@ final class Vocabulary: @unchecked Sendable {
   /// The id of the token made of a prefix and these bytes, hashed already, or -1.
   @inline(__always)
   func find(
-    prefix: [UInt8], _ rest: UnsafePointer<UInt8>, _ length: Int, _ hash: Hash
+    prefix: UnsafeBufferPointer<UInt8>, _ rest: UnsafePointer<UInt8>, _ length: Int, _ hash: Hash
   ) -> Int32 {
     find(hash) { start, count in
       guard count == prefix.count + length else { return false }

@@ -2,7 +2,8 @@
 
     python Tests/Fixtures/tokenizers/record.py
 
-writes NAME.json, a tokenizer.json, and NAME.cases.json, what `tokenizers` returns, for each NAME.
+writes NAME.json, a tokenizer.json, and NAME.cases.json, what `tokenizers` returns, for each NAME,
+and directories.json: tokenizers in several files and what transformers makes of them.
 """
 
 import json
@@ -240,6 +241,80 @@ def record(name, tokenizer):
         '{"recorded_with":"tokenizers %s","cases":[\n%s\n]}\n' % (tokenizers.__version__, lines))
 
 
+DIRECTORY_TEXTS = ["Hello, WORLD! Café 東京 x", "A <mask> b[MASK] c<|endoftext|> d", " lead  the lazy dog"]
+LISTED = {"5": dict(content="dog", lstrip=True, rstrip=False, normalized=False, single_word=False, special=False)}
+
+
+def directories():
+    """Files of a directory by name; a name of another tokenizer stands for its tokenizer.json."""
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "dog", "hello", "Hello", "world", "cafe", "café",
+             "Café", "東", "the", "lazy", "##a", "x", ",", "!", "東京", "a", "A", "b", "c", "d"]
+    vocab_txt = "\n".join(words) + "\n"
+    bpe = json.loads((HERE / "gpt2.json").read_text())["model"]
+    pair = {"vocab.json": json.dumps(bpe["vocab"]),
+            "merges.txt": "#version: 0.2\n" + "".join(" ".join(m) + "\n" for m in bpe["merges"])}
+    roberta = dict(pair)
+    roberta["vocab.json"] = json.dumps(bpe["vocab"] | {t: 500 + i for i, t in enumerate(
+        ["<s>", "<pad>", "</s>", "<unk>", "<mask>"])})
+
+    def config(**values):
+        return {"tokenizer_config.json": json.dumps(values)}
+
+    def model(kind):
+        return {"config.json": json.dumps(dict(model_type=kind))}
+
+    bert = config(tokenizer_class="BertTokenizer")
+    return {
+        "bert vocabulary": {"vocab.txt": vocab_txt} | model("bert"),
+        "bert vocabulary, CR LF": {"vocab.txt": vocab_txt.replace("\n", "\r\n")} | bert,
+        "bert vocabulary, cased": {"vocab.txt": vocab_txt} | config(
+            tokenizer_class="BertTokenizer", do_lower_case=False, tokenize_chinese_chars=False),
+        "bert vocabulary, accents kept": {"vocab.txt": vocab_txt} | config(
+            tokenizer_class="DistilBertTokenizer", do_lower_case=True, strip_accents=False),
+        "bert, special tokens elsewhere": {
+            "vocab.txt": vocab_txt, "special_tokens_map.json": json.dumps(dict(mask_token="dog"))} | bert,
+        "gpt2 vocabulary": pair | model("gpt2"),
+        "gpt2 vocabulary, prefix space": pair | config(tokenizer_class="GPT2Tokenizer", add_prefix_space=True),
+        "gpt2 vocabulary, bos": pair | config(tokenizer_class="GPT2Tokenizer", add_bos_token=True),
+        "roberta vocabulary": roberta | model("roberta"),
+        "roberta vocabulary, prefix space": roberta | config(
+            tokenizer_class="RobertaTokenizer", add_prefix_space=True, trim_offsets=False),
+        "bert file, other case": {"tokenizer.json": "bert-cased"} | bert,
+        "bert file, listed tokens": {"tokenizer.json": "bert-uncased"} | config(
+            tokenizer_class="BertTokenizer", added_tokens_decoder=LISTED, do_lower_case=False),
+        "gpt2 file, unlisted tokens": {"tokenizer.json": "llama3"} | config(
+            tokenizer_class="PreTrainedTokenizerFast", eos_token="lazy", pad_token="<pad>",
+            additional_special_tokens=["the"]),
+        "roberta file": {"tokenizer.json": "roberta-prefix"} | config(tokenizer_class="RobertaTokenizer"),
+    }
+
+
+def record_directories():
+    import tempfile
+    import transformers
+    result = []
+    for name, files in directories().items():
+        with tempfile.TemporaryDirectory() as path:
+            if "config.json" not in files:
+                files["config.json"] = json.dumps(dict(model_type="bert"))
+            for file, content in files.items():
+                if file == "tokenizer.json":
+                    content = (HERE / f"{content}.json").read_text()
+                (pathlib.Path(path) / file).write_text(content, newline="")
+            t = transformers.AutoTokenizer.from_pretrained(path, use_fast=True)
+            cases = []
+            for text in DIRECTORY_TEXTS:
+                e = t(text, return_offsets_mapping=True)
+                cases.append(dict(text=text, ids=e["input_ids"], offsets=[x for o in e["offset_mapping"] for x in o],
+                                  skipping=t.decode(e["input_ids"], skip_special_tokens=True,
+                                                    clean_up_tokenization_spaces=False)))
+            result.append(dict(name=name, files=files, pad=t.pad_token_id, cases=cases))
+    lines = ",\n".join(json.dumps(r, separators=(",", ":")) for r in result)
+    (HERE / "directories.json").write_text(
+        '{"recorded_with":"transformers %s","directories":[\n%s\n]}\n' % (transformers.__version__, lines))
+
+
 if __name__ == "__main__":
     for name, make in TOKENIZERS.items():
         record(name, make())
+    record_directories()

@@ -1,0 +1,95 @@
+import BurinHub
+import Testing
+
+/// Tokenizers that are spread over several files (recorded from transformers' AutoTokenizer).
+@Suite struct TokenizerDefinitionTests {
+  @Test func directoriesMatchTheRecording() throws {
+    let file = try JSON.parse(TokenizerFixtures.bytes("directories.json"))
+    let directories = try #require(file["directories"]?.array)
+    #expect(directories.count > 10)
+    for entry in directories {
+      let name = try #require(entry["name"]?.string?.utf8String)
+      let directory = TemporaryDirectory()
+      for member in try #require(entry["files"]?.object) {
+        let content = try #require(member.value.string)
+        directory.write(
+          member.key == "tokenizer.json"
+            ? try TokenizerFixtures.bytes(content.utf8String + ".json") : content.bytes,
+          to: member.key.utf8String)
+      }
+      let definition = try #require(
+        try TokenizerDefinition(ModelDirectory(directory.path)), "\(name)")
+      let tokenizer = try Tokenizer(json: definition.json)
+      #expect(definition.padding.map { Int($0.id) } == entry["pad"]?.int, "\(name)")
+      for expected in try #require(entry["cases"]?.array) {
+        let encoding = try tokenizer.encode(utf8: #require(expected["text"]?.string).bytes)
+        let label: Comment = "\(name): \(expected["text"]?.summary ?? "")"
+        #expect(encoding.ids.map { Int($0) } == expected["ids"]?.array?.map(\.int), label)
+        #expect(
+          encoding.offsets.flatMap { [$0.start, $0.end] }
+            == expected["offsets"]?.array?.map(\.int), label)
+        #expect(
+          ByteString(try tokenizer.decode(encoding.ids)) == expected["skipping"]?.string, label)
+      }
+    }
+  }
+
+  @Test func aDirectoryWithoutATokenizerHasNone() throws {
+    let directory = TemporaryDirectory()
+    directory.write("{}", to: "config.json")
+    #expect(try TokenizerDefinition(ModelDirectory(directory.path)) == nil)
+  }
+
+  @Test func settingsThatChangeNothingLeaveTheBytes() throws {
+    let directory = TemporaryDirectory()
+    let bytes = try TokenizerFixtures.bytes("bert-uncased.json")
+    directory.write(bytes, to: "tokenizer.json")
+    directory.write(
+      """
+      {"tokenizer_class": "BertTokenizer", "do_lower_case": true, "model_max_length": 384,
+       "clean_up_tokenization_spaces": true, "padding_side": "left", "truncation_side": "left"}
+      """, to: "tokenizer_config.json")
+    let definition = try #require(try TokenizerDefinition(ModelDirectory(directory.path)))
+    #expect(definition.json == bytes)
+    #expect(definition.maxLength == 384)
+    #expect(definition.cleansUpSpaces)
+    #expect(definition.truncationSide == .left)
+    #expect(definition.padding == Padding(id: 0, side: .left))
+  }
+
+  @Test func noMaximumIsNone() throws {
+    let directory = TemporaryDirectory()
+    directory.write(try TokenizerFixtures.bytes("gpt2.json"), to: "tokenizer.json")
+    directory.write(
+      #"{"model_max_length": 1000000000000000019884624838656, "pad_token": null}"#,
+      to: "tokenizer_config.json")
+    let definition = try #require(try TokenizerDefinition(ModelDirectory(directory.path)))
+    #expect(definition.maxLength == nil)
+    #expect(definition.padding == nil)
+  }
+
+  @Test func wrongFilesAreNamed() throws {
+    func expectError(_ files: [String: [UInt8]], file: String, key: String) {
+      let directory = TemporaryDirectory()
+      for (name, bytes) in files { directory.write(bytes, to: name) }
+      let error = #expect(throws: HubError.self, "\(file)") {
+        try TokenizerDefinition(ModelDirectory(directory.path))
+      }
+      #expect(error?.file.hasSuffix(file) == true, "\(error?.description ?? "")")
+      #expect(error?.key == key, "\(error?.description ?? "")")
+    }
+    let bert = Array(#"{"tokenizer_class": "BertTokenizer"}"#.utf8)
+    expectError(["tokenizer.json": Array("{".utf8)], file: "tokenizer.json", key: "byte 1")
+    expectError(["tokenizer.json": Array("[]".utf8)], file: "tokenizer.json", key: "")
+    expectError(
+      ["vocab.txt": [0x61, 0x0A, 0xFF], "tokenizer_config.json": bert], file: "vocab.txt",
+      key: "byte 2")
+    expectError(
+      ["vocab.json": Array("3".utf8), "merges.txt": []], file: "vocab.json", key: "")
+    expectError(
+      [
+        "tokenizer.json": Array("{}".utf8),
+        "tokenizer_config.json": Array(#"{"added_tokens_decoder": {"x": {}}}"#.utf8),
+      ], file: "tokenizer_config.json", key: "added_tokens_decoder.x")
+  }
+}
