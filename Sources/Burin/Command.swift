@@ -1,3 +1,4 @@
+import BurinHub
 import CBurin
 import Glibc
 
@@ -88,7 +89,10 @@ private final class RunningCommand {
     self.deadline = deadline
   }
 
-  deinit { close(pipe) }
+  deinit {
+    close(pipe)
+    Leftovers.remove(processGroup: process)
+  }
 
   static func start(_ command: Command, index: Int) -> Result<RunningCommand, Failure> {
     let arguments = ([command.path] + command.arguments).map { strdup($0) } + [nil]
@@ -99,6 +103,7 @@ private final class RunningCommand {
     guard failure == 0 else {
       return .failure(Failure(end: .notStarted(systemMessage(failure))))
     }
+    Leftovers.add(processGroup: process)
     return .success(
       RunningCommand(
         index: index, process: process, pipe: pipe,

@@ -98,8 +98,10 @@ public struct Compiler: Sendable {
     let image = try toolchain.build(
       [Toolchain.Source("model.c", Array(lowered.module.source.utf8))], target: options.target)
     let layout = lowered.module.weights
+    var description = spec.description
+    description.program = spec.program.text
     try LibraryFile.write(
-      to: path, image: image, target: options.target, description: spec.description.json.utf8,
+      to: path, image: image, target: options.target, description: description.json.utf8,
       weightsSize: layout.bytes, placement: options.weights
     ) { write in
       try WeightWriter(layout, source: spec.weights).run(write) { done in

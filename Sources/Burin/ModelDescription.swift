@@ -29,6 +29,8 @@ public struct ModelDescription: Sendable {
   public var generation: JSON
   /// The ids after which generation stops.
   public var endTokens: [Int]
+  /// The program before any pass, as the IR's text; `inspect` and `bench` look at it.
+  public var program: String?
 
   /// What the labels of a classifier are to each other.
   public enum Problem: String, Sendable {
@@ -61,7 +63,8 @@ extension ModelDescription {
       "labels": .array(labels.map { JSON($0) }), "problem_type": JSON(problem.rawValue),
       "maximum_tokens": maximumTokens.map { JSON($0) } ?? .null, "lowercases": JSON(lowercases),
       "prompt": JSON(prompt), "end_tokens": .array(endTokens.map { JSON($0) }),
-      "generation": generation, "tokenizer_config": tokenizerConfig, "tokenizer": tokenizer,
+      "generation": generation, "tokenizer_config": tokenizerConfig,
+      "program": program.map { JSON($0) } ?? .null, "tokenizer": tokenizer,
     ]
   }
 
@@ -82,6 +85,7 @@ extension ModelDescription {
     lowercases = try field["lowercases"].bool(default: false)
     prompt = try text("prompt") ?? ""
     for id in try field["end_tokens"].array() { endTokens.append(try id.int()) }
+    program = try text("program")
     generation = field["generation"].value ?? .null
     tokenizerConfig = field["tokenizer_config"].value ?? .null
     tokenizer = field["tokenizer"].value ?? .null

@@ -100,15 +100,14 @@ extension ModelSpec {
         let name = try config["problem_type"].string(oneOf: known.map { ByteString($0) })
         description.problem = .init(rawValue: name.utf8String) ?? .single
       } else if description.labels.count == 1 {
-        description.problem = .regression
+        // transformers' pipeline gives a single label without a problem type a sigmoid.
+        description.problem = .multiple
       }
     }
     let tokenizerConfig = try directory.json("tokenizer_config.json")
     description.tokenizerConfig = tokenizerConfig?.value ?? .null
     description.generation = try directory.json("generation_config.json")?.value ?? .null
-    if let tokenizer = try directory.json("tokenizer.json") {
-      description.tokenizer = tokenizer.value ?? .null
-    }
+    description.tokenizer = try directory.tokenizer(tokenizerConfig) ?? .null
     // transformers writes 1e30 where a tokenizer has no limit.
     let length = tokenizerConfig?["model_max_length"].value?.int
     description.maximumTokens = pipeline?.maxLength ?? length.flatMap { $0 < 1 << 30 ? $0 : nil }

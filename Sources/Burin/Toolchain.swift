@@ -253,6 +253,20 @@ public struct Toolchain: Sendable {
     return image
   }
 
+  /// The assembly that units become, one after the other; nothing is linked or remembered.
+  public func assembly(_ units: [Source], target: Target) throws(ToolError) -> String {
+    let directory = try WorkDirectory()
+    for source in units + Toolchain.runtime { try directory.write(source.text, to: source.name) }
+    let flags = Toolchain.compileFlags + ["-fopenmp"] + target.flags + ["-S"]
+    try run(
+      units.map { flags + [$0.name, "-o", $0.name + ".s"] }, in: directory, doing: "compiling")
+    var text = ""
+    for unit in units {
+      text += String(decoding: try directory.read(unit.name + ".s"), as: UTF8.self)
+    }
+    return text
+  }
+
   private func compile(
     _ names: [String], flags: [String], in directory: WorkDirectory
   ) throws(ToolError) {
@@ -287,9 +301,13 @@ private final class WorkDirectory {
     do { path = try Files.makeTemporaryDirectory() } catch {
       throw ToolError(.cannotWrite, error.description)
     }
+    Leftovers.add(path)
   }
 
-  deinit { if !isKept { Files.removeDirectory(path) } }
+  deinit {
+    if !isKept { Files.removeDirectory(path) }
+    Leftovers.remove(path)
+  }
 
   func write(_ bytes: [UInt8], to name: String) throws(ToolError) {
     do {

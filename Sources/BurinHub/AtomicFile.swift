@@ -32,8 +32,12 @@ public final class AtomicFile {
     var opened: Int32 = -1
     for _ in 0..<8 where opened < 0 {
       candidate = "\(directory).burin-" + String(random.next() as UInt64, radix: 36)
+      Leftovers.add(candidate)
       opened = open(candidate, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
-      if opened < 0, errno != EEXIST { break }
+      let code = errno
+      if opened < 0 { Leftovers.remove(candidate) }
+      errno = code
+      if opened < 0, code != EEXIST { break }
     }
     guard opened >= 0 else { throw RegularFile.failure(path, kind: .cannotWrite) }
     self.path = path
@@ -42,6 +46,7 @@ public final class AtomicFile {
   }
 
   deinit {
+    defer { Leftovers.remove(temporary) }
     if descriptor >= 0 {
       close(descriptor)
       unlink(temporary)

@@ -32,4 +32,14 @@ int burin_spawn(
     const char *path, char *const *arguments, const char *directory, int *output,
     int32_t *process);
 
+/* The most threads that a probe starts. */
+#define BURIN_PROBE_THREADS 256
+
+/* Computes for some milliseconds on that many threads; returns f32 operations a second (a
+ * multiply-add is two), or 0 if the threads could not be started. */
+double burin_probe_arithmetic(int32_t threads);
+
+/* Reads `data` once, each thread its part; returns bytes a second, or 0. */
+double burin_probe_memory(int32_t threads, void *data, size_t bytes);
+
 #endif

@@ -1,0 +1,55 @@
+import BurinHub
+import BurinIR
+
+extension ModelSpec {
+  /// Reads a program from a `.burin` file. Its weights, if it has any, are in the safetensors file of
+  /// the same name beside it.
+  ///
+  /// - Throws: `HubError`, also for text that is not a program: it names the line.
+  public init(programFile path: String) throws(HubError) {
+    let bytes = try RegularFile(path: path).contents(limit: 256 << 20)
+    let program: Program
+    do throws(TextError) { program = try Program(utf8: bytes) } catch {
+      throw HubError(
+        file: path, expected: "a model directory or a .burin program", found: error.description)
+    }
+    guard !program.weights.isEmpty else {
+      self.init(program: program, weights: WeightTable())
+      return
+    }
+    let stem = path.hasSuffix(".burin") ? String(path.dropLast(".burin".count)) : path
+    let weights = StoredTensors(try SafetensorsFile(path: stem + ".safetensors"))
+    for (name, type) in program.weights {
+      let shape = try weights.tensor(name).shape
+      guard shape == type.shape.compactMap(\.constant) else {
+        throw HubError(
+          file: weights.file.path, key: printable(name.utf8), expected: type.description,
+          found: "\(shape)")
+      }
+    }
+    self.init(program: program, weights: weights)
+  }
+}
+
+/// The tensors of one safetensors file under their own names.
+struct StoredTensors: WeightSource {
+  let file: SafetensorsFile
+
+  init(_ file: SafetensorsFile) { self.file = file }
+
+  func tensor(_ name: String) throws(HubError) -> StoredTensor {
+    guard let tensor = file.tensor(ByteString(name)) else {
+      throw HubError(
+        file: file.path, key: printable(name.utf8), expected: "a tensor", found: "nothing")
+    }
+    return tensor
+  }
+
+  func shape(of name: String) throws -> [Int] { try tensor(name).shape }
+
+  func read(
+    _ name: String, from start: Int, into buffer: UnsafeMutableBufferPointer<Float>
+  ) throws {
+    try file.readFloats(of: tensor(name), from: start, into: buffer)
+  }
+}

@@ -1,0 +1,73 @@
+import BurinHub
+import Glibc
+
+/// A label and how sure the model is of it.
+public struct LabelScore: Hashable, Sendable {
+  public var label: String
+  /// A probability; for a regression, the number itself.
+  public var score: Double
+}
+
+/// Gives texts labels, as transformers' `TextClassificationPipeline` does.
+public struct TextClassifier {
+  /// The model that reads the texts.
+  public let model: TextModel
+
+  /// A classifier over a model with a sequence classification head.
+  ///
+  /// - Throws: `TaskError` if the library's model has another task.
+  public init(_ model: TextModel) throws {
+    try model.require(.sequenceClassification, for: "classify")
+    self.model = model
+  }
+
+  /// For each text every label with its score, the highest score first; labels of equal scores in
+  /// the model's order.
+  public func callAsFunction(_ texts: [String]) throws -> [[LabelScore]] {
+    let description = model.description
+    let encodings = try texts.map { try model.encode($0) }
+    var results = [[LabelScore]](repeating: [], count: texts.count)
+    try model.run(encodings, outputs: ["logits"], byPosition: false) { place, outputs in
+      let logits = outputs[0].values.map(Double.init)
+      let scores =
+        switch description.problem {
+        case .regression: logits
+        case .single where logits.count > 1: softmax(logits)
+        case .single, .multiple: logits.map { 1 / (1 + exp(-$0)) }
+        }
+      let named = scores.enumerated().map {
+        LabelScore(label: description.label($0.offset), score: $0.element)
+      }
+      results[place] = named.enumerated()
+        .sorted { ($1.element.score, $0.offset) < ($0.element.score, $1.offset) }
+        .map(\.element)
+    }
+    return results
+  }
+}
+
+extension TextModel {
+  /// Refuses a library whose model has another head.
+  func require(_ head: Head, for task: String) throws {
+    guard description.head == head else {
+      throw TaskError(
+        "\(name): \(task) needs a model for \(head.rawValue), found one for "
+          + (description.head == .bare ? "no task" : description.head.rawValue))
+    }
+  }
+}
+
+extension ModelDescription {
+  /// The name of a label.
+  func label(_ index: Int) -> String {
+    labels.indices.contains(index) ? labels[index] : "LABEL_\(index)"
+  }
+}
+
+/// The exponentials, divided by their sum.
+func softmax(_ logits: [Double]) -> [Double] {
+  let greatest = logits.max() ?? 0
+  let powers = logits.map { exp($0 - greatest) }
+  let sum = powers.reduce(0, +)
+  return powers.map { $0 / sum }
+}

@@ -1,0 +1,255 @@
+import BurinHub
+
+/// What a generation may choose.
+public struct GenerationOptions: Sendable {
+  /// New tokens, at most; nil for 64, or what the context has room for.
+  public var maximumNewTokens: Int?
+  /// How tokens are drawn; nil for the most probable one each time.
+  public var sampling: Sampling?
+  /// What the logits of tokens that have occurred are divided by; nil for what the model's own
+  /// generation configuration says.
+  public var repetitionPenalty: Double?
+  /// Whether end tokens get no probability.
+  public var ignoresEndTokens = false
+  /// Texts at which generation ends; the text that is given ends before them.
+  public var stops: [String] = []
+
+  /// Greedy generation.
+  public init() {}
+}
+
+/// What was generated.
+public struct Generation: Sendable {
+  /// The new ids, up to and including the end token.
+  public var tokens: [Int32] = []
+  /// The text of the new tokens without special ones; nil without a tokenizer.
+  public var text: String?
+  /// How many tokens the prompt has.
+  public var promptTokens: Int
+  /// Why it ended.
+  public var end: End = .length
+
+  /// Why a generation ended.
+  public enum End: String, Sendable {
+    case length
+    case endToken = "end"
+    case stop
+    /// The receiver of the text wanted no more.
+    case cancelled
+  }
+}
+
+/// Continues token sequences with a decoder's `step`.
+public struct Generator {
+  /// The decoder.
+  public let model: TextModel
+
+  /// A generator over a model with a language model head.
+  ///
+  /// - Throws: `TaskError` if the library's model cannot generate.
+  public init(_ model: TextModel) throws {
+    try model.require(.languageModel, for: "generate")
+    self.model = model
+  }
+
+  /// The ids of a prompt, with what the tokenizer adds to it. An empty prompt becomes the token that
+  /// texts begin with.
+  public func encode(_ prompt: String) throws -> [Int32] {
+    let ids = try model.tokenizer().encode(prompt).ids
+    guard ids.isEmpty else { return ids }
+    let start = model.description.generation["bos_token_id"]?.int.flatMap { Int32(exactly: $0) }
+    guard let id = try start ?? model.specialID("bos_token") else {
+      throw TaskError("\(model.name): an empty prompt, and no token that begins a text")
+    }
+    return [id]
+  }
+
+  /// How many new tokens there may be after a prompt; the last one needs no place in the context.
+  private func allowance(_ prompt: [Int32], _ asked: Int?) throws -> Int {
+    let context = model.runner.maximum(of: "context") ?? model.maximumLength
+    guard !prompt.isEmpty else { throw TaskError("a prompt without any token") }
+    guard prompt.count <= min(context, model.maximumLength) else {
+      throw TaskError(
+        "the prompt has \(prompt.count) tokens, the context takes at most "
+          + "\(min(context, model.maximumLength))")
+    }
+    let room = context - prompt.count + 1
+    guard let asked else { return min(64, room) }
+    guard asked >= 1 else {
+      throw TaskError(
+        .badOption, "max-new-tokens: expected an integer of at least 1, found \(asked)")
+    }
+    guard asked <= room else {
+      throw TaskError(
+        "a context of \(context) tokens: after a prompt of \(prompt.count) there is room for "
+          + "\(room) new ones, not for \(asked)")
+    }
+    return asked
+  }
+
+  /// Continues a prompt of ids, which are taken as they are.
+  ///
+  /// - Parameter receive: hears the text as it grows, never a part of a character, and says whether
+  ///   to go on; called only if the library has a tokenizer.
+  public func callAsFunction(
+    _ prompt: [Int32], _ options: GenerationOptions = GenerationOptions(),
+    receive: (String) throws -> Bool = { _ in true }
+  ) throws -> Generation {
+    let description = model.description
+    let count = try allowance(prompt, options.maximumNewTokens)
+    var rules = try LogitsRules(
+      JSONField(description.generation, file: "generation_config.json"))
+    if let penalty = options.repetitionPenalty {
+      guard penalty > 0, penalty.isFinite else {
+        throw TaskError(
+          .badOption, "repetition-penalty: expected a number above 0, found \(penalty)")
+      }
+      rules.repetitionPenalty = penalty
+    }
+    rules.endTokens = description.endTokens
+    if options.ignoresEndTokens { rules.suppressed += description.endTokens }
+    var text = try GeneratedText(model, stops: options.stops)
+    var random = options.sampling.map { SeededRandom(seed: $0.seed) }
+    var sequence = prompt
+    var result = Generation(promptTokens: prompt.count)
+    var fresh = prompt
+    try model.runner.truncate(0, to: 0)
+    while result.tokens.count < count {
+      let ids = HostTensor(fresh, shape: [1, fresh.count])
+      let outputs = try model.runner.run("step", ["input_ids": ids], outputs: ["logits"])
+      guard var logits = outputs["logits"]?.floats, !logits.isEmpty else {
+        throw TaskError("\(model.name): expected the output logits of step, found none")
+      }
+      rules.apply(
+        &logits, after: sequence, new: result.tokens.count,
+        isLast: result.tokens.count == count - 1)
+      let token: Int32
+      if let sampling = options.sampling, random != nil {
+        token = Int32(random!.draw(sampling.weights(logits)))
+      } else {
+        token = Int32(firstMaximum(logits) ?? 0)
+      }
+      result.tokens.append(token)
+      sequence.append(token)
+      fresh = [token]
+      let piece = try text.append(token)
+      let goesOn = try piece.isEmpty || receive(piece)
+      if description.endTokens.contains(Int(token)) { result.end = .endToken }
+      if text.hasStopped { result.end = .stop }
+      if !goesOn { result.end = .cancelled }
+      guard result.end == .length else { break }
+    }
+    let rest = try text.finish()
+    if !rest.isEmpty { _ = try receive(rest) }
+    result.text = text.all
+    return result
+  }
+}
+
+/// The text of a growing sequence of tokens, given out as soon as no later token can change it.
+struct GeneratedText {
+  /// What has been given out; nil without a tokenizer.
+  private(set) var all: String?
+  /// Whether one of the stops has been met.
+  private(set) var hasStopped = false
+
+  private var decoder: StreamingDecoder?
+  private let stops: [[UInt8]]
+  private let cleansUp: Bool
+  /// All decoded text, and how much of it, cleaned up, has been given out.
+  private var raw = ""
+  private var given = 0
+
+  /// The longest thing that cleaning up changes, less one byte: `" n't"`.
+  private static let reach = 3
+
+  init(_ model: TextModel, stops: [String]) throws {
+    guard !stops.contains("") else {
+      throw TaskError(.badOption, "stop: expected a text, found an empty one")
+    }
+    self.stops = stops.map { Array($0.utf8) }
+    cleansUp =
+      model.description.tokenizerConfig["clean_up_tokenization_spaces"]?.bool ?? false
+    if model.hasTokenizer {
+      decoder = StreamingDecoder(try model.tokenizer())
+      all = ""
+    } else if !stops.isEmpty {
+      _ = try model.tokenizer()
+    }
+  }
+
+  /// Takes a token; gives the text that is certain by now.
+  mutating func append(_ token: Int32) throws -> String {
+    guard decoder != nil else { return "" }
+    raw += try decoder!.append(token)
+    return advance(isLast: false)
+  }
+
+  /// Gives the rest.
+  mutating func finish() throws -> String {
+    guard decoder != nil, !hasStopped else { return "" }
+    raw += try decoder!.finish()
+    return advance(isLast: true)
+  }
+
+  private mutating func advance(isLast: Bool) -> String {
+    guard !hasStopped else { return "" }
+    let text = Array((cleansUp ? Tokenizer.cleanUpSpaces(raw) : raw).utf8)
+    var end = text.count
+    if let stop = stops.compactMap({ firstPlace(of: $0, in: text) }).min() {
+      hasStopped = true
+      end = stop
+    } else if !isLast {
+      if cleansUp { end -= Self.reach }
+      // What may be the beginning of a stop waits for what follows.
+      end = stops.map { text.count - overlap(text, $0) }.reduce(end, min)
+      while end > given, end < text.count, text[end] & 0xC0 == 0x80 { end -= 1 }
+    }
+    guard end > given else { return "" }
+    let piece = String(decoding: text[given..<end], as: UTF8.self)
+    given = end
+    all? += piece
+    return piece
+  }
+
+  /// Where a stop begins in text that has not been given out.
+  private func firstPlace(of stop: [UInt8], in text: [UInt8]) -> Int? {
+    guard text.count - stop.count >= given else { return nil }
+    return (given...text.count - stop.count).first {
+      text[$0..<$0 + stop.count].elementsEqual(stop)
+    }
+  }
+
+  /// How many bytes at the end of a text are the beginning of a stop.
+  private func overlap(_ text: [UInt8], _ stop: [UInt8]) -> Int {
+    let longest = min(stop.count - 1, text.count - given)
+    guard longest > 0 else { return 0 }
+    return (1...longest).reversed().first { text.suffix($0).elementsEqual(stop.prefix($0)) } ?? 0
+  }
+}
+
+extension CompiledModel {
+  /// Continues a prompt; the text comes piece by piece, in whole characters.
+  ///
+  /// Leaving the loop, or cancelling the task, ends the generation.
+  public func generate(
+    _ prompt: String, _ options: GenerationOptions = GenerationOptions()
+  ) -> AsyncThrowingStream<String, any Error> {
+    AsyncThrowingStream { continuation in
+      let task = Task.detached {
+        do {
+          let model = try TextModel(self)
+          let generator = try Generator(model)
+          _ = try generator(generator.encode(prompt), options) { piece in
+            continuation.yield(piece)
+            return !Task.isCancelled
+          }
+          continuation.finish()
+        } catch {
+          continuation.finish(throwing: error)
+        }
+      }
+      continuation.onTermination = { _ in task.cancel() }
+    }
+  }
+}

@@ -1,0 +1,72 @@
+import BurinHub
+
+/// Turns texts into vectors, as sentence-transformers does.
+public struct SentenceEmbedder {
+  /// The model that reads the texts.
+  public let model: TextModel
+
+  /// An embedder over a model without a task head.
+  ///
+  /// - Throws: `TaskError` if the library's model has another task.
+  public init(_ model: TextModel) throws {
+    guard model.description.head == .bare else {
+      throw TaskError(
+        "\(model.name): embed needs a model without a head, found one for "
+          + model.description.head.rawValue)
+    }
+    self.model = model
+  }
+
+  /// Whether the model's directory says how vectors are made of the tokens' states; if not, their
+  /// mean is taken, as sentence-transformers does.
+  public var hasPooling: Bool { model.runner.inputs(of: "embed") != nil }
+
+  /// One vector for each text, in the order of the texts.
+  ///
+  /// Texts are stripped of white space at both ends, put behind the model's prompt, in lower case if
+  /// the model wants it, and cut to the model's maximum length. A text's vector does not depend on
+  /// the others'.
+  public func callAsFunction(_ texts: [String]) throws -> [[Float]] {
+    let description = model.description
+    let limit = min(description.maximumTokens ?? .max, model.maximumLength)
+    let encodings = try texts.map { text in
+      var text = stripped(description.prompt + text)
+      if description.lowercases { text = text.lowercased() }
+      return try model.encode(text, cutTo: limit)
+    }
+    var vectors = [[Float]](repeating: [], count: texts.count)
+    if hasPooling {
+      try model.run(
+        encodings, entry: "embed", outputs: ["sentence_embedding"], byPosition: false
+      ) { vectors[$0] = Array($1[0].values) }
+    } else {
+      try model.run(encodings, outputs: ["last_hidden_state"], byPosition: true) {
+        vectors[$0] = Self.mean($1[0])
+      }
+    }
+    return vectors
+  }
+
+  /// The mean over the rows of `[positions, width]`.
+  private static func mean(_ hidden: TextOutput) -> [Float] {
+    let width = hidden.shape[1]
+    var sum = [Double](repeating: 0, count: width)
+    for row in stride(from: hidden.values.startIndex, to: hidden.values.endIndex, by: width) {
+      for column in 0..<width { sum[column] += Double(hidden.values[row + column]) }
+    }
+    return sum.map { Float($0 / Double(hidden.shape[0])) }
+  }
+}
+
+/// A text without the white space at its ends, by Python's idea of white space.
+func stripped(_ text: String) -> String {
+  func isSpace(_ scalar: Unicode.Scalar) -> Bool {
+    // Python counts the four separators of ASCII as white space; Unicode does not.
+    (0x1C...0x1F).contains(scalar.value) || scalar.properties.isWhitespace
+  }
+  let scalars = text.unicodeScalars
+  guard let first = scalars.firstIndex(where: { !isSpace($0) }),
+    let last = scalars.lastIndex(where: { !isSpace($0) })
+  else { return "" }
+  return String(scalars[first...last])
+}

@@ -1,0 +1,300 @@
+import ArgumentParser
+import Burin
+import BurinHub
+import BurinIR
+import Glibc
+
+/// `burin bench`
+struct Bench: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Measure how fast a library is, and how near to this machine's ceiling.",
+    discussion: """
+      With --batch and --seq it measures the forward pass, with --prompt and --generate a decoder. \
+      The ceiling (multiply-adds in registers, bytes read from memory) is measured in the same run; \
+      a share is the least time that the ceiling allows, as a part of the time measured.
+      """)
+
+  @Argument(help: ArgumentHelp("A compiled library.", valueName: "X.so"))
+  var library: String
+  @Option(parsing: .unconditional, help: "Sequences in a call (1).")
+  var batch: Int?
+  @Option(parsing: .unconditional, help: "Positions of a sequence (128, or the maximum).")
+  var seq: Int?
+  @Option(parsing: .unconditional, help: "Tokens of a decoder's prompt.")
+  var prompt: Int?
+  @Option(parsing: .unconditional, help: "New tokens of a decoder.")
+  var generate: Int?
+  @Option(parsing: .unconditional, help: "How often to measure; as often as fits three seconds.")
+  var repeats: Int?
+  @Option(parsing: .unconditional, help: "Threads; as many as OpenMP would take if left out.")
+  var threads: Int?
+  @Flag(help: "Time every kernel.")
+  var profile = false
+  @Flag(help: "Write one JSON value.")
+  var json = false
+
+  func validate() throws {
+    try checkThreads(threads)
+    for (name, value) in [
+      ("batch", batch), ("seq", seq), ("prompt", prompt), ("generate", generate),
+      ("repeats", repeats),
+    ] {
+      if let value, !(1...1 << 24).contains(value) {
+        throw Failure.usage("--\(name): expected an integer of at least 1, found \(value)")
+      }
+    }
+    guard (batch == nil && seq == nil) || (prompt == nil && generate == nil) else {
+      throw Failure.usage("--batch and --seq exclude --prompt and --generate")
+    }
+    guard !profile else { throw Failure.usage("--profile: not available yet") }
+  }
+
+  func run() throws {
+    let model = try CompiledModel(library)
+    let session = try Session(model, threads: threads ?? 0)
+    let program = try ModelDescription(library: model.file).program.map { text in
+      do { return try Program(text: text) } catch {
+        throw Failure.input("\(line(library)): its program cannot be read: \(error)")
+      }
+    }
+    let meter = Meter(
+      model: model, session: session, program: program, threads: threads ?? Meter.defaultThreads,
+      repeats: repeats)
+    let decodes = prompt != nil || generate != nil
+    let result =
+      try decodes
+      ? meter.decoding(prompt: prompt ?? 128, count: generate ?? 64)
+      : meter.forward(batch: batch ?? 1, positions: seq)
+    if json { return try Standard.output(result.json) }
+    try Standard.output(result.text)
+  }
+}
+
+/// Measures a library.
+private struct Meter {
+  let model: CompiledModel
+  let session: Session
+  let program: Program?
+  let threads: Int
+  let repeats: Int?
+  private let clock = ContinuousClock()
+
+  init(
+    model: CompiledModel, session: Session, program: Program?, threads: Int, repeats: Int?
+  ) {
+    self.model = model
+    self.session = session
+    self.program = program
+    self.threads = threads
+    self.repeats = repeats
+  }
+
+  /// What OpenMP takes.
+  static var defaultThreads: Int {
+    if let text = getenv("OMP_NUM_THREADS"), let count = Int(String(cString: text)), count > 0 {
+      return count
+    }
+    return max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+  }
+
+  struct Result {
+    var members: [(key: ByteString, value: JSON)] = []
+    var text = ""
+
+    var json: JSON {
+      .object(JSONObject(members.map { JSONObject.Member($0.key, $0.value) }))
+    }
+  }
+
+  // MARK: Measuring
+
+  /// Times in seconds, in ascending order, after a warm-up.
+  private func times(atMost: Int = 1000, _ body: () throws -> Void) throws -> [Double] {
+    func once() throws -> Double {
+      let start = clock.now
+      try body()
+      return (clock.now - start).seconds
+    }
+    // Warm: pages touched, clocks raised, threads started.
+    var warm = 0.0
+    var rounds = 0
+    while rounds < 2 || (warm < 0.3 && rounds < 50) {
+      warm += try once()
+      rounds += 1
+    }
+    var times: [Double] = []
+    let start = clock.now
+    while times.count < repeats ?? 5
+      || (repeats == nil && times.count < atMost && (clock.now - start).seconds < 3)
+    {
+      times.append(try once())
+    }
+    return times.sorted()
+  }
+
+  private func quantile(_ times: [Double], _ part: Double) -> Double {
+    let place = part * Double(times.count - 1)
+    let below = times[Int(place)]
+    let above = times[min(Int(place) + 1, times.count - 1)]
+    return below + (above - below) * (place - place.rounded(.down))
+  }
+
+  /// Inputs of random values: of ids any that the model has; those that may be left out are.
+  private func inputs(
+    _ entry: CompiledModel.Entry, _ extents: [String: Int]
+  ) throws -> [String: HostTensor] {
+    var random = SystemRandomNumberGenerator()
+    var tensors: [String: HostTensor] = [:]
+    for port in entry.inputs where !port.isOptional {
+      let shape = port.shape.map { extent in
+        switch extent {
+        case .fixed(let size): size
+        case .symbol(let name): extents[name] ?? 1
+        case .computed(let maximum): maximum
+        }
+      }
+      let count = shape.reduce(1, *)
+      if port.element.isFloat {
+        let values = (0..<count).map { _ in Float.random(in: -1...1, using: &random) }
+        tensors[port.name] = HostTensor(values, shape: shape)
+      } else {
+        let range =
+          Int32(clamping: port.range.lowerBound)...Int32(clamping: port.range.upperBound)
+        let values = (0..<count).map { _ in Int32.random(in: range, using: &random) }
+        tensors[port.name] = HostTensor(values, shape: shape)
+      }
+    }
+    return tensors
+  }
+
+  private func work(_ entry: String, _ extents: [String: Int]) -> Work? {
+    program?.entries.first { $0.name == entry }.map { Work($0, extents) }
+  }
+
+  private func maximum(_ symbol: String) -> Int? {
+    model.symbols.first { $0.name == symbol }?.maximum
+  }
+
+  private func check(_ option: String, _ value: Int, _ symbol: String) throws {
+    if let maximum = maximum(symbol), value > maximum {
+      throw Failure.input("\(option) \(value): the library takes at most \(maximum)")
+    }
+  }
+
+  // MARK: The two measurements
+
+  /// The forward pass.
+  func forward(batch: Int, positions: Int?) throws -> Result {
+    let entry = try model.requiredEntry("forward")
+    let seq = positions ?? min(128, maximum("seq") ?? 128)
+    try check("--batch", batch, "batch")
+    try check("--seq", seq, "seq")
+    let extents = ["batch": batch, "seq": seq]
+    let tensors = try inputs(entry, extents)
+    var ceiling = Ceiling(threads: threads)
+    ceiling.measure()
+    let times = try times { _ = try session.run("forward", tensors) }
+    ceiling.measure()
+    let median = quantile(times, 0.5)
+    let work = work("forward", extents)
+    let share = work.map { ceiling.seconds(for: $0) / median }
+    var result = Result()
+    result.members = [
+      ("median_ms", .score(median * 1e3)), ("min_ms", .score(times[0] * 1e3)),
+      ("p25_ms", .score(quantile(times, 0.25) * 1e3)),
+      ("p75_ms", .score(quantile(times, 0.75) * 1e3)),
+      ("max_ms", .score(times[times.count - 1] * 1e3)), ("runs", JSON(times.count)),
+      ("batch", JSON(batch)), ("seq", JSON(seq)), ("threads", JSON(threads)),
+      ("gflops", JSON(work.map { .score(2 * Double($0.multiplyAdds) / median * 1e-9) })),
+      ("peak_share", JSON(share.map { .score($0) })), ("ceiling", ceiling.json),
+    ]
+    result.text = """
+      forward \(batch) x \(seq), \(threads) threads: median \(decimal(median * 1e3, 3)) ms of \
+      \(times.count) runs (quarter to three quarters \(decimal(quantile(times, 0.25) * 1e3, 3)) to \
+      \(decimal(quantile(times, 0.75) * 1e3, 3)), least \(decimal(times[0] * 1e3, 3)))
+
+      """
+    if let work, let share {
+      result.text += """
+        \(decimal(2 * Double(work.multiplyAdds) / median * 1e-9, 1)) GFLOP/s: \
+        \(decimal(share * 100, 1)) % of this machine's ceiling (\(ceiling.text))
+
+        """
+    }
+    return result
+  }
+
+  /// A decoder's prompt and its new tokens.
+  func decoding(prompt: Int, count: Int) throws -> Result {
+    guard model.entry("step") != nil else {
+      throw Failure.input(
+        "\(line(model.file.path)): expected a decoder with the entry step, found none")
+    }
+    try check("--prompt", prompt, "seq")
+    try check("--prompt and --generate", prompt + count, "context")
+    guard let port = model.entry("step")?.inputs.first(where: { $0.name == "input_ids" })
+    else { throw Failure.input("step: expected the input input_ids, found none") }
+    let range = Int32(clamping: port.range.lowerBound)...Int32(clamping: port.range.upperBound)
+    func ids(_ count: Int) -> HostTensor {
+      HostTensor((0..<count).map { _ in Int32.random(in: range) }, shape: [1, count])
+    }
+    let start = ["input_ids": ids(prompt)]
+    let next = ["input_ids": ids(1)]
+    var ceiling = Ceiling(threads: threads)
+    ceiling.measure()
+    let prefill = try times(atMost: 100) {
+      try session.truncate(0, to: 0)
+      _ = try session.run("step", start)
+    }
+    let decode = try times(atMost: 50) {
+      try session.truncate(0, to: prompt)
+      for _ in 0..<count { _ = try session.run("step", next) }
+    }
+    ceiling.measure()
+    let prefillSeconds = quantile(prefill, 0.5)
+    let decodeSeconds = quantile(decode, 0.5) / Double(count)
+    func share(_ seq: Int, _ filled: Int, _ seconds: Double) -> Double? {
+      work("step", ["batch": 1, "seq": seq, "context": filled]).map {
+        ceiling.seconds(for: $0) / seconds
+      }
+    }
+    let prefillShare = share(prompt, prompt, prefillSeconds)
+    let decodeShare = share(1, prompt + count / 2, decodeSeconds)
+    var result = Result()
+    result.members = [
+      ("prefill_tokens_per_second", .score(Double(prompt) / prefillSeconds)),
+      ("decode_tokens_per_second", .score(1 / decodeSeconds)),
+      ("prefill_ms", .score(prefillSeconds * 1e3)),
+      ("decode_ms_per_token", .score(decodeSeconds * 1e3)), ("prompt", JSON(prompt)),
+      ("generate", JSON(count)), ("threads", JSON(threads)),
+      ("prefill_peak_share", JSON(prefillShare.map { .score($0) })),
+      ("peak_share", JSON(decodeShare.map { .score($0) })), ("ceiling", ceiling.json),
+    ]
+    func percent(_ share: Double?) -> String {
+      share.map { ", \(decimal($0 * 100, 1)) % of the ceiling" } ?? ""
+    }
+    result.text = """
+      prefill of \(prompt): \(decimal(Double(prompt) / prefillSeconds, 1)) tokens a \
+      second\(percent(prefillShare))
+      decode of \(count): \(decimal(1 / decodeSeconds, 1)) tokens a second\(percent(decodeShare))
+      \(threads) threads; ceiling: \(ceiling.text)
+
+      """
+    return result
+  }
+}
+
+extension Ceiling {
+  /// For people.
+  var text: String {
+    "\(decimal(operations * 1e-9, 0)) GFLOP/s, \(decimal(bytes * 1e-9, 1)) GB/s"
+  }
+
+  /// For `--json`.
+  var json: JSON {
+    [
+      "gflops": .score(operations * 1e-9), "gigabytes_per_second": .score(bytes * 1e-9),
+      "threads": JSON(threads),
+    ]
+  }
+}

@@ -1,0 +1,106 @@
+import ArgumentParser
+import Burin
+import BurinHub
+import BurinIR
+import Glibc
+
+/// `burin compile`
+struct Compile: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Compile a model into a shared library.")
+
+  @OptionGroup var options: ModelOptions
+  @Option(
+    name: .shortAndLong, parsing: .unconditional,
+    help: ArgumentHelp("The library to write.", valueName: "X.so"))
+  var output: String
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("The precision of the arithmetic; f32 for now.", valueName: "TYPE"))
+  var dtype = "f32"
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "A directory for the IR after every pass, the C, and its build line.", valueName: "DIR"))
+  var emit: String?
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Where the weights go: embedded in the library, or separate, beside it.",
+      valueName: "PLACE"))
+  var weights = "embedded"
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Compilers side by side; one for each core if left out.", valueName: "N"))
+  var threadsToBuild: Int?
+
+  func validate() throws {
+    switch dtype {
+    case "f32": break
+    case "bf16", "int8", "int4":
+      throw Failure.usage("--dtype \(dtype): not available yet, only f32 is")
+    default:
+      throw Failure.usage("--dtype: expected f32, bf16, int8 or int4, found \"\(line(dtype))\"")
+    }
+    guard weights == "embedded" || weights == "separate" else {
+      throw Failure.usage("--weights: expected embedded or separate, found \"\(line(weights))\"")
+    }
+    if let threadsToBuild, !(1...1024).contains(threadsToBuild) {
+      throw Failure.usage(
+        "--threads-to-build: expected an integer from 1 to 1024, found \(threadsToBuild)")
+    }
+  }
+
+  func run() throws {
+    let clock = ContinuousClock()
+    let start = clock.now
+    let target = try Target(options.target)
+    let spec = try options.spec()
+    let compiler = Compiler(
+      options: Compiler.Options(
+        target: target, weights: weights == "separate" ? .separate : .embedded, emit: emit,
+        jobs: threadsToBuild))
+    var progress = ProgressLine()
+    defer { progress.clear() }
+    try compiler.compile(spec, to: output) { step in
+      switch step {
+      case .passes: progress.show("rewriting the program")
+      case .code: progress.show("writing C")
+      case .clang: progress.show("compiling C")
+      case .weights(let done, let all):
+        progress.show("packing weights: \(done * 100 / max(all, 1)) %")
+      }
+    }
+    progress.clear()
+    let seconds = decimal((clock.now - start).seconds, 1)
+    var size = fileSize(output)
+    if weights == "separate" { size += fileSize(LibraryFile.weightsPath(of: output)) }
+    Standard.note("\(output): \(megabytes(size)) in \(seconds) s")
+  }
+}
+
+/// The size of a file in bytes; 0 if there is none.
+func fileSize(_ path: String) -> Int {
+  var status = stat()
+  return stat(path, &status) == 0 ? Int(status.st_size) : 0
+}
+
+/// A number with a fixed count of decimals.
+func decimal(_ value: Double, _ places: Int) -> String {
+  guard value.isFinite, abs(value) < 1e15 else { return "\(value)" }
+  var scale = 1.0
+  for _ in 0..<places { scale *= 10 }
+  let rounded = (abs(value) * scale).rounded()
+  let whole = (rounded / scale).rounded(.down)
+  let sign = value < 0 && rounded > 0 ? "-" : ""
+  guard places > 0 else { return sign + String(Int(whole)) }
+  let digits = String(Int(rounded - whole * scale))
+  let zeros = String(repeating: "0", count: max(0, places - digits.count))
+  return "\(sign)\(Int(whole)).\(zeros)\(digits)"
+}
+
+/// Bytes for people.
+func megabytes(_ bytes: Int) -> String {
+  bytes < 1 << 20
+    ? "\(decimal(Double(bytes) / 1024, 1)) KiB" : "\(decimal(Double(bytes) / 1_048_576, 1)) MiB"
+}

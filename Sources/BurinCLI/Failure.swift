@@ -1,0 +1,81 @@
+import Burin
+import BurinHub
+import BurinIR
+import BurinPasses
+
+/// What the process says and how it exits: the one place where errors become exit statuses.
+struct Failure: Error {
+  /// 1, 64, 65, 69, 70, 74.
+  var status: Int32
+  /// One line, and after it a tool's own words; empty for nothing to say.
+  var message: String
+
+  init(_ status: Int32, _ message: String) {
+    self.status = status
+    self.message = message
+  }
+
+  /// Wrong usage.
+  static func usage(_ message: String) -> Failure { Failure(64, message) }
+
+  /// Input that cannot be taken.
+  static func input(_ message: String) -> Failure { Failure(65, message) }
+
+  /// What an error of any of our own types means; nil for others.
+  init?(_ error: any Error) {
+    switch error {
+    case let failure as Failure:
+      self = failure
+    case let error as HubError:
+      self.init(error.kind == .badInput ? 65 : 74, line(error.description))
+    case let error as TaskError:
+      self.init(error.kind == .badOption ? 64 : 65, line(error.description))
+    case let error as ModelError:
+      let status: Int32 =
+        switch error.kind {
+        case .misuse: 64
+        case .badInput, .badFile, .contextFull: 65
+        case .noMemory: 70
+        }
+      self.init(status, line(error.description))
+    case let error as ToolError:
+      let status: Int32 =
+        switch error.kind {
+        case .missing: 69
+        case .failed: 70
+        case .badTarget: 64
+        case .cannotWrite: 74
+        }
+      // The summary is one line; clang's own words follow it whole.
+      self.init(status, error.description)
+    case let error as TextError:
+      self.init(65, line(error.description))
+    case let error as IRError:
+      self.init(65, line(error.description))
+    case let error as InterpreterError:
+      self.init(65, line(error.description))
+    case let error as JSONError:
+      self.init(65, line("\(error)"))
+    case let error as PassFailure:
+      self.init(70, line(error.description))
+    case let error as CompilerError:
+      self.init(70, line(error.description))
+    default:
+      return nil
+    }
+  }
+}
+
+/// A message on one line, whatever a file's names are made of.
+func line(_ text: String) -> String {
+  var result = String.UnicodeScalarView()
+  for scalar in text.unicodeScalars {
+    switch scalar {
+    case "\n", "\r", "\u{85}", "\u{2028}", "\u{2029}": result.append(" ")
+    default:
+      let isControl = scalar.value < 32 || scalar.value == 127
+      result.append(isControl ? "?" : scalar)
+    }
+  }
+  return String(result)
+}

@@ -1,0 +1,131 @@
+import ArgumentParser
+import Burin
+import BurinHub
+
+/// `burin generate`
+struct Generate: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Continue a text.",
+    discussion: """
+      Writes the text as it comes; with --json, at the end, {"text", "tokens", "prompt_tokens", \
+      "seconds", ...}. Greedy unless one of the sampling options is given.
+      """)
+
+  @OptionGroup var options: LibraryOptions
+  @Option(parsing: .unconditional, help: "The text to continue.")
+  var prompt: String?
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("The ids to continue, taken as they are.", valueName: "1,2,3"))
+  var inputIds: String?
+  @Option(
+    parsing: .unconditional,
+    help: "New tokens, at most (64, or what the context has room for).")
+  var maxNewTokens: Int?
+  @Option(parsing: .unconditional, help: "Sample; divide the logits by this.")
+  var temperature: Double?
+  @Option(parsing: .unconditional, help: "Sample from this many of the most probable tokens.")
+  var topK: Int?
+  @Option(
+    parsing: .unconditional, help: "Sample from the most probable tokens that sum up to this.")
+  var topP: Double?
+  @Option(
+    parsing: .unconditional,
+    help: "Sample from tokens at least this part as probable as the most probable one.")
+  var minP: Double?
+  @Option(parsing: .unconditional, help: "Make tokens that have occurred less probable.")
+  var repetitionPenalty: Double?
+  @Option(parsing: .unconditional, help: "Sample; what the draws follow from.")
+  var seed: UInt64?
+  @Option(parsing: .unconditional, help: "Beams; only 1 for now.")
+  var numBeams = 1
+  @Flag(help: "Give end tokens no probability.")
+  var ignoreEos = false
+  @Option(
+    parsing: .unconditionalSingleValue,
+    help: "A text at which to end, without writing it; repeatable.")
+  var stop: [String] = []
+
+  func run() throws {
+    let choices = try generationOptions()
+    guard (prompt == nil) != (inputIds == nil) else {
+      throw Failure.usage("expected either --prompt or --input-ids")
+    }
+    let given = try inputIds.map { try parseIDs($0, of: "--input-ids") }
+    let generator = try Generator(options.model())
+    let ids = try given ?? generator.encode(prompt ?? "")
+    let clock = ContinuousClock()
+    let start = clock.now
+    var first: ContinuousClock.Instant?
+    let writesText = !options.json
+    let result = try generator(ids, choices) { piece in
+      first = first ?? clock.now
+      if writesText { try Standard.output(piece) }
+      return true
+    }
+    let seconds = (clock.now - start).seconds
+    if options.json {
+      return try Standard.output([
+        "text": JSON(result.text.map { JSON($0) }),
+        "tokens": .array(result.tokens.map { JSON(Int($0)) }),
+        "prompt_tokens": JSON(result.promptTokens), "seconds": .score(seconds),
+        "tokens_per_second": .score(Double(result.tokens.count) / max(seconds, 1e-9)),
+        "end": JSON(result.end.rawValue),
+        "seed": JSON(choices.sampling.map { JSON(Int(clamping: $0.seed)) }),
+      ])
+    }
+    // Without a tokenizer the ids are all that there is.
+    let ids32 = result.tokens.map { "\($0)" }.joined(separator: ",")
+    try Standard.output((result.text == nil ? ids32 : "") + "\n")
+  }
+
+  /// The options, each checked.
+  private func generationOptions() throws -> GenerationOptions {
+    guard numBeams >= 1 else {
+      throw Failure.usage("--num-beams: expected an integer of at least 1, found \(numBeams)")
+    }
+    guard numBeams == 1 else {
+      throw Failure.usage("--num-beams \(numBeams): beam search is not available yet")
+    }
+    var choices = GenerationOptions()
+    if let maxNewTokens, maxNewTokens < 1 {
+      throw Failure.usage(
+        "--max-new-tokens: expected an integer of at least 1, found \(maxNewTokens)")
+    }
+    if let penalty = repetitionPenalty, !(penalty > 0 && penalty.isFinite) {
+      throw Failure.usage("--repetition-penalty: expected a number above 0, found \(penalty)")
+    }
+    choices.maximumNewTokens = maxNewTokens
+    choices.repetitionPenalty = repetitionPenalty
+    choices.ignoresEndTokens = ignoreEos
+    choices.stops = stop
+    if temperature != nil || topK != nil || topP != nil || minP != nil || seed != nil {
+      let sampling = try Sampling(
+        temperature: temperature ?? 1, topK: topK, topP: topP, minP: minP)
+      choices.sampling = sampling
+      if let seed { choices.sampling?.seed = seed }
+    }
+    return choices
+  }
+}
+
+/// Reads ids separated by commas.
+func parseIDs(_ text: String, of option: String) throws -> [Int32] {
+  if text.isEmpty { return [] }
+  return try text.split(separator: ",", omittingEmptySubsequences: false).map { part in
+    var digits = part
+    while digits.first == " " { digits.removeFirst() }
+    while digits.last == " " { digits.removeLast() }
+    guard let id = Int32(digits) else {
+      throw Failure.usage("\(option): expected ids such as 1,2,3, found \"\(line(String(part)))\"")
+    }
+    return id
+  }
+}
+
+extension Duration {
+  /// The duration in seconds.
+  var seconds: Double {
+    Double(components.seconds) + Double(components.attoseconds) * 1e-18
+  }
+}

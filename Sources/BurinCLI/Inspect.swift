@@ -1,0 +1,260 @@
+import ArgumentParser
+import Burin
+import BurinC
+import BurinHub
+import BurinIR
+import BurinPasses
+
+/// `burin inspect`
+struct Inspect: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Show what a model becomes, or what a library holds.",
+    discussion: """
+      A library carries the program that it was compiled from, so everything that can be asked of a \
+      model can be asked of it. Without an option: a summary.
+      """)
+
+  @Argument(
+    help: ArgumentHelp(
+      "A model directory, a .burin file, or a library.", valueName: "MODEL|X.so"))
+  var model: String
+  @Flag(help: "The program as it was described, or after a pass.")
+  var ir = false
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("Which pass; implies --ir.", valueName: "PASS"))
+  var after: String?
+  @Flag(help: "The C.")
+  var c = false
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "The assembly of the functions whose names contain this.", valueName: "KERNEL"))
+  var asm: String?
+  @Flag(help: "How much memory a call needs, and what shares it.")
+  var memory = false
+  @Flag(help: "What fused, what nearly did, and why not.")
+  var fusion = false
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("The program after all passes, drawn: svg or dot.", valueName: "FORM"))
+  var graph: String?
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Write a page with all of it to a file.", valueName: "FILE"))
+  var html: String?
+  @Option(parsing: .unconditional, help: "Which entry to draw.")
+  var entry = "forward"
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Positions of a sequence, at most.", valueName: "N"))
+  var maxSeq: Int?
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("Sequences in a call, at most.", valueName: "N"))
+  var maxBatch = 32
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("As for compile; a library's own if left out.", valueName: "TARGET"))
+  var target: String?
+
+  func validate() throws {
+    if let graph, graph != "svg", graph != "dot" {
+      throw Failure.usage("--graph: expected svg or dot, found \"\(line(graph))\"")
+    }
+    try checkLimits(sequence: maxSeq, batch: maxBatch)
+  }
+
+  func run() throws {
+    let subject = try Subject(model, self)
+    if ir || after != nil { try Standard.output(program(subject).text) }
+    if c { try Standard.output(subject.lowered().module.source) }
+    if memory { try Standard.output(memoryText(subject.lowered().module.memory)) }
+    if fusion { try Standard.output(fusionText(subject.lowered().notes)) }
+    if let asm { try Standard.output(assembly(subject, asm)) }
+    if let graph {
+      let program = try subject.lowered().program
+      guard let entry = program.entries.first(where: { $0.name == entry }) else {
+        let names = program.entries.map(\.name).joined(separator: ", ")
+        throw Failure.usage("--entry: expected one of \(names), found \"\(line(entry))\"")
+      }
+      let drawing = GraphDrawing(entry)
+      try Standard.output(graph == "dot" ? drawing.dot : drawing.svg)
+    }
+    if let html {
+      let lowered = try subject.lowered()
+      let page = InspectionPage(
+        name: line(subject.name), summary: summary(subject),
+        stages: lowered.stages.map { ($0.pass ?? "as described", $0.program.text) },
+        source: lowered.module.source, memory: memoryText(lowered.module.memory),
+        fusion: fusionText(lowered.notes),
+        drawings: lowered.program.entries.map { ($0.name, GraphDrawing($0).svg) })
+      let file = try AtomicFile(path: html)
+      try file.write(Array(page.text.utf8))
+      try file.commit()
+    }
+    if !ir, after == nil, !c, !memory, !fusion, asm == nil, graph == nil, html == nil {
+      try Standard.output(summary(subject))
+    }
+  }
+
+  /// The program that `--ir` and `--after` ask for.
+  private func program(_ subject: Subject) throws -> Program {
+    guard let after else { return subject.program }
+    let stages = try subject.lowered().stages
+    guard let stage = stages.last(where: { $0.pass == after }) else {
+      let names = stages.compactMap(\.pass).joined(separator: ", ")
+      throw Failure.usage("--after: expected one of \(names), found \"\(line(after))\"")
+    }
+    return stage.program
+  }
+
+  // MARK: Texts
+
+  private func memoryText(_ reports: [MemoryReport]) -> String {
+    var text = ""
+    for report in reports {
+      let small = ["batch": 1, "seq": 128, "context": 128]
+      text += """
+        \(report.entry): an arena of \(megabytes(report.bytes(small))) at 1 x 128, where \
+        \(megabytes(report.withoutReuse.evaluate(small) ?? 0)) would be needed without reuse
+
+        """
+      for (index, slot) in report.slots.enumerated() {
+        text += "  slot \(index), \(megabytes(slot.bytes(small))): "
+        text += slot.tensors.joined(separator: "; ") + "\n"
+      }
+    }
+    return text
+  }
+
+  /// What fired, counted, and what nearly did, each reason once.
+  private func fusionText(_ notes: [Note]) -> String {
+    var fired: [(String, Int)] = []
+    var missed: [(String, Int)] = []
+    func count(_ text: String, in list: inout [(String, Int)]) {
+      if let place = list.firstIndex(where: { $0.0 == text }) {
+        list[place].1 += 1
+      } else {
+        list.append((text, 1))
+      }
+    }
+    for note in notes {
+      switch note.outcome {
+      case .fired: count("\(note.pass): \(note.rule)", in: &fired)
+      case .missed(let reason):
+        let place = note.scope.isEmpty ? note.entry : "\(note.entry), \(note.scope)"
+        count("\(note.pass): not \(note.rule) in \(place): \(reason)", in: &missed)
+      }
+    }
+    func lines(_ list: [(String, Int)]) -> String {
+      list.map { "  \($0.1) x \(line($0.0))\n" }.joined()
+    }
+    return "fused\n" + (fired.isEmpty ? "  nothing\n" : lines(fired))
+      + "nearly\n" + (missed.isEmpty ? "  nothing\n" : lines(missed))
+  }
+
+  private func assembly(_ subject: Subject, _ kernel: String) throws -> String {
+    let source = Toolchain.Source("model.c", Array(try subject.lowered().module.source.utf8))
+    let text = try Toolchain.find().assembly([source], target: subject.target)
+    let functions = AssemblyFunction.all(in: text)
+    let chosen = functions.filter { $0.name.contains(kernel) }
+    guard !chosen.isEmpty else {
+      let names = functions.map(\.name).filter { !$0.hasPrefix("burin_") }
+      throw Failure.usage(
+        "--asm: expected a part of one of \(names.joined(separator: ", ")), found "
+          + "\"\(line(kernel))\"")
+    }
+    return chosen.map(\.text).joined(separator: "\n")
+  }
+
+  private func summary(_ subject: Subject) -> String {
+    var text = "\(line(subject.name))"
+    if let architecture = subject.description?.architecture {
+      text += ", \(line(architecture))"
+    }
+    text += "\n"
+    if let file = subject.library {
+      text += """
+        library: code \(megabytes(file.imageSize)), weights \(megabytes(file.weightsSize)) \
+        \(file.placement == .separate ? "beside it" : "embedded"), for \
+        \(file.features.joined(separator: " "))
+
+        """
+    }
+    for entry in subject.program.entries {
+      text += "\(entry.name)\n"
+      for id in entry.graph.ids {
+        guard case .input(let name, let type, let fallback) = entry.graph[id].op else { continue }
+        text += "  takes \(line(name)) \(type)\(fallback == nil ? "" : ", or nothing")\n"
+      }
+      for output in entry.outputs {
+        text += "  gives \(line(output.name)) \(entry.graph[output.value].type)\n"
+      }
+      let work = Work(entry, ["batch": 1, "seq": 128, "context": 128])
+      text += """
+          \(decimal(2 * Double(work.multiplyAdds) * 1e-9, 2)) GFLOP at 1 x 128, over \
+        \(megabytes(work.bytes)) of weights
+
+        """
+    }
+    for symbol in subject.program.symbols {
+      text += "\(line(symbol.name)) up to \(symbol.maximum)\n"
+    }
+    let weights = subject.program.weights.reduce(0) { $0 + ($1.type.bytes.constant ?? 0) }
+    text += "\(subject.program.weights.count) tensors, \(megabytes(weights)) in f32\n"
+    return text
+  }
+}
+
+/// What is inspected.
+private final class Subject {
+  let name: String
+  let program: Program
+  let target: Target
+  let description: ModelDescription?
+  let library: LibraryFile?
+  private var known: Compiler.Lowered?
+
+  init(_ path: String, _ options: Inspect) throws {
+    let target = try options.target.map { try Target($0) }
+    if isDirectory(path) {
+      let spec = try ModelDirectory(path).spec(
+        Limits(batch: options.maxBatch, sequence: options.maxSeq))
+      for warning in spec.warnings { Standard.note("warning: " + warning) }
+      (program, description, library) = (spec.program, spec.description, nil)
+      self.target = target ?? .native
+    } else if try RegularFile(path: path).begins(with: [0x7F, 0x45, 0x4C, 0x46]) {
+      let file = try LibraryFile(path)
+      let description = try ModelDescription(library: file)
+      guard let text = description.program else {
+        throw Failure.input("\(line(path)): expected the program that it was compiled from")
+      }
+      program = try Program(text: text)
+      (self.description, library) = (description, file)
+      let level = file.features.reduce("x86-64") { $0 + "+" + $1 }
+      self.target = try target ?? Target(level)
+    } else {
+      let spec = try ModelSpec(programFile: path)
+      (program, description, library) = (spec.program, nil, nil)
+      self.target = target ?? .native
+    }
+    name = description?.name ?? program.name
+  }
+
+  /// The program through all passes, and its C.
+  func lowered() throws -> Compiler.Lowered {
+    if let known { return known }
+    let lowered = try Compiler(options: Compiler.Options(target: target)).lower(program)
+    known = lowered
+    return lowered
+  }
+}
+
+extension RegularFile {
+  /// Whether the file begins with these bytes.
+  fileprivate func begins(with bytes: [UInt8]) throws -> Bool {
+    guard size >= bytes.count else { return false }
+    var first = [UInt8](repeating: 0, count: bytes.count)
+    try first.withUnsafeMutableBytes { buffer in try read(at: 0, into: buffer) }
+    return first == bytes
+  }
+}

@@ -1,0 +1,47 @@
+import ArgumentParser
+import Burin
+import BurinHub
+import BurinIR
+
+/// What is compiled, and for how much of it.
+struct ModelOptions: ParsableArguments {
+  @Argument(
+    help: ArgumentHelp("A model directory or a .burin file.", valueName: "MODEL"))
+  var model: String
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Positions of a sequence, at most.", valueName: "N"))
+  var maxSeq: Int?
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("Sequences in a call, at most.", valueName: "N"))
+  var maxBatch = 32
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "native, x86-64-v3 or x86-64-v4, with features added by +.", valueName: "TARGET"))
+  var target = "native"
+
+  func validate() throws { try checkLimits(sequence: maxSeq, batch: maxBatch) }
+
+  /// Reads the model; says what it warns of.
+  func spec() throws -> ModelSpec {
+    let spec: ModelSpec
+    if isDirectory(model) {
+      spec = try ModelDirectory(model).spec(Limits(batch: maxBatch, sequence: maxSeq))
+    } else {
+      spec = try ModelSpec(programFile: model)
+    }
+    for warning in spec.warnings { Standard.note("warning: " + warning) }
+    return spec
+  }
+}
+
+/// Refuses impossible extents.
+func checkLimits(sequence: Int?, batch: Int) throws {
+  if let sequence, !(1...1 << 24).contains(sequence) {
+    throw Failure.usage("--max-seq: expected an integer from 1 to \(1 << 24), found \(sequence)")
+  }
+  guard (1...1 << 16).contains(batch) else {
+    throw Failure.usage("--max-batch: expected an integer from 1 to \(1 << 16), found \(batch)")
+  }
+}

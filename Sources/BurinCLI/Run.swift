@@ -1,0 +1,114 @@
+import ArgumentParser
+import Burin
+import BurinHub
+import BurinIR
+
+/// `burin run`
+struct Run: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Run a library on raw tensors.",
+    discussion: """
+      Tensors are named as in the transformers forward call. Inputs that the model can do without \
+      may be absent.
+      """)
+
+  @Argument(help: ArgumentHelp("A compiled library.", valueName: "X.so"))
+  var library: String
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("A safetensors file.", valueName: "in.safetensors"))
+  var inputs: String
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("The safetensors file to write.", valueName: "out.safetensors"))
+  var outputs: String
+  @Option(parsing: .unconditional, help: "What to run.")
+  var entry = "forward"
+  @Option(parsing: .unconditional, help: "Threads; as many as OpenMP would take if left out.")
+  var threads: Int?
+
+  func validate() throws { try checkThreads(threads) }
+
+  func run() throws {
+    let model = try CompiledModel(library)
+    let entry = try model.requiredEntry(entry)
+    let tensors = try readTensors(inputs) { name in
+      guard entry.inputs.contains(where: { $0.name.utf8.elementsEqual(name.bytes) }) else {
+        throw HubError(
+          file: inputs, key: printable(name.bytes),
+          expected: "one of " + entry.inputs.map(\.name).joined(separator: ", "),
+          found: "an unknown input")
+      }
+    }
+    let session = try Session(model, threads: threads ?? 0)
+    let results = try session.run(entry.name, tensors)
+    let ports = entry.outputs.filter { results[$0.name] != nil }
+    // Wide elements first keeps every tensor aligned.
+    let sorted = ports.enumerated().sorted {
+      ($1.element.element.bytes, $0.offset) < ($0.element.element.bytes, $1.offset)
+    }
+    var declarations: [SafetensorsWriter.Declaration] = []
+    for (_, port) in sorted {
+      guard let tensor = results[port.name],
+        let type = StoredType(rawValue: tensor.element.rawValue.uppercased())
+      else { continue }
+      declarations.append(.init(ByteString(port.name), type, tensor.shape))
+    }
+    let writer = try SafetensorsWriter(path: outputs, tensors: declarations)
+    for (_, port) in sorted {
+      try results[port.name]?.withUnsafeBytes { bytes in try writer.write(bytes) }
+    }
+    try writer.finish()
+  }
+}
+
+/// Refuses an impossible number of threads.
+func checkThreads(_ threads: Int?) throws {
+  if let threads, !(1...1024).contains(threads) {
+    throw Failure.usage("--threads: expected an integer from 1 to 1024, found \(threads)")
+  }
+}
+
+extension CompiledModel {
+  /// The entry of this name, or an error that lists those that there are.
+  func requiredEntry(_ name: String) throws -> Entry {
+    guard let entry = entry(name) else {
+      throw Failure.usage(
+        "\(line(file.path)): expected an entry of "
+          + entries.map(\.name).joined(separator: ", ") + ", found \"\(line(name))\"")
+    }
+    return entry
+  }
+}
+
+/// Reads the tensors of a safetensors file that may be a model's input; `check` sees every name.
+func readTensors(
+  _ path: String, check: (ByteString) throws -> Void
+) throws -> [String: HostTensor] {
+  let file = try SafetensorsFile(path: path)
+  var tensors: [String: HostTensor] = [:]
+  for tensor in file.tensors {
+    try check(tensor.name)
+    tensors[tensor.name.utf8String] = try hostTensor(tensor, of: file)
+  }
+  return tensors
+}
+
+/// Reads one tensor of a safetensors file: i32, i64 or f32.
+func hostTensor(_ tensor: StoredTensor, of file: SafetensorsFile) throws -> HostTensor {
+  let elements: [StoredType: ElementType] = [.f32: .f32, .i32: .i32, .i64: .i64]
+  guard let element = elements[tensor.type] else {
+    throw HubError(
+      file: file.path, key: printable(tensor.name.bytes) + ".dtype",
+      expected: "I32, I64 or F32", found: tensor.type.rawValue)
+  }
+  guard tensor.shape.count <= 8 else {
+    throw HubError(
+      file: file.path, key: printable(tensor.name.bytes) + ".shape",
+      expected: "at most 8 axes", found: "\(tensor.shape.count)")
+  }
+  let bytes = try file.bytes(of: tensor)
+  return HostTensor(element, shape: tensor.shape) { buffer in
+    bytes.withUnsafeBytes { buffer.copyMemory(from: $0) }
+  }
+}
