@@ -39,6 +39,9 @@ let package = Package(
         "Burin", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
+    .executableTarget(
+      name: "encoder-sample", dependencies: ["Burin", "BurinIR"], path: "Samples/Encoder",
+      swiftSettings: strict),
     // Generated graphs and fixtures that several test targets share.
     .target(
       name: "BurinTestSupport", dependencies: ["BurinIR"], path: "Tests/Support",
