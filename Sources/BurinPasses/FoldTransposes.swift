@@ -4,8 +4,7 @@ extension Pass {
   /// Transposes cancel, merge, and sink below what does not care, so that they meet and cancel; a
   /// transposed weight is transposed when the model is compiled.
   ///
-  /// After `fuse-attention`, which looks for the split and the repetition of heads as models write
-  /// them.
+  /// After `fuse-attention`, which puts transposes around the operands and the result.
   public static let foldTransposes = Pass(
     "fold-transposes", rules: viewRules + [sinkThroughOne, sinkThroughTwo, cancelAcrossReshape])
 }

@@ -4,7 +4,8 @@ extension Pass {
   /// Finds attention where a model spells it out: a product of queries and keys, what happens to its
   /// scores, their softmax, a product with the values.
   ///
-  /// Before `fold-transposes`, which would pull the split and the repetition of heads apart.
+  /// Before `fold-transposes`, which cancels the transposes that it leaves, and before `fuse-linear`,
+  /// which would leave the scale of a query in its projection.
   public static let fuseAttention = Pass("fuse-attention", rules: [hoistScale, findAttention])
 }
 

@@ -19,14 +19,18 @@ public struct Pipeline: Sendable {
     }
   }
 
-  /// The order, and why it is that one:
-  /// constants first, since every later rule reads one form of a factor; activations before products
-  /// absorb the operations of which they are made; attention before transposes are folded, while
-  /// heads are split and repeated as models write it; transposes before products, since one between
-  /// a product and its bias would keep them apart; a residual belongs to a product rather than to a
-  /// norm, and projections merge once they have their biases; weights are packed when it is settled
-  /// which there are; schedules come last, for what is there then. A pass that lowers the precision
-  /// belongs before `pack-weights`.
+  /// The order, and why it is that one.
+  ///
+  /// - Constants come first: every later rule reads one form of a factor.
+  /// - Activations, before products absorb what they are made of.
+  /// - Attention, before products take the scales that belong to its scores, and before transposes
+  ///   are folded: it leaves some that cancel then.
+  /// - Transposes, before products: one between a product and its bias keeps them apart.
+  /// - Products before norms, since a residual belongs to the product, which has it at hand.
+  /// - Projections merge once they have their biases.
+  /// - Weights are packed when it is settled which there are. A pass that lowers the precision
+  ///   belongs before that.
+  /// - Schedules come last, for what is there then.
   public static func standard(_ options: Options) -> Pipeline {
     let all: [Pass] = [
       .foldConstants,
@@ -42,7 +46,7 @@ public struct Pipeline: Sendable {
     return Pipeline(all.filter { !options.disabled.contains($0.name) })
   }
 
-  /// The program after all passes.
+  /// The program after all passes; every one is verified.
   ///
   /// - Parameter observer: sees the program as given, with no pass, then after each pass, with what
   ///   the pass's rules did and nearly did.
@@ -61,6 +65,12 @@ public struct Pipeline: Sendable {
       } catch {
         throw PassFailure(pass: pass.name, reason: error.description, before: before, after: nil)
       }
+      do throws(IRError) {
+        try verify(program)
+      } catch {
+        throw PassFailure(
+          pass: pass.name, reason: error.description, before: before, after: program)
+      }
       try observer(pass, program, notes)
     }
     return program
@@ -78,4 +88,11 @@ public struct PassFailure: Error, CustomStringConvertible {
   public let after: Program?
 
   public var description: String { "the pass \(pass) broke the program: \(reason)" }
+
+  /// The reason, and the program before and after as the IR's text.
+  public var dump: String {
+    var text = "\(description)\n\nbefore \(pass):\n\n\(before.text)"
+    if let after { text += "\nafter \(pass):\n\n\(after.text)" }
+    return text
+  }
 }

@@ -1,9 +1,10 @@
 import BurinIR
 
 /// An entry that holds still while rules look at it, with what they ask about its nodes.
-final class Subject: Sendable {
+final class Subject {
   let graph: Graph
-  /// Whether a root, or an input of the interface, depends on the node.
+  private(set) var ops: [Op<Value>] = []
+  /// Whether a root, or an input of the interface, needs the node.
   let isLive: [Bool]
   /// Counts and lists only live users.
   let uses: [Int]
@@ -40,6 +41,7 @@ final class Subject: Sendable {
     self.uses = uses
     self.users = users.map { $0.reversed() }
     isWeightExpression = known
+    ops = nodes.map { $0.op.map { Value(subject: self, id: $0) } }
   }
 }
 
@@ -57,8 +59,7 @@ extension Op {
   }
 }
 
-/// Copies an entry again and again, in the order of its arena, letting rules replace nodes, until
-/// none fires; what no root depends on is not copied.
+/// Replaces nodes of an entry until no rule fires, and then copies it without what no root needs.
 struct Rewrite {
   let pass: String
   let rules: [Rule]
@@ -79,48 +80,78 @@ struct Rewrite {
   mutating func callAsFunction(_ entry: Entry) throws(IRError) -> Entry {
     var entry = entry
     for _ in 0..<sweepBound {
-      var sweep = Sweep(entry, pass: pass, rules: rules)
-      entry = try sweep.run()
-      notes += sweep.fired
-      if sweep.fired.isEmpty {
-        notes += sweep.missed
-        return entry
+      var subject = Subject(entry)
+      if subject.isLive.contains(false) {
+        var rebuilding = Rebuilding(subject, [:])
+        entry = try rebuilding.run(entry)
+        subject = Subject(entry)
+      }
+      let replacements = sweep(subject, entry.name)
+      if replacements.isEmpty { break }
+      var rebuilding = Rebuilding(subject, replacements)
+      entry = try rebuilding.run(entry)
+    }
+    return entry
+  }
+
+  /// What the first rule that fires puts in place of each node; rules see the graph as it is before
+  /// any of that, so their order in it does not matter.
+  ///
+  /// Near misses are noted by the last sweep, whose graph is the one that a dump shows.
+  private mutating func sweep(_ subject: Subject, _ entry: String) -> [NodeID: Replacement] {
+    var replacements: [NodeID: Replacement] = [:]
+    var missed: [Note] = []
+    func note(_ rule: Rule, _ id: NodeID, _ outcome: Note.Outcome) -> Note {
+      Note(
+        pass: pass, rule: rule.name, entry: entry, node: id, scope: subject.graph[id].scope,
+        outcome: outcome)
+    }
+    // A rule looks at the parts of a tuple, so every value that it sees has a tensor's type.
+    for id in subject.graph.ids where subject.graph[id].type.tensor != nil {
+      for rule in rules {
+        do throws(NearMiss) {
+          guard let new = try rule.body(Value(subject: subject, id: id)) else { continue }
+          replacements[id] = Replacement(rule: rule.name, expression: new)
+          notes.append(note(rule, id, .fired))
+          break
+        } catch {
+          missed.append(note(rule, id, .missed(reason: error.description)))
+        }
       }
     }
-    var last = Sweep(entry, pass: pass, rules: [])
-    return try last.run()
+    if replacements.isEmpty { notes += missed }
+    return replacements
   }
 }
 
-/// One copy of an entry; rules see the old graph only, so that their order in it does not matter.
-private struct Sweep {
-  let entry: Entry
-  let subject: Subject
-  let pass: String
-  let rules: [Rule]
-  var graph = Graph()
-  /// Where the nodes of the old graph are in the new one.
-  var copies: [NodeID?]
-  var fired: [Note] = []
-  var missed: [Note] = []
+/// What a rule puts in place of a node.
+private struct Replacement {
+  let rule: String
+  let expression: Expression
+}
 
-  init(_ entry: Entry, pass: String, rules: [Rule]) {
-    self.entry = entry
-    self.pass = pass
-    self.rules = rules
-    subject = Subject(entry)
-    copies = Array(repeating: nil, count: entry.graph.nodes.count)
+/// A copy of an entry, in the order of its arena, with some nodes replaced and without those that no
+/// root needs then.
+private struct Rebuilding {
+  private let subject: Subject
+  private let replacements: [NodeID: Replacement]
+  private var graph = Graph()
+  /// Where the nodes of the old graph are in the new one.
+  private var copies: [NodeID?]
+
+  init(_ subject: Subject, _ replacements: [NodeID: Replacement]) {
+    self.subject = subject
+    self.replacements = replacements
+    copies = Array(repeating: nil, count: subject.graph.nodes.count)
   }
 
-  mutating func run() throws(IRError) -> Entry {
-    for id in subject.graph.ids where subject.isLive[id.index] && copies[id.index] == nil {
-      if let replacement = try replacement(for: id) {
-        copies[id.index] = replacement
-      } else {
-        let copy = try self.copy(id)
-        copies[id.index] = copy
-        noteWhereMissed(id, copy)
-      }
+  mutating func run(_ entry: Entry) throws(IRError) -> Entry {
+    let needed = needed(by: entry.roots)
+    for id in subject.graph.ids where needed[id.index] && copies[id.index] == nil {
+      copies[id.index] =
+        if let replacement = replacements[id] { try replace(id, by: replacement) } else {
+          try copy(id)
+        }
     }
     var result = entry
     result.graph = graph
@@ -133,30 +164,39 @@ private struct Sweep {
     return result
   }
 
-  /// The node with which the first rule that fires replaces `id`.
-  private mutating func replacement(for id: NodeID) throws(IRError) -> NodeID? {
-    let node = subject.graph[id]
-    for rule in rules {
-      let expression: Expression?
-      do throws(NearMiss) {
-        expression = try rule.body(Value(subject: subject, id: id))
-      } catch {
-        missed.append(note(rule, id, .missed(reason: error.description)))
-        continue
-      }
-      guard let expression else { continue }
-      do throws(IRError) {
-        let replacement = try append(expression, replacing: id, scope: node.scope)
-        guard graph[replacement].type == node.type else {
-          throw IRError("gives \(graph[replacement].type) for \(node.type)")
-        }
-        fired.append(note(rule, id, .fired))
-        return replacement
-      } catch {
-        throw IRError("the rule \(rule.name) at \(id): \(error.description)")
+  /// The old nodes that the new graph has, or has a replacement of.
+  private func needed(by roots: [NodeID]) -> [Bool] {
+    var needed = [Bool](repeating: false, count: subject.graph.nodes.count)
+    // An input is part of the interface, whether or not anything reads it.
+    var pending = roots
+    for id in subject.graph.ids {
+      if case .input = subject.graph[id].op { pending.append(id) }
+    }
+    while let id = pending.popLast() {
+      guard !needed[id.index] else { continue }
+      needed[id.index] = true
+      if let replacement = replacements[id] {
+        replacement.expression.collectValues(&pending)
+      } else {
+        pending += subject.graph[id].op.operands
       }
     }
-    return nil
+    return needed
+  }
+
+  private mutating func replace(
+    _ id: NodeID, by replacement: Replacement
+  ) throws(IRError) -> NodeID {
+    let node = subject.graph[id]
+    do throws(IRError) {
+      let new = try append(replacement.expression, replacing: id, scope: node.scope)
+      guard graph[new].type == node.type else {
+        throw IRError("gives \(graph[new].type) for \(node.type)")
+      }
+      return new
+    } catch {
+      throw IRError("the rule \(replacement.rule) at \(id): \(error.description)")
+    }
   }
 
   private mutating func append(
@@ -172,7 +212,8 @@ private struct Sweep {
     }
   }
 
-  /// Copies a node that a rule refers to before the sweep has come to it, as it stands.
+  /// The copy of a node, also of one that comes later in the arena; that one is copied as it stands
+  /// and left to the next sweep.
   private mutating func late(_ id: NodeID, replacing root: NodeID) throws(IRError) -> NodeID {
     if let copy = copies[id.index] { return copy }
     var pending = [id]
@@ -194,24 +235,14 @@ private struct Sweep {
     let node = subject.graph[id]
     return try graph.append(node.op.map { copies[$0.index]! }, scope: node.scope)
   }
-
-  /// Near misses speak of the new graph, which is the one that a dump shows.
-  private mutating func noteWhereMissed(_ id: NodeID, _ copy: NodeID) {
-    for index in missed.indices.reversed() {
-      guard missed[index].node == id else { break }
-      missed[index] = missed[index].moved(to: copy)
-    }
-  }
-
-  private func note(_ rule: Rule, _ id: NodeID, _ outcome: Note.Outcome) -> Note {
-    Note(
-      pass: pass, rule: rule.name, entry: entry.name, node: id, scope: subject.graph[id].scope,
-      outcome: outcome)
-  }
 }
 
-extension Note {
-  fileprivate func moved(to node: NodeID) -> Note {
-    Note(pass: pass, rule: rule, entry: entry, node: node, scope: scope, outcome: outcome)
+extension Expression {
+  /// Adds the values that the expression refers to.
+  fileprivate func collectValues(_ values: inout [NodeID]) {
+    switch self {
+    case .old(let value): values.append(value.id)
+    case .new(let op): for operand in op.operands { operand.collectValues(&values) }
+    }
   }
 }

@@ -1,14 +1,14 @@
 import BurinIR
 
 /// A node as rules see it: cheap to pass around, equal to itself only.
-public struct Value: Sendable {
-  let subject: Subject
+///
+/// Values live while rules look at their graph; a rule does not keep them.
+public struct Value {
+  unowned let subject: Subject
   public let id: NodeID
 
   /// The operation, with operands that can be looked at in turn.
-  public var op: Op<Value> {
-    subject.graph[id].op.map { Value(subject: subject, id: $0) }
-  }
+  public var op: Op<Value> { subject.ops[id.index] }
 
   /// The type.
   ///
@@ -37,7 +37,7 @@ extension Value: Hashable {
 /// What a rule puts in place of a node: values that are there and operations that are new.
 ///
 /// Operations that occur twice are appended once, so an expression may repeat itself freely.
-public indirect enum Expression: Sendable {
+public indirect enum Expression {
   case old(Value)
   case new(Op<Expression>)
 

@@ -20,21 +20,20 @@ extension Pass {
 /// The micro-kernel of a product: as many accumulators as registers hold beside the operands.
 ///
 /// Vectors are of 16 columns whatever the register's width, and two of them are a panel.
-private func linearTile(_ level: InstructionLevel, columns: Int) -> LinearTile {
-  switch (level, columns) {
-  case (.v4, 17...): LinearTile(rows: 8, vectors: 2, rowBlock: 128)
-  case (.v4, _): LinearTile(rows: 8, vectors: 1, rowBlock: 128)
-  case (.v3, _): LinearTile(rows: 6, vectors: 1, rowBlock: 96)
-  case (.generic, _): LinearTile(rows: 4, vectors: 1, rowBlock: 96)
+private func linearTile(_ level: InstructionLevel) -> LinearTile {
+  switch level {
+  case .v4: LinearTile(rows: 8, vectors: 2, rowBlock: 128)
+  case .v3: LinearTile(rows: 6, vectors: 1, rowBlock: 96)
+  case .generic: LinearTile(rows: 4, vectors: 1, rowBlock: 96)
   }
 }
 
 /// The micro-kernel of attention, and how many queries share a pass over the keys.
-private func attentionTile(_ level: InstructionLevel, width: Int) -> AttentionTile {
-  switch (level, width) {
-  case (.v4, _): AttentionTile(queries: 64, rows: 8, vectors: 2)
-  case (.v3, _): AttentionTile(queries: 48, rows: 6, vectors: 1)
-  case (.generic, _): AttentionTile(queries: 32, rows: 4, vectors: 1)
+private func attentionTile(_ level: InstructionLevel) -> AttentionTile {
+  switch level {
+  case .v4: AttentionTile(queries: 64, rows: 8, vectors: 2)
+  case .v3: AttentionTile(queries: 48, rows: 6, vectors: 1)
+  case .generic: AttentionTile(queries: 32, rows: 4, vectors: 1)
   }
 }
 
@@ -47,7 +46,7 @@ private func tileLinear(_ level: InstructionLevel) -> Rule {
     return .node(
       .linear(
         x, weight: weight, columns: columns, epilogues: epilogues,
-        tile: linearTile(level, columns: columns)))
+        tile: linearTile(level)))
   }
 }
 
@@ -57,10 +56,9 @@ private func tileAttention(_ level: InstructionLevel) -> Rule {
     guard case .attention(let query, let key, let value, let scores, nil) = root.op else {
       return nil
     }
-    let width = query.type.shape[3].maximum
     return .node(
       .attention(
         query: query, key: key, value: value, scores: scores,
-        tile: attentionTile(level, width: width)))
+        tile: attentionTile(level)))
   }
 }

@@ -99,7 +99,7 @@ import Testing
 
 extension HostTensor {
   /// The elements of a tensor of i64.
-  var integers: [Int64] { withUnsafeBytes { Array($0.bindMemory(to: Int64.self)) } }
+  fileprivate var integers: [Int64] { withUnsafeBytes { Array($0.bindMemory(to: Int64.self)) } }
 
   /// One sequence of a batch, its first `length` positions.
   func sequence(_ index: Int, length: Int?) -> HostTensor {
