@@ -17,36 +17,40 @@ extension Pass {
   }
 }
 
-/// The micro-kernel of a product: as many accumulators as registers hold beside the operands.
-///
-/// Vectors are of 16 columns whatever the register's width, and two of them are a panel.
-private func linearTile(_ level: InstructionLevel) -> LinearTile {
+/// Rows and vectors of 16 columns of the micro-kernel, `Runtime/kernels/tile.h`: as many sums as the
+/// registers hold beside the operands.
+private func microKernel(_ level: InstructionLevel) -> (rows: Int, vectors: Int) {
   switch level {
-  case .v4: LinearTile(rows: 8, vectors: 2, rowBlock: 128)
-  case .v3: LinearTile(rows: 6, vectors: 1, rowBlock: 96)
-  case .generic: LinearTile(rows: 4, vectors: 1, rowBlock: 96)
+  case .v4: (8, 2)
+  case .v3, .generic: (6, 1)
   }
 }
 
-/// The micro-kernel of attention, and how many queries share a pass over the keys.
+/// The schedule of a product over `depth` terms: a block is as many rows as fill about 3 MiB, which
+/// the last cache keeps while the panels pass by; blocks of fewer rows read the weights more often.
+private func linearTile(_ level: InstructionLevel, depth: Int) -> LinearTile {
+  let (rows, vectors) = microKernel(level)
+  let block = 786_432 / max(1, depth) / 64 * 64
+  return LinearTile(rows: rows, vectors: vectors, rowBlock: max(64, min(4096, block)))
+}
+
+/// The schedule of attention: 64 queries and the scores of a chunk of keys fit the second-level
+/// cache of every level.
 private func attentionTile(_ level: InstructionLevel) -> AttentionTile {
-  switch level {
-  case .v4: AttentionTile(queries: 64, rows: 8, vectors: 2)
-  case .v3: AttentionTile(queries: 48, rows: 6, vectors: 1)
-  case .generic: AttentionTile(queries: 32, rows: 4, vectors: 1)
-  }
+  let (rows, vectors) = microKernel(level)
+  return AttentionTile(queries: 64, rows: rows, vectors: vectors)
 }
 
 /// linear(...) ⟶ linear(..., tile)
 private func tileLinear(_ level: InstructionLevel) -> Rule {
   Rule("tile-linear") { root in
-    guard case .linear(let x, let weight, let columns, let epilogues, nil) = root.op else {
-      return nil
-    }
+    guard case .linear(let x, let weight, let columns, let epilogues, nil) = root.op,
+      let depth = x.type.shape.last?.maximum
+    else { return nil }
     return .node(
       .linear(
         x, weight: weight, columns: columns, epilogues: epilogues,
-        tile: linearTile(level)))
+        tile: linearTile(level, depth: depth)))
   }
 }
 

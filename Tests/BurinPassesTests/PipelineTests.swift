@@ -91,7 +91,7 @@ func expectRewrite(
           %11 = weight("w6") : f32[12]
           %12 = concat([%4, %10, %11], axis: 0) : f32[36]
           %13 = pack(%9, width: 32) : f32[2, 12, 32]
-          %14 = linear(%0, weight: %13, bias: %12, columns: 36) tile: 8x2 rows 128 : f32[batch, seq, 36]
+          %14 = linear(%0, weight: %13, bias: %12, columns: 36) tile: 8x2 rows 4096 : f32[batch, seq, 36]
           %15 = slice(%14, axis: 2, start: 0, count: 12) : f32[batch, seq, 12]
           %16 = slice(%14, axis: 2, start: 12, count: 12) : f32[batch, seq, 12]
           %17 = slice(%14, axis: 2, start: 24, count: 12) : f32[batch, seq, 12]
@@ -104,7 +104,7 @@ func expectRewrite(
           %24 = transpose(%23, permutation: [1, 0]) : f32[12, 12]
           %25 = weight("w8") : f32[12]
           %26 = pack(%24, width: 32) : f32[1, 12, 32]
-          %27 = linear(%22, weight: %26, bias: %25, residual: %0, columns: 12) tile: 8x2 rows 128 : f32[batch, seq, 12]
+          %27 = linear(%22, weight: %26, bias: %25, residual: %0, columns: 12) tile: 8x2 rows 4096 : f32[batch, seq, 12]
           %28 = weight("w9") : f32[12]
           %29 = weight("w10") : f32[12]
           %30 = norm(%27, layer, scale: %28, bias: %29, epsilon: 1e-05) : f32[batch, seq, 12]
@@ -112,12 +112,12 @@ func expectRewrite(
           %32 = transpose(%31, permutation: [1, 0]) : f32[12, 48]
           %33 = weight("w12") : f32[48]
           %34 = pack(%32, width: 32) : f32[2, 12, 32]
-          %35 = linear(%30, weight: %34, bias: %33, gelu, columns: 48) tile: 8x2 rows 128 : f32[batch, seq, 48]
+          %35 = linear(%30, weight: %34, bias: %33, gelu, columns: 48) tile: 8x2 rows 4096 : f32[batch, seq, 48]
           %36 = weight("w13") : f32[12, 48]
           %37 = transpose(%36, permutation: [1, 0]) : f32[48, 12]
           %38 = weight("w14") : f32[12]
           %39 = pack(%37, width: 32) : f32[1, 48, 32]
-          %40 = linear(%35, weight: %39, bias: %38, residual: %30, columns: 12) tile: 8x2 rows 128 : f32[batch, seq, 12]
+          %40 = linear(%35, weight: %39, bias: %38, residual: %30, columns: 12) tile: 8x2 rows 4096 : f32[batch, seq, 12]
           %41 = weight("w15") : f32[12]
           %42 = weight("w16") : f32[12]
           %43 = norm(%40, layer, scale: %41, bias: %42, epsilon: 1e-05) : f32[batch, seq, 12]
@@ -149,7 +149,7 @@ func expectRewrite(
           %7 = weight("w3") : f32[12, 36]
           %8 = weight("w4") : f32[36]
           %9 = pack(%7, width: 32) : f32[2, 12, 32]
-          %10 = linear(%6, weight: %9, bias: %8, columns: 36) tile: 8x2 rows 128 : f32[batch, seq, 36]
+          %10 = linear(%6, weight: %9, bias: %8, columns: 36) tile: 8x2 rows 4096 : f32[batch, seq, 36]
           %11 = slice(%10, axis: 2, start: 12, count: 12) : f32[batch, seq, 12]
           %12 = state("keys") : f32[batch, context, 2, 6]
           %13 = reshape(%11) : f32[batch, seq, 2, 6]
@@ -165,18 +165,18 @@ func expectRewrite(
           %23 = weight("w5") : f32[12, 12]
           %24 = weight("w6") : f32[12]
           %25 = pack(%23, width: 32) : f32[1, 12, 32]
-          %26 = linear(%22, weight: %25, bias: %24, residual: %0, columns: 12) tile: 8x2 rows 128 : f32[batch, seq, 12]
+          %26 = linear(%22, weight: %25, bias: %24, residual: %0, columns: 12) tile: 8x2 rows 4096 : f32[batch, seq, 12]
           %27 = weight("w7") : f32[12]
           %28 = weight("w8") : f32[12]
           %29 = norm(%26, layer, scale: %27, bias: %28, epsilon: 1e-05) : f32[batch, seq, 12]
           %30 = weight("w9") : f32[12, 48]
           %31 = weight("w10") : f32[48]
           %32 = pack(%30, width: 32) : f32[2, 12, 32]
-          %33 = linear(%29, weight: %32, bias: %31, gelu_tanh, columns: 48) tile: 8x2 rows 128 : f32[batch, seq, 48]
+          %33 = linear(%29, weight: %32, bias: %31, gelu_tanh, columns: 48) tile: 8x2 rows 4096 : f32[batch, seq, 48]
           %34 = weight("w11") : f32[48, 12]
           %35 = weight("w12") : f32[12]
           %36 = pack(%34, width: 32) : f32[1, 48, 32]
-          %37 = linear(%33, weight: %36, bias: %35, residual: %26, columns: 12) tile: 8x2 rows 128 : f32[batch, seq, 12]
+          %37 = linear(%33, weight: %36, bias: %35, residual: %26, columns: 12) tile: 8x2 rows 4096 : f32[batch, seq, 12]
 
           output "y0" = %37
           successor "keys" = %14
@@ -230,6 +230,20 @@ func expectRewrite(
     ]
     let early = try passes.reduce(Self.bertLayer()) { try $1($0) }
     #expect(early.operations.filter { $0 == "linear" }.count == 6)
+  }
+
+  @Test func schedulesFollowTheInstructionsAndTheDepth() throws {
+    func tiles(_ level: InstructionLevel, _ depth: Dim) throws -> [LinearTile?] {
+      let b = Builder()
+      let program = b.program(b.linear(b.input("x", [batch, depth]), 8))
+      let after = try Pipeline.standard(Pipeline.Options(level: level))(program)
+      return after.entries[0].graph.nodes.compactMap { node in
+        if case .linear(_, _, _, _, let tile) = node.op { tile } else { nil }
+      }
+    }
+    #expect(try tiles(.v4, 768) == [LinearTile(rows: 8, vectors: 2, rowBlock: 1024)])
+    #expect(try tiles(.v3, 3072) == [LinearTile(rows: 6, vectors: 1, rowBlock: 256)])
+    #expect(try tiles(.generic, 100_000) == [LinearTile(rows: 6, vectors: 1, rowBlock: 64)])
   }
 
   @Test func passesCanBeLeftOut() throws {
