@@ -42,6 +42,9 @@ let package = Package(
     .executableTarget(
       name: "encoder-sample", dependencies: ["Burin", "BurinIR"], path: "Samples/Encoder",
       swiftSettings: strict),
+    .executableTarget(
+      name: "rank-sample", dependencies: ["Burin", "BurinHub"], path: "Samples/Rank",
+      swiftSettings: strict),
     // Generated graphs and fixtures that several test targets share.
     .target(
       name: "BurinTestSupport", dependencies: ["BurinIR"], path: "Tests/Support",

