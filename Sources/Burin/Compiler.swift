@@ -144,7 +144,4 @@ extension Target {
   var instructionLevel: InstructionLevel {
     features.contains("avx512f") ? .v4 : features.contains("avx2") ? .v3 : .generic
   }
-
-  /// The target for people.
-  var name: String { flags.first.map { String($0.dropFirst("-march=".count)) } ?? "this machine" }
 }

@@ -24,7 +24,9 @@ public struct Target: Hashable, Sendable {
   private init(features: Set<String>) {
     self.features = Target.knownFeatures.filter(features.contains)
     #if arch(x86_64)
-      self.level = features.isSuperset(of: Target.v3) ? "x86-64-v3" : "x86-64"
+      self.level =
+        features.isSuperset(of: Target.v4)
+        ? "x86-64-v4" : features.isSuperset(of: Target.v3) ? "x86-64-v3" : "x86-64"
     #else
       self.level = nil
     #endif
@@ -62,11 +64,19 @@ public struct Target: Hashable, Sendable {
     self.init(features: Set(base + parts.dropFirst()))
   }
 
+  /// The features beyond the level.
+  private var additions: [String] {
+    let implied = level == "x86-64-v4" ? Target.v4 : level == "x86-64-v3" ? Target.v3 : []
+    return features.filter { !implied.contains($0) }
+  }
+
+  /// The target as `--target` takes it: `x86-64-v4+avx512bf16`.
+  public var name: String { ([level ?? "native"] + additions).joined(separator: "+") }
+
   /// clang's flags for it: a level and the features beyond that level, never `native`.
   public var flags: [String] {
     guard let level else { return [] }
-    let implied = Set(level == "x86-64-v3" ? Target.v3 : [])
-    return ["-march=" + level] + features.filter { !implied.contains($0) }.map { "-m" + $0 }
+    return ["-march=" + level] + additions.map { "-m" + $0 }
   }
 
   /// The features that a machine lacks, of those that code for this target may use.

@@ -29,6 +29,7 @@ struct CPrinter {
     case .define(let name, let value): line("#define \(name) \(value.flat)")
     case .pragma(let text): line("#pragma \(CText.comment(text))")
     case .comment(let texts): for text in texts { comment(text) }
+    case .command(let text): line("// " + CText.comment(text, longest: .max))
     case .declaration(let declaration, let note):
       let statement = CStatement.declaration(declaration)
       print([note.map { .noted(statement, $0) } ?? statement])

@@ -225,6 +225,8 @@ enum CItem: Hashable, Sendable {
   case define(CIdentifier, CExpression)
   case pragma(String)
   case comment([String])
+  /// A comment that stays one line, however long: a command to copy.
+  case command(String)
   case declaration(CDeclaration, note: String? = nil)
   /// `typedef struct { fields } name;`.
   case structure(CIdentifier, [CParameter])

@@ -38,7 +38,7 @@ struct EntryPlanner {
       entryPlan.inputs.append(
         .init(
           name: name, type: type, bounds: graph.bounds(ofInput: id),
-          fallback: try fallback.map { try dense($0, for: id) }))
+          fallback: try fallback.map { try dense($0, for: id, noun: "default \(name)") }))
       locations[id] = [
         Location(base: .input(entryPlan.inputs.count - 1), place: Place(dense: type))
       ]
@@ -112,13 +112,18 @@ struct EntryPlanner {
   }
 
   /// The location of a value as a dense tensor, copied if it is a view.
-  private mutating func dense(_ id: NodeID, for user: NodeID) throws -> Location {
+  private mutating func dense(
+    _ id: NodeID, for user: NodeID, noun: String
+  ) throws -> Location {
     let location = try location(of: id, for: user)
-    return location.place.isDense ? location : try copy(location, scope: graph[id].scope)
+    return location.place.isDense
+      ? location : try copy(location, noun: noun, scope: graph[id].scope)
   }
 
-  private mutating func copy(_ location: Location, scope: String) throws -> Location {
-    let result = buffer("copied", location.place.type)
+  private mutating func copy(
+    _ location: Location, noun: String = "copied", scope: String
+  ) throws -> Location {
+    let result = buffer(noun, location.place.type)
     try copy(location, to: result, scope: scope)
     return result
   }
@@ -126,7 +131,7 @@ struct EntryPlanner {
   private mutating func copy(_ location: Location, to result: Location, scope: String) throws {
     let kernel = try plan.kernels.kernel(
       for: .broadcast(location.place, location.place.shape), results: [result.place],
-      note: "copy: \(location.place.type)")
+      note: "copy(\(location.place.type)) : \(result.place.type)")
     append(kernel, [location], [result], scope: scope)
   }
 

@@ -61,7 +61,9 @@ public struct ModuleWriter {
   }
 
   private var items: [CItem] {
-    var items: [CItem] = [.comment(bannerLines), .blank]
+    var items: [CItem] = [
+      .comment(bannerLines), .comment(["Build:"]), .command("  " + banner.build), .blank,
+    ]
     items += includes
     if !plan.weights.items.isEmpty {
       items += [
@@ -95,7 +97,7 @@ public struct ModuleWriter {
       lines.append("\(entry.name): \(inputs) -> \(outputs).")
     }
     lines += symbols.map { "\($0.name) is 1 to \($0.maximum)." }
-    return lines + ["Build: " + banner.build]
+    return lines
   }
 
   private var includes: [CItem] {

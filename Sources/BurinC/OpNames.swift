@@ -42,15 +42,16 @@ extension Op {
 }
 
 extension Op where Operand: Equatable {
-  /// What a weight is to the operation: `linear weight`, `norm scale`.
+  /// What a weight is to the operation: `projected weight`, `normed scale`; with the part of the
+  /// model in front it names the weight in C.
   func role(of operand: Operand) -> String {
     switch self {
     case .linear(_, let weight, _, let epilogues, _):
-      if weight == operand { return "linear weight" }
-      for case .bias(let bias) in epilogues where bias == operand { return "linear bias" }
-      return "linear operand"
+      if weight == operand { return noun + " weight" }
+      for case .bias(let bias) in epilogues where bias == operand { return noun + " bias" }
+      return noun + " operand"
     case .norm(_, let norm), .addNorm(_, _, let norm):
-      return norm.scale == operand ? "norm scale" : "norm bias"
+      return noun + (norm.scale == operand ? " scale" : " bias")
     case .embedding(let table, _, _): return table == operand ? "table" : "indices"
     default: return noun + " operand"
     }

@@ -71,7 +71,7 @@ import Testing
     guard let mask, reference.shape.count >= 2, reference.shape[1] == mask.shape[1] else {
       return nil
     }
-    return mask.integers.map { $0 != 0 }
+    return mask.ids.map { $0 != 0 }
   }
 
   /// The largest difference relative to the largest value, over the rows that count.
@@ -92,14 +92,14 @@ import Testing
 
   private func sequenceLength(_ mask: HostTensor?, _ sequence: Int, of ids: HostTensor) -> Int {
     guard let mask else { return ids.shape[1] }
-    let row = mask.integers[sequence * mask.shape[1]..<(sequence + 1) * mask.shape[1]]
+    let row = mask.ids[sequence * mask.shape[1]..<(sequence + 1) * mask.shape[1]]
     return row.count { $0 != 0 }
   }
 }
 
 extension HostTensor {
   /// The elements of a tensor of i64.
-  fileprivate var integers: [Int64] { withUnsafeBytes { Array($0.bindMemory(to: Int64.self)) } }
+  fileprivate var ids: [Int64] { withUnsafeBytes { Array($0.bindMemory(to: Int64.self)) } }
 
   /// One sequence of a batch, its first `length` positions.
   func sequence(_ index: Int, length: Int?) -> HostTensor {
