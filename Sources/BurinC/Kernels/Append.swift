@@ -59,6 +59,8 @@ private func pagedAppend(
   let table = parts.parameter(
     .int32.const.pointer, "table", .table, note: "[batch, table_stride], pages by 64 positions")
   let tableStride = parts.parameter(.int64, "table_stride", .tableStride)
+  let offset = parts.parameter(
+    .int64, "offset", .size(Dim(offset)), note: "bytes from a page's start")
   let put: CExpression = role == .keys ? "page_put_key" : "page_put_value"
   let position: CExpression = "position"
   return parts.kernel(
@@ -76,7 +78,7 @@ private func pagedAppend(
             pool + table[sequence * tableStride + position / 64].cast(to: .int64)
               * .integer(bytes))
           put(
-            ("page" + .integer(offset)).cast(to: .float.pointer) + group * .integer(width * 64),
+            ("page" + offset).cast(to: .float.pointer) + group * .integer(width * 64),
             position % 64, from + sequence * strides[0] + i * strides[1] + group * strides[2],
             .integer(width))
         }

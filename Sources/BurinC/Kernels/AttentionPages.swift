@@ -29,8 +29,8 @@ extension AttentionWriter {
   struct Pages {
     let name: CIdentifier
     let rows: Rows?
-    /// Bytes from a page's start, and from page to page.
-    let paged: (offset: Int, bytes: Int)?
+    /// Bytes from a page's start, which differ from layer to layer, and from page to page.
+    let paged: (offset: CExpression, bytes: Int)?
     /// Floats of a scratch page.
     let page: Int
     /// The head of keys.
@@ -51,7 +51,10 @@ extension AttentionWriter {
         paged = nil
       case .pages(_, let offset, let bytes):
         rows = nil
-        paged = (offset, bytes)
+        let parameter = parts.parameter(
+          .int64, name == "k" ? "key_offset" : "value_offset", .size(Dim(offset)),
+          note: "bytes from a page's start")
+        paged = (parameter, bytes)
       }
     }
 
@@ -62,7 +65,7 @@ extension AttentionWriter {
       guard let paged else {
         return scratch + ("sequence" * "pages" + page) * .integer(self.page) + part
       }
-      return (("data" as CExpression) + .integer(paged.offset)).cast(to: .float.const.pointer)
+      return (("data" as CExpression) + paged.offset).cast(to: .float.const.pointer)
         + part
     }
   }

@@ -539,7 +539,8 @@ static void append_keys_4x5(
     const int32_t *restrict counts,  // [batch]
     char *pool,                      // the memory of pages
     const int32_t *table,            // [batch, table_stride], pages by 64 positions
-    int64_t table_stride) {
+    int64_t table_stride,
+    int64_t offset) {                // bytes from a page's start
   #pragma omp for collapse(2) schedule(static)
   for (int64_t sequence = 0; sequence < batch; sequence++) {
     for (int64_t group = 0; group < 4; group++) {
@@ -548,7 +549,7 @@ static void append_keys_4x5(
       for (int64_t i = 0; i < count; i++) {
         const int64_t position = first + i;
         char *page = pool + (int64_t)table[sequence * table_stride + position / 64] * 20480;
-        page_put_key((float *)page + group * 320, position % 64,
+        page_put_key((float *)(page + offset) + group * 320, position % 64,
                      values + sequence * sequence_stride + i * 60 + group * 5, 5);
       }
     }
@@ -566,7 +567,8 @@ static void append_values_4x5(
     const int32_t *restrict counts,  // [batch]
     char *pool,                      // the memory of pages
     const int32_t *table,            // [batch, table_stride], pages by 64 positions
-    int64_t table_stride) {
+    int64_t table_stride,
+    int64_t offset) {                // bytes from a page's start
   #pragma omp for collapse(2) schedule(static)
   for (int64_t sequence = 0; sequence < batch; sequence++) {
     for (int64_t group = 0; group < 4; group++) {
@@ -575,7 +577,7 @@ static void append_values_4x5(
       for (int64_t i = 0; i < count; i++) {
         const int64_t position = first + i;
         char *page = pool + (int64_t)table[sequence * table_stride + position / 64] * 20480;
-        page_put_value((float *)(page + 5120) + group * 320, position % 64,
+        page_put_value((float *)(page + offset) + group * 320, position % 64,
                        values + sequence * sequence_stride + i * 60 + group * 5, 5);
       }
     }
@@ -644,6 +646,8 @@ static void attention_4x5_lengths_causal(
     int64_t keys,
     int64_t q_sequence_stride,
     const float *restrict q,          // [batch, queries, 4, 5]
+    int64_t key_offset,               // bytes from a page's start
+    int64_t value_offset,             // bytes from a page's start
     const int32_t *restrict lengths,  // [batch]
     const int32_t *restrict starts,   // [batch], the first query's position
     float *restrict out,              // [batch, queries, 4, 5]
@@ -686,8 +690,8 @@ static void attention_4x5_lengths_causal(
             for (int i = 0; i < CHUNK_PAGES; i++) {
               const int64_t page = smaller(start / 64 + i, pages - 1);
               const char *data = pool + (int64_t)table[sequence * table_stride + page] * 20480;
-              chunk.keys[i] = (const float *)data + head * 320;
-              chunk.values[i] = (const float *)(data + 5120) + head * 320;
+              chunk.keys[i] = (const float *)(data + key_offset) + head * 320;
+              chunk.values[i] = (const float *)(data + value_offset) + head * 320;
             }
             for (int64_t r = 0; r < count; r += TILE_ROWS) {
               const int height = (int)smaller(TILE_ROWS, count - r);
@@ -696,216 +700,6 @@ static void attention_4x5_lengths_causal(
               float added[TILE_ROWS][16] __attribute__((aligned(64)));
               attention_4x5_lengths_causal_chunk(height, query_rows[r], rows + r, &chunk, maximum,
                                                  sum, added[0]);
-              for (int64_t row = 0; row < height; row++) {
-                attention_merge(rows + (r + row), gathered[r + row], maximum[row], sum[row],
-                                added[row], 16);
-              }
-            }
-          }
-          if (splits > 1) {
-            for (int64_t r = 0; r < count; r++) {
-              attention_keep(shares + (((sequence * 4 + head) * splits + part) * 16 + r) * 32,
-                             gathered[r], rows + r, 16);
-            }
-          } else {
-            for (int64_t r = 0; r < count; r++) {
-              const int64_t query = block + r;
-              attention_finish(out + ((sequence * queries + query) * 4 + head) * 5, gathered[r],
-                               rows + r, 5);
-            }
-          }
-        }
-      }
-    }
-  }
-  if (splits > 1) {
-    #pragma omp for collapse(3) schedule(static)
-    for (int64_t sequence = 0; sequence < batch; sequence++) {
-      for (int64_t head = 0; head < 4; head++) {
-        for (int64_t r = 0; r < queries; r++) {
-          AttentionRow row;
-          float gathered[16] __attribute__((aligned(64)));
-          attention_begin(&row, gathered, 16);
-          for (int64_t part = 0; part < splits; part++) {
-            const float *share = shares + (((sequence * 4 + head) * splits + part) * 16 + r) * 32;
-            attention_merge(&row, gathered, share[16], share[17], share, 16);
-          }
-          const int64_t query = r;
-          attention_finish(out + ((sequence * queries + query) * 4 + head) * 5, gathered, &row, 5);
-        }
-      }
-    }
-  }
-}
-
-// append(f32[batch, context, 4, 5], values: f32[batch, seq, 4, 5], start: i32[batch], counts:
-// i32[batch]) : f32[batch, context, 4, 5]
-static void append_keys_4x5_2(
-    int64_t batch,
-    int64_t rows,
-    int64_t sequence_stride,
-    const float *restrict values,    // [batch, rows, 4, 5]
-    const int32_t *restrict start,   // [batch]
-    const int32_t *restrict counts,  // [batch]
-    char *pool,                      // the memory of pages
-    const int32_t *table,            // [batch, table_stride], pages by 64 positions
-    int64_t table_stride) {
-  #pragma omp for collapse(2) schedule(static)
-  for (int64_t sequence = 0; sequence < batch; sequence++) {
-    for (int64_t group = 0; group < 4; group++) {
-      const int64_t first = start[sequence];
-      const int64_t count = smaller(counts[sequence], rows);
-      for (int64_t i = 0; i < count; i++) {
-        const int64_t position = first + i;
-        char *page = pool + (int64_t)table[sequence * table_stride + position / 64] * 20480;
-        page_put_key((float *)(page + 10240) + group * 320, position % 64,
-                     values + sequence * sequence_stride + i * 60 + group * 5, 5);
-      }
-    }
-  }
-}
-
-// append(f32[batch, context, 4, 5], values: f32[batch, seq, 4, 5], start: i32[batch], counts:
-// i32[batch]) : f32[batch, context, 4, 5]
-static void append_values_4x5_2(
-    int64_t batch,
-    int64_t rows,
-    int64_t sequence_stride,
-    const float *restrict values,    // [batch, rows, 4, 5]
-    const int32_t *restrict start,   // [batch]
-    const int32_t *restrict counts,  // [batch]
-    char *pool,                      // the memory of pages
-    const int32_t *table,            // [batch, table_stride], pages by 64 positions
-    int64_t table_stride) {
-  #pragma omp for collapse(2) schedule(static)
-  for (int64_t sequence = 0; sequence < batch; sequence++) {
-    for (int64_t group = 0; group < 4; group++) {
-      const int64_t first = start[sequence];
-      const int64_t count = smaller(counts[sequence], rows);
-      for (int64_t i = 0; i < count; i++) {
-        const int64_t position = first + i;
-        char *page = pool + (int64_t)table[sequence * table_stride + position / 64] * 20480;
-        page_put_value((float *)(page + 15360) + group * 320, position % 64,
-                       values + sequence * sequence_stride + i * 60 + group * 5, 5);
-      }
-    }
-  }
-}
-
-// A few rows against the keys of one chunk: their largest scores, their sums of weights and their
-// weighted values.
-static void attention_4x5_lengths_causal_2_chunk(
-    int height,
-    const float *query,  // [height, 5]
-    const AttentionRow *rows,
-    const Chunk *chunk,
-    float *maximum,      // [height]
-    float *sum,          // [height]
-    float *added) {      // [height, 16]
-  const int64_t start = chunk->start;
-  KeyRange span = attention_span(rows, height);
-  span.first = larger(span.first, start);
-  span.last = smaller(span.last, start + 256);
-  for (int r = 0; r < height; r++) {
-    maximum[r] = -__builtin_inff();
-  }
-  if (span.first >= span.last) {
-    return;
-  }
-
-  // Scores, 32 keys at a time.
-  float weights[TILE_ROWS][256] __attribute__((aligned(64)));
-  for (int64_t key = span.first / 32 * 32; key < span.last; key += 32) {
-    tile_product(height, 32, 5, query, 5, chunk->keys[(key - start) / 64] + key % 64, 64,
-                 weights[0] + (key - start), 256, TILE_FROM_ZERO);
-  }
-
-  // Weights, against the row's largest score in this chunk.
-  const int64_t even = span.first / 16 * 16;
-  for (int r = 0; r < height; r++) {
-    f32x16 largest = vector_splat(-__builtin_inff());
-    for (int64_t key = even; key < span.last; key += 16) {
-      f32x16 score = vector_load(weights[r] + (key - start));
-      score *= 0.64519286f;  // scale * log2(e)
-      score = attention_visible(score, &rows[r], key);
-      vector_store(weights[r] + (key - start), score);
-      largest = vector_maximum(largest, score);
-    }
-    maximum[r] = vector_largest(largest);
-    sum[r] = attention_weights(weights[r] + (even - start), (span.last - even + 15) / 16 * 16,
-                               maximum[r]);
-  }
-
-  // Weighted values, page by page.
-  for (int64_t key = span.first; key < span.last; key += 64 - key % 64) {
-    const int64_t count = smaller(64 - key % 64, span.last - key);
-    const TileStart begin = key == span.first ? TILE_FROM_ZERO : TILE_CONTINUE;
-    tile_remainder(height, 5, count, weights[0] + (key - start), 256,
-                   chunk->values[(key - start) / 64] + key % 64 * 5, 5, added, 16, begin);
-  }
-}
-
-// attention(query: f32[batch, seq, 4, 5], key: f32[batch, context, 4, 5], value: f32[batch,
-// context, 4, 5], scale: 0.4472135954999579, masks: [lengths(i32[batch]), causal(start:
-// i32[batch])]) tile: 6x1 queries 48 : f32[batch, seq, 4, 5]
-static void attention_4x5_lengths_causal_2(
-    int64_t batch,
-    int64_t queries,
-    int64_t keys,
-    int64_t q_sequence_stride,
-    const float *restrict q,          // [batch, queries, 4, 5]
-    const int32_t *restrict lengths,  // [batch]
-    const int32_t *restrict starts,   // [batch], the first query's position
-    float *restrict out,              // [batch, queries, 4, 5]
-    const char *pool,                 // the memory of pages
-    const int32_t *table,             // [batch, table_stride], pages by 64 keys
-    int64_t table_stride,             // entries per sequence
-    char *workspace) {
-  const int64_t pages = (keys + 63) / 64;
-  float *shares = (float *)workspace;  // [batch, 4, splits, 16, 16 values + maximum + sum]
-  const int64_t blocks = (queries + 47) / 48;
-  // A few rows for many threads: each chunk of keys is a task.
-  const int64_t splits = queries <= 16 && batch * 4 < thread_count() * 4 ? (pages + 3) / 4 : 1;
-  #pragma omp for collapse(4) schedule(static)
-  for (int64_t sequence = 0; sequence < batch; sequence++) {
-    for (int64_t head = 0; head < 4; head++) {
-      for (int64_t index = 0; index < blocks; index++) {
-        for (int64_t part = 0; part < splits; part++) {
-          const int64_t block = attention_block(index, blocks) * 48;
-          const int count = (int)smaller(48, queries - block);
-          AttentionRow rows[48];
-          float query_rows[48][5] __attribute__((aligned(64)));
-          float gathered[48][16] __attribute__((aligned(64)));
-          for (int64_t r = 0; r < count; r++) {
-            const int64_t query = block + r;
-            AttentionRow *row = rows + r;
-            attention_begin(row, gathered[r], 16);
-            row->first = 0;
-            row->last = smaller(smaller(keys, lengths[sequence]), starts[sequence] + query + 1);
-            copy_row(query_rows[r], q + sequence * q_sequence_stride + query * 60 + head * 5, 5);
-          }
-          KeyRange span = attention_span(rows, count);
-          if (splits > 1) {
-            // Only the chunk of this part.
-            span.first = larger(span.first, part * 256);
-            span.last = smaller(span.last, part * 256 + 256);
-          }
-          for (int64_t start = span.first / 256 * 256; start < span.last; start += 256) {
-            Chunk chunk;
-            chunk.start = start;
-            for (int i = 0; i < CHUNK_PAGES; i++) {
-              const int64_t page = smaller(start / 64 + i, pages - 1);
-              const char *data = pool + (int64_t)table[sequence * table_stride + page] * 20480;
-              chunk.keys[i] = (const float *)(data + 10240) + head * 320;
-              chunk.values[i] = (const float *)(data + 15360) + head * 320;
-            }
-            for (int64_t r = 0; r < count; r += TILE_ROWS) {
-              const int height = (int)smaller(TILE_ROWS, count - r);
-              float maximum[TILE_ROWS];
-              float sum[TILE_ROWS];
-              float added[TILE_ROWS][16] __attribute__((aligned(64)));
-              attention_4x5_lengths_causal_2_chunk(height, query_rows[r], rows + r, &chunk, maximum,
-                                                   sum, added[0]);
               for (int64_t row = 0; row < height; row++) {
                 attention_merge(rows + (r + row), gathered[r + row], maximum[row], sum[row],
                                 added[row], 16);
@@ -1156,11 +950,11 @@ static void run_step(const struct burin_call *call) {
     linear_20x60_bias(batch * seq, normed_2, w->layer_0_attention_projected_weight,
                       w->layer_0_attention_projected_bias, projected);
     append_keys_4x5(batch, seq, seq * 60, projected + 20, lengths, counts, pool, table,
-                    table_stride);
+                    table_stride, 0);
     append_values_4x5(batch, seq, seq * 60, projected + 40, lengths, counts, pool, table,
-                      table_stride);
-    attention_4x5_lengths_causal(batch, seq, context, seq * 60, projected, sum_2, lengths, attended,
-                                 pool, table, table_stride, scratch);
+                      table_stride, 5120);
+    attention_4x5_lengths_causal(batch, seq, context, seq * 60, projected, 0, 5120, sum_2, lengths,
+                                 attended, pool, table, table_stride, scratch);
     linear_20x20_bias_residual(batch * seq, attended, w->layer_0_attention_summed_weight,
                                w->layer_0_attention_summed_bias, normed, summed);
 
@@ -1177,12 +971,12 @@ static void run_step(const struct burin_call *call) {
                   w->layer_1_attention_normed_bias, normed_3);
     linear_20x60_bias(batch * seq, normed_3, w->layer_1_attention_projected_weight,
                       w->layer_1_attention_projected_bias, projected);
-    append_keys_4x5_2(batch, seq, seq * 60, projected + 20, lengths, counts, pool, table,
-                      table_stride);
-    append_values_4x5_2(batch, seq, seq * 60, projected + 40, lengths, counts, pool, table,
-                        table_stride);
-    attention_4x5_lengths_causal_2(batch, seq, context, seq * 60, projected, sum_2, lengths,
-                                   attended, pool, table, table_stride, scratch);
+    append_keys_4x5(batch, seq, seq * 60, projected + 20, lengths, counts, pool, table,
+                    table_stride, 10240);
+    append_values_4x5(batch, seq, seq * 60, projected + 40, lengths, counts, pool, table,
+                      table_stride, 15360);
+    attention_4x5_lengths_causal(batch, seq, context, seq * 60, projected, 10240, 15360, sum_2,
+                                 lengths, attended, pool, table, table_stride, scratch);
     linear_20x20_bias_residual(batch * seq, attended, w->layer_1_attention_summed_weight,
                                w->layer_1_attention_summed_bias, summed_2, summed);
 
