@@ -59,6 +59,30 @@ enum TokenizerFixtures {
     }
   }
 
+  @Test func patternsCutWhereTheRecordingDoes() throws {
+    let file = try JSON.parse(TokenizerFixtures.bytes("patterns.json"))
+    let patterns = try #require(file["patterns"]?.array)
+    #expect(patterns.count > 15)
+    for entry in patterns {
+      let tokenizer = try Tokenizer(
+        json: JSON(
+          [
+            "model": ["type": "WordLevel", "unk_token": "?", "vocab": ["?": 0]],
+            "pre_tokenizer": [
+              "type": "Split", "pattern": ["Regex": JSON(entry["pattern"])],
+              "behavior": JSON(entry["behavior"]), "invert": JSON(entry["invert"]),
+            ],
+          ]
+        ).utf8)
+      for expected in try #require(entry["cases"]?.array) {
+        let offsets = try tokenizer.encode(utf8: #require(expected["text"]?.string).bytes).offsets
+        #expect(
+          offsets.flatMap { [$0.start, $0.end] } == expected["offsets"]?.array?.map(\.int),
+          "\(entry["pattern"]?.summary ?? ""), \(expected["text"]?.summary ?? "")")
+      }
+    }
+  }
+
   private func truncation(_ value: JSON?) -> Truncation? {
     guard let value, let maximum = value["max"]?.int, let stride = value["stride"]?.int else {
       return nil

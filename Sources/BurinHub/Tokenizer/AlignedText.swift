@@ -102,9 +102,21 @@ struct AlignedText {
     self = result
   }
 
+  /// Text may grow to this many bytes; a chain of steps that doubles it each time goes no further.
+  static let limit = 1 << 29
+
+  /// Throws when the text, or the text and this much more, is beyond the limit.
+  func requireRoom(for more: Int = 0) throws(RegexError) {
+    guard bytes.count <= AlignedText.limit - more else {
+      throw RegexError(message: "steps that leave the text below 512 MiB")
+    }
+  }
+
   /// Replaces ranges, in order and apart, by `content`, which stands for the last byte replaced.
-  mutating func replace(_ ranges: [Range<Int>], with content: [UInt8]) {
+  mutating func replace(_ ranges: [Range<Int>], with content: [UInt8]) throws(RegexError) {
     guard !ranges.isEmpty else { return }
+    let (more, overflows) = ranges.count.multipliedReportingOverflow(by: content.count)
+    try requireRoom(for: overflows ? AlignedText.limit : min(more, AlignedText.limit))
     var result = AlignedText(emptyWithOrigin: origin, capacity: bytes.count)
     var end = 0
     for range in ranges {

@@ -56,7 +56,10 @@ indirect enum Normalizer: Sendable {
     let tables = UnicodeTables.shared
     switch self {
     case .sequence(let steps):
-      for step in steps { try step.apply(&text) }
+      for step in steps {
+        try step.apply(&text)
+        try text.requireRoom()
+      }
     case .bert(let cleansText, let separatesChinese, let stripsAccents, let lowercases):
       if Normalizer.applyBertToASCII(&text, cleansText, lowercases) { return }
       if cleansText { Normalizer.clean(&text, tables) }
@@ -73,7 +76,7 @@ indirect enum Normalizer: Sendable {
     case .nmt: Normalizer.applyNmt(&text)
     case .prepend(let content): text.prepend(content)
     case .replace(let pattern, let content):
-      text.replace(try pattern.matches(in: text.bytes), with: content)
+      try text.replace(try pattern.matches(in: text.bytes), with: content)
     case .byteLevel:
       let bytes = ByteAlphabet.shared
       text.rewrite { result, scalar, span in

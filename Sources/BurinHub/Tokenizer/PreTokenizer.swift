@@ -74,7 +74,10 @@ indirect enum PreTokenizer: Sendable {
     let tables = UnicodeTables.shared
     switch self {
     case .sequence(let steps):
-      for step in steps { try step.apply(&text) }
+      for step in steps {
+        try step.apply(&text)
+        try text.text.requireRoom()
+      }
     case .bert:
       text.split(.removed) { tables[$0].contains(.space) }
       text.split(.isolated) { tables[$0].contains(.punctuation) }
@@ -101,7 +104,7 @@ indirect enum PreTokenizer: Sendable {
     case .fixedLength(let length):
       text.split(every: length)
     case .metaspace(let metaspace):
-      metaspace.apply(&text)
+      try metaspace.apply(&text)
     }
   }
 }
@@ -131,11 +134,11 @@ struct Metaspace: Sendable {
     if isNever, scheme != .never { throw flag.error(expected: "agreement with prepend_scheme") }
   }
 
-  fileprivate func apply(_ text: inout PreTokenizedText) {
+  fileprivate func apply(_ text: inout PreTokenizedText) throws(RegexError) {
     var mark: [UInt8] = []
     appendUTF8(replacement, to: &mark)
-    text.rewrite { piece in
-      piece.replace(
+    try text.rewrite { (piece) throws(RegexError) in
+      try piece.replace(
         piece.bytes.indices.filter { piece.bytes[$0] == 0x20 }.map { $0..<$0 + 1 }, with: mark)
       if scheme == .always || scheme == .first && piece.origin == 0 {
         if !piece.bytes.starts(with: mark) { piece.prepend(mark) }

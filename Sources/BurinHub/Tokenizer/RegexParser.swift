@@ -189,13 +189,13 @@ struct RegexParser {
   }
 
   /// `\s`, `\p{L}` and the like, the backslash taken; nil when a single scalar is escaped.
-  private mutating func escapedSet() throws(RegexError) -> ScalarSet? {
+  private mutating func escapedSet(inBrackets: Bool = false) throws(RegexError) -> ScalarSet? {
     guard let next = peek else { return nil }
     let set: ScalarSet
     switch next {
     case "s", "S": set = ScalarSet { $0.contains(.regexSpace) }
     case "d", "D": set = ScalarSet { $0.category == 8 }
-    case "w", "W": set = ScalarSet { $0.contains(.regexWord) }
+    case "w", "W": set = inBrackets ? RegexParser.wordInBrackets : RegexParser.word
     case "h", "H":
       set = ScalarSet(48, 57).union(ScalarSet(65, 70)).union(ScalarSet(97, 102))
     case "p", "P":
@@ -216,6 +216,15 @@ struct RegexParser {
     return "A"..."Z" ~= next ? set.inverted : set
   }
 
+  /// `\w` by itself.
+  private static var word: ScalarSet { ScalarSet { $0.contains(.regexWord) } }
+
+  /// `\w` within brackets, where Oniguruma leaves out the Latin-1 numbers that are no digits.
+  private static var wordInBrackets: ScalarSet {
+    let numbers = ScalarSet(0xB2, 0xB3).union(ScalarSet(0xB9, 0xB9)).union(ScalarSet(0xBC, 0xBE))
+    return word.intersection(numbers.inverted)
+  }
+
   private func property(_ name: String) throws(RegexError) -> ScalarSet {
     let long = [
       "letter": "l", "mark": "m", "number": "n", "punctuation": "p", "symbol": "s",
@@ -232,7 +241,7 @@ struct RegexParser {
     }
     switch lower {
     case "any": return ScalarSet.empty.inverted
-    case "word": return ScalarSet { $0.contains(.regexWord) }
+    case "word": return RegexParser.word
     case "space", "whitespace": return ScalarSet { $0.contains(.regexSpace) }
     default: break
     }
@@ -309,7 +318,7 @@ struct RegexParser {
   private mutating func bracketItem() throws(RegexError) -> ScalarSet {
     let first: UInt32
     if take("\\") {
-      if let set = try escapedSet() { return set }
+      if let set = try escapedSet(inBrackets: true) { return set }
       first = take("b") ? 8 : try escapedScalar()
     } else {
       first = pattern[position]
@@ -325,7 +334,7 @@ struct RegexParser {
     position += 1
     if last == UInt32(UInt8(ascii: "\\")) {
       let start = position
-      if try escapedSet() != nil {
+      if try escapedSet(inBrackets: true) != nil {
         // A dash before a class stands for itself.
         position = start - 2
         return try literal(first)
@@ -338,17 +347,13 @@ struct RegexParser {
 
   private mutating func posixClass() throws(RegexError) -> ScalarSet {
     let isInverted = take("^")
-    let known: [(StaticString, (ScalarProperties) -> Bool)] = [
-      ("digit:]", { $0.category == 8 }),
-      ("space:]", { $0.contains(.regexSpace) }),
-      ("word:]", { $0.contains(.regexWord) }),
-      ("upper:]", { $0.category == 0 }),
-      ("lower:]", { $0.category == 1 }),
+    let known: [(StaticString, ScalarSet)] = [
+      ("digit:]", ScalarSet { $0.category == 8 }),
+      ("space:]", ScalarSet { $0.contains(.regexSpace) }),
+      ("word:]", RegexParser.wordInBrackets),
+      ("punct:]", ScalarSet { 11...21 ~= $0.category }),
     ]
-    for (name, test) in known where take(name) {
-      let set = ScalarSet(where: test)
-      return isInverted ? set.inverted : set
-    }
+    for (name, set) in known where take(name) { return isInverted ? set.inverted : set }
     throw wrong("a POSIX class that is supported")
   }
 

@@ -58,7 +58,12 @@ indirect enum TokenDecoder: Sendable {
     switch self {
     case .sequence(let steps):
       var tokens = tokens
-      for step in steps { tokens = try step.apply(tokens) }
+      for step in steps {
+        tokens = try step.apply(tokens)
+        guard tokens.reduce(0, { $0 + $1.count }) <= AlignedText.limit else {
+          throw RegexError(message: "steps that leave the text below 512 MiB")
+        }
+      }
       return tokens
     case .byteLevel: return [TokenDecoder.decodeByteLevel(tokens)]
     case .wordPiece(let prefix, let cleansUp):
@@ -99,6 +104,9 @@ indirect enum TokenDecoder: Sendable {
         var part: [UInt8] = []
         var end = 0
         for range in try pattern.matches(in: token) {
+          guard part.count + content.count <= AlignedText.limit else {
+            throw RegexError(message: "steps that leave the text below 512 MiB")
+          }
           part += token[end..<range.lowerBound]
           part += content
           end = range.upperBound

@@ -2,7 +2,7 @@
 
     python Tests/Fixtures/tokenizers/record.py
 
-writes NAME.json, a tokenizer.json, and NAME.cases.json, what `tokenizers` returns, for each NAME,
+writes patterns.json, how Split cuts text at regular expressions, NAME.json, a tokenizer.json, and NAME.cases.json, what `tokenizers` returns, for each NAME,
 and directories.json: tokenizers in several files and what transformers makes of them.
 """
 
@@ -289,6 +289,30 @@ def directories():
     }
 
 
+PATTERNS = [
+    GPT2, LLAMA3, O200K, r"\w+|[^\w\s]+", r"\W+", r"[^\W\d_]+", r"\d{1,3}(?=(?:\d{3})*\b)", r"(?i:[a-k]+|S)|\s",
+    r"[^\S\n]+|^.|.$", r"(?<!a)[\p{L}&&[^e]]++", r"\p{Lu}\p{M}*|\p{Nd}|\p{^P}\p{Po}", r"(?>a+|b)c?|(?:x|y|z)+w",
+    r"\s+(?!\S)|\h{2,}?", r"(?=l)|(?<=[eo])", r"\A.|.\z|\b[tT]", r"[[:punct:]]|[[:digit:][:space:]]+|[^[:word:]]",
+    r"a{,2}e|e{2}|x{3,}|o{1,2}+", r"(?m:a.c)|(?i)the(?-i)|\x{e9}|\u00fc|[\x41-\x43\-\]]", r"(?<name>un|re).*?o",
+    r"[!-/:-@\[-`{-~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    r"[一-龥぀-ゟ゠-ヿ]+", r"\p{Number}|\p{Uppercase_Letter}|\p{Z}",
+]
+
+
+def record_patterns():
+    entries = []
+    behaviors = ["isolated", "removed", "merged_with_previous", "merged_with_next", "contiguous"]
+    texts = TEXTS[6:10] + TEXTS[17:21] + TEXTS[25:] + ["¤¹8lag ²ª", "xxxw xyzw aac ac bc", "e l hello\nee\n"]
+    for i, pattern in enumerate(PATTERNS):
+        behavior, invert = behaviors[i % 5], i % 3 == 2
+        split = pre_tokenizers.Split(Regex(pattern), behavior, invert=invert)
+        entries.append(dict(
+            pattern=pattern, behavior="".join(w.capitalize() for w in behavior.split("_")), invert=invert,
+            cases=[dict(text=t, offsets=[x for _, o in split.pre_tokenize_str(t) for x in o]) for t in texts]))
+    lines = ",\n".join(json.dumps(e, separators=(",", ":")) for e in entries)
+    (HERE / "patterns.json").write_text('{"patterns":[\n%s\n]}\n' % lines)
+
+
 def record_directories():
     import tempfile
     import transformers
@@ -315,6 +339,7 @@ def record_directories():
 
 
 if __name__ == "__main__":
+    record_patterns()
     for name, make in TOKENIZERS.items():
         record(name, make())
     record_directories()
