@@ -28,7 +28,7 @@ private let dropNeutral = Rule("drop-neutral") { root in
 
 /// x × c, c × x, x ÷ c ⟶ scale(x, c), scale(x, c), scale(x, 1/c), for floating-point x
 private let scaleBySplat = Rule("scale-by-splat") { root in
-  guard root.type.element.isFloat else { return nil }
+  guard case .binary = root.op, root.type.element.isFloat else { return nil }
   for (x, y) in root.commuted(.multiply) {
     if let factor = y.splat, factor.isFinite, x.type == root.type {
       return .node(.scale(x, by: factor))
