@@ -184,8 +184,61 @@ static int32_t map_parts(int descriptor) {
   return BURIN_OK;
 }
 
+/* A CPU feature that the code around this was compiled for and that this machine lacks. Programs
+ * in C and Python load a library without looking into its file first. */
+static const char *missing_feature(void) {
+#ifdef __x86_64__
+  __builtin_cpu_init();
+#define NEEDS(feature) \
+  if (!__builtin_cpu_supports(feature)) return feature;
+#ifdef __AVX2__
+  NEEDS("avx2")
+#endif
+#ifdef __FMA__
+  NEEDS("fma")
+#endif
+#ifdef __BMI2__
+  NEEDS("bmi2")
+#endif
+#ifdef __AVX512F__
+  NEEDS("avx512f")
+#endif
+#ifdef __AVX512BW__
+  NEEDS("avx512bw")
+#endif
+#ifdef __AVX512DQ__
+  NEEDS("avx512dq")
+#endif
+#ifdef __AVX512VL__
+  NEEDS("avx512vl")
+#endif
+#ifdef __AVX512IFMA__
+  NEEDS("avx512ifma")
+#endif
+#ifdef __AVX512VBMI__
+  NEEDS("avx512vbmi")
+#endif
+#ifdef __AVX512VBMI2__
+  NEEDS("avx512vbmi2")
+#endif
+#ifdef __AVX512VNNI__
+  NEEDS("avx512vnni")
+#endif
+#ifdef __AVX512BF16__
+  NEEDS("avx512bf16")
+#endif
+#undef NEEDS
+#endif
+  return NULL;
+}
+
 static int32_t open_file(void) {
   if (file.opened) return BURIN_OK;
+  const char *feature = missing_feature();
+  if (feature)
+    return burin_fail(
+        BURIN_BAD_FILE, "%s: compiled for a CPU with %s, which this one does not have", file.path,
+        feature);
   int descriptor = file.path[0] ? open(file.path, O_RDONLY | O_CLOEXEC) : -1;
   if (descriptor < 0)
     return burin_fail(

@@ -20,7 +20,17 @@ public struct HostTensor: Sendable {
     self.element = element
     self.shape = shape
     storage = HostStorage(byteCount: shape.reduce(element.bytes, *))
+    _ = storage.buffer.initializeMemory(as: UInt8.self, repeating: 0)
     initialize(storage.buffer)
+  }
+
+  /// A tensor with a copy of some bytes, which must be as many as it takes.
+  init(_ element: ElementType, shape: [Int], copying bytes: UnsafeRawBufferPointer) {
+    self.element = element
+    self.shape = shape
+    storage = HostStorage(byteCount: shape.reduce(element.bytes, *))
+    precondition(bytes.count == storage.buffer.count, "bytes do not fill the tensor")
+    storage.buffer.copyMemory(from: bytes)
   }
 
   /// A tensor of f32; a shape that does not hold all values is a mistake of the caller.
@@ -50,9 +60,7 @@ public struct HostTensor: Sendable {
     precondition(
       values.count == shape.reduce(1, *), "\(values.count) values do not fill the shape \(shape)",
       file: file, line: line)
-    self.init(element, shape: shape) { buffer in
-      values.withUnsafeBytes { buffer.copyMemory(from: $0) }
-    }
+    self = values.withUnsafeBytes { HostTensor(element, shape: shape, copying: $0) }
   }
 
   /// Gives access to its bytes.
@@ -106,7 +114,6 @@ private final class HostStorage: @unchecked Sendable {
 
   init(byteCount: Int) {
     buffer = .allocate(byteCount: byteCount, alignment: 64)
-    _ = buffer.initializeMemory(as: UInt8.self, repeating: 0)
   }
 
   deinit { buffer.deallocate() }

@@ -139,9 +139,7 @@ private func hostTensor(_ tensor: burin_tensor) -> HostTensor {
   let shape = withUnsafeBytes(of: tensor.extents) {
     $0.bindMemory(to: Int64.self).prefix(Int(tensor.rank)).map(Int.init)
   }
-  return HostTensor(ElementType(interfaceCode: tensor.type) ?? .u8, shape: shape) { memory in
-    if let data = tensor.data {
-      memory.copyMemory(from: UnsafeRawBufferPointer(start: data, count: tensor.bytes))
-    }
-  }
+  return HostTensor(
+    ElementType(interfaceCode: tensor.type) ?? .u8, shape: shape,
+    copying: UnsafeRawBufferPointer(start: tensor.data, count: tensor.bytes))
 }

@@ -193,6 +193,29 @@ import Testing
       })
   }
 
+  @Test(arguments: [true, false])
+  func theBuildLineBuildsTheEmittedDirectory(withOpenMP: Bool) throws {
+    let directory = try TestDirectory()
+    for source in try BuildFixtures.model() + Toolchain.runtime {
+      try BuildFixtures.write(source.text, to: directory.path + "/" + source.name)
+    }
+    let line = Toolchain.buildLine(target: try Target("x86-64-v4"), output: "model.so")
+    #expect(line.hasPrefix("clang ") && !line.contains("/") && !line.contains("native"))
+    // The machine's clang may have another name, or need to be told where libomp is.
+    let toolchain = try BuildFixtures.toolchain()
+    let rest = line.dropFirst("clang".count).split(separator: " ").map(String.init)
+      .filter { withOpenMP || $0 != "-fopenmp" }
+    let command =
+      "'\(toolchain.clang)' -Werror " + rest.joined(separator: " ")
+      + (withOpenMP && toolchain.openMP != "-fopenmp" ? " '\(toolchain.openMP)'" : "")
+    let built = Command(
+      path: "/bin/sh", arguments: ["-c", command], directory: directory.path
+    ).run()
+    #expect(built.succeeded && built.words.isEmpty, "\(built.text)")
+    let interface = try LibraryInterface(directory.path + "/model.so")
+    #expect(interface.describe() != nil)
+  }
+
   @Test func aSecondBuildComesFromTheCache() throws {
     var toolchain = try BuildFixtures.toolchain()
     let model = try BuildFixtures.model(weights: 64)
