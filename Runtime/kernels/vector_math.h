@@ -35,7 +35,7 @@ INLINE f32x16 vector_exp2(f32x16 x) {
   return p * vector_power_of_two(whole);
 }
 
-/// e^x within 1 ulp; results below 2^-126 are 0.
+/// e^x within 1 ulp (2 below 2^-125); results below 2^-126 are 0.
 INLINE f32x16 vector_exp(f32x16 x) {
   x = vector_clamp(x, -87.4f, 89.0f);
   const f32x16 whole = vector_floor(x * 0x1.715476p+0f + 0.5f);
