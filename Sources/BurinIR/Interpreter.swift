@@ -79,7 +79,14 @@ private struct Frame {
     }
     if let name = unknown.min() { throw InterpreterError("\(entry.name) has no input \(name)") }
     for (what, type, value) in given { try bind(type, value, what) }
-    for (what, type, value) in given { try check(value, type, what) }
+    for (what, type, value) in given {
+      try check(value, type, what)
+      if !type.element.isFloat,
+        let odd = value.values.first(where: { $0 != type.element.rounded($0) })
+      {
+        throw InterpreterError("\(what): \(odd) is no \(type.element.rawValue)")
+      }
+    }
   }
 
   private mutating func bind(

@@ -64,6 +64,8 @@ struct InterpreterProgramTests {
       ["ids": NumericArray(.f32, [2, 3], repeating: 1)],
       "input ids: expected i32[2, 3], found f32[2, 3]"
     ),
+    (["ids": NumericArray(.i32, [2, 3], repeating: 0.5)], "input ids: 0.5 is no i32"),
+    (["ids": NumericArray(.i32, [2, 3], repeating: .nan)], "input ids: nan is no i32"),
     (["idz": NumericArray(.i32, [2, 3], repeating: 1)], "step has no input idz"),
   ])
   func wrongInputs(inputs: [String: NumericArray], message: String) throws {
