@@ -60,7 +60,9 @@ let package = Package(
       name: "BurinHubTests", dependencies: ["BurinHub"],
       swiftSettings: strict),
     .testTarget(
-      name: "BurinTests", dependencies: ["Burin", "BurinHub", "BurinIR"], swiftSettings: strict),
+      name: "BurinTests",
+      dependencies: ["Burin", "BurinHub", "BurinIR", "encoder-sample", "rank-sample"],
+      swiftSettings: strict),
     .testTarget(
       name: "BurinCLITests", dependencies: ["BurinCLI"], swiftSettings: strict),
   ]

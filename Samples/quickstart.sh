@@ -36,7 +36,7 @@ if ! have_minilm; then
   fi
 fi
 
-say "Compiling $(basename "$minilm") to .build/quickstart.so"
+say "Compiling it to .build/quickstart.so"
 "$bin/burin" compile "$minilm" -o .build/quickstart.so
 
 say "Asking"
