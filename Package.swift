@@ -64,6 +64,6 @@ let package = Package(
       dependencies: ["Burin", "BurinHub", "BurinIR", "encoder-sample", "rank-sample"],
       swiftSettings: strict),
     .testTarget(
-      name: "BurinCLITests", dependencies: ["BurinCLI"], swiftSettings: strict),
+      name: "BurinCLITests", dependencies: ["BurinCLI", "BurinHub"], swiftSettings: strict),
   ]
 )

@@ -1,18 +1,26 @@
 import BurinHub
 import BurinIR
 
+extension Program {
+  /// Reads a `.burin` file.
+  ///
+  /// - Throws: `HubError`, also for text that is not a program: it names the line.
+  public init(file path: String) throws(HubError) {
+    let bytes = try RegularFile(path: path).contents(limit: 256 << 20)
+    do throws(TextError) { try self.init(utf8: bytes) } catch {
+      throw HubError(
+        file: path, expected: "a model directory or a .burin program", found: error.description)
+    }
+  }
+}
+
 extension ModelSpec {
   /// Reads a program from a `.burin` file. Its weights, if it has any, are in the safetensors file of
   /// the same name beside it.
   ///
-  /// - Throws: `HubError`, also for text that is not a program: it names the line.
+  /// - Throws: `HubError`.
   public init(programFile path: String) throws(HubError) {
-    let bytes = try RegularFile(path: path).contents(limit: 256 << 20)
-    let program: Program
-    do throws(TextError) { program = try Program(utf8: bytes) } catch {
-      throw HubError(
-        file: path, expected: "a model directory or a .burin program", found: error.description)
-    }
+    let program = try Program(file: path)
     guard !program.weights.isEmpty else {
       self.init(program: program, weights: WeightTable())
       return

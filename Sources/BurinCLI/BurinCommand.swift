@@ -10,6 +10,7 @@ struct BurinCommand: ParsableCommand {
       1 a failed comparison, 64 wrong usage, 65 bad input, 69 a tool is missing, 70 a fault of \
       burin's own, 74 cannot read or write, 130 interrupted.
       """,
+    version: "0.1.0",
     subcommands: [
       Compile.self, Run.self, Generate.self, Embed.self, Classify.self, Tag.self, AnswerVerb.self,
       Tokenize.self, Inspect.self, Bench.self, Diff.self, Doctor.self,
@@ -27,7 +28,7 @@ enum Main {
   /// Runs a command line and gives its exit status.
   private static func status(of arguments: [String]) -> Int32 {
     do {
-      var command = try BurinCommand.parseAsRoot(arguments)
+      var command = try BurinCommand.parseAsRoot(joiningTerminators(arguments))
       try command.run()
       return 0
     } catch {
@@ -49,15 +50,38 @@ enum Main {
       return 0
     }
     let words = BurinCommand.message(for: error).split(whereSeparator: \.isNewline)
-      .map { $0.trimming(while: \.isWhitespace) }.filter { !$0.isEmpty }
-    Standard.error("burin: " + words.joined(separator: " ") + " (burin help)")
+    Standard.error("burin: " + line(words.joined(separator: " ")))
     return 64
   }
-}
 
-extension Substring {
-  /// Without characters at the beginning.
-  fileprivate func trimming(while isUnwanted: (Character) -> Bool) -> Substring {
-    drop(while: isUnwanted)
+  /// Flags of any verb; every other long option takes a value.
+  private static let flags: Set<String> = [
+    "--help", "--version", "--json", "--ignore-eos", "--no-special-tokens", "--ir", "--c",
+    "--memory", "--fusion", "--profile", "--clear-cache",
+  ]
+
+  /// The value after an option is taken as it stands, even if it is `--`, which ArgumentParser takes
+  /// for the end of the options wherever it stands.
+  static func joiningTerminators(_ arguments: [String]) -> [String] {
+    var result: [String] = []
+    var place = 0
+    while place < arguments.count, arguments[place] != "--" {
+      let argument = arguments[place]
+      place += 1
+      let takesValue =
+        argument == "-o"
+        || (argument.hasPrefix("--") && !argument.contains("=") && !flags.contains(argument))
+      guard takesValue, place < arguments.count else {
+        result.append(argument)
+        continue
+      }
+      if arguments[place] == "--" {
+        result.append((argument == "-o" ? "--output" : argument) + "=--")
+      } else {
+        result += [argument, arguments[place]]
+      }
+      place += 1
+    }
+    return result + arguments[place...]
   }
 }

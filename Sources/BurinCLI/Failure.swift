@@ -4,11 +4,14 @@ import BurinIR
 import BurinPasses
 
 /// What the process says and how it exits: the one place where errors become exit statuses.
-struct Failure: Error {
+struct Failure: Error, CustomStringConvertible {
   /// 1, 64, 65, 69, 70, 74.
   var status: Int32
   /// One line, and after it a tool's own words; empty for nothing to say.
   var message: String
+
+  /// The message: what ArgumentParser says of an error that it was given while it parsed.
+  var description: String { message }
 
   init(_ status: Int32, _ message: String) {
     self.status = status

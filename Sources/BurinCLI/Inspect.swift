@@ -233,8 +233,7 @@ private final class Subject {
       let level = file.features.reduce("x86-64") { $0 + "+" + $1 }
       self.target = try target ?? Target(level)
     } else {
-      let spec = try ModelSpec(programFile: path)
-      (program, description, library) = (spec.program, nil, nil)
+      (program, description, library) = (try Program(file: path), nil, nil)
       self.target = target ?? .native
     }
     name = description?.name ?? program.name

@@ -1,0 +1,134 @@
+import BurinHub
+import Glibc
+import Testing
+
+/// What a run of `burin` gave.
+struct Outcome {
+  var status: Int32
+  var output: [UInt8]
+  var errors: String
+
+  var text: String { String(decoding: output, as: UTF8.self) }
+
+  /// Standard output as exactly one JSON value.
+  func json() throws -> JSONField { JSONField(try JSON.parse(output), file: "standard output") }
+}
+
+/// The built command and what its tests share.
+enum Burin {
+  /// A directory for this process's files.
+  static let directory: String = {
+    var template = Array("/tmp/burin-cli-XXXXXX".utf8CString)
+    return mkdtemp(&template).map { String(cString: $0) } ?? "/tmp"
+  }()
+
+  /// The executable, beside the test's own.
+  static let executable: String = {
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    let count = buffer.withUnsafeMutableBytes {
+      readlink("/proc/self/exe", $0.baseAddress!, $0.count)
+    }
+    // The tests may run inside a helper of the toolchain: its argument then names the bundle.
+    let bundle = CommandLine.arguments.first { $0.hasSuffix(".xctest") }
+    let own = String(decoding: buffer[..<max(count, 0)], as: UTF8.self)
+    let place = bundle ?? own
+    return (place.lastIndex(of: "/").map { String(place[...$0]) } ?? "./") + "burin"
+  }()
+
+  static let fixtures =
+    String(#filePath.dropLast("BurinCLITests/CommandLine.swift".count)) + "Fixtures/models/"
+
+  /// Starts `burin`; its output and its errors go to files.
+  static func start(
+    _ arguments: [String], input: String = "/dev/null", output: String,
+    environment: [String: String] = [:]
+  ) throws -> pid_t {
+    var variables = ["BURIN_CACHE": directory + "/cache"]
+    for name in ["PATH", "HOME", "LD_LIBRARY_PATH"] {
+      if let value = getenv(name) { variables[name] = String(cString: value) }
+    }
+    for (name, value) in environment { variables[name] = value }
+    let list = ([executable] + arguments).map { strdup($0) } + [nil]
+    let environment = variables.map { strdup("\($0.key)=\($0.value)") } + [nil]
+    defer { for pointer in list + environment { free(pointer) } }
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_addopen(&actions, 0, input, O_RDONLY, 0)
+    let flags = O_WRONLY | O_CREAT | O_TRUNC
+    posix_spawn_file_actions_addopen(&actions, 1, output, flags, 0o600)
+    posix_spawn_file_actions_addopen(&actions, 2, output + ".errors", flags, 0o600)
+    var process: pid_t = 0
+    let failure = posix_spawn(&process, executable, &actions, nil, list, environment)
+    try #require(failure == 0, "\(executable): \(String(cString: strerror(failure)))")
+    return process
+  }
+
+  /// The exit status of a process; 128 and the signal's number if one ended it.
+  static func wait(_ process: pid_t) -> Int32 {
+    var status: Int32 = 0
+    while waitpid(process, &status, 0) < 0, errno == EINTR {}
+    return status & 0x7F == 0 ? (status >> 8) & 0xFF : 128 + (status & 0x7F)
+  }
+
+  /// Runs `burin` to its end.
+  @discardableResult static func run(
+    _ arguments: [String], input: String? = nil, environment: [String: String] = [:]
+  ) throws -> Outcome {
+    let output = directory + "/" + String(UInt64.random(in: 0...UInt64.max), radix: 36)
+    defer { for suffix in ["", ".errors", ".input"] { unlink(output + suffix) } }
+    if let input {
+      let file = try AtomicFile(path: output + ".input")
+      try file.write(Array(input.utf8))
+      try file.commit()
+    }
+    let process = try start(
+      arguments, input: input == nil ? "/dev/null" : output + ".input", output: output,
+      environment: environment)
+    let status = wait(process)
+    func contents(_ path: String) throws -> [UInt8] {
+      try RegularFile(path: path).contents(limit: 1 << 28)
+    }
+    return Outcome(
+      status: status, output: try contents(output),
+      errors: String(decoding: try contents(output + ".errors"), as: UTF8.self))
+  }
+
+  // MARK: Libraries
+
+  private final class Compiled: @unchecked Sendable {
+    var lock = pthread_mutex_t()
+    var paths: Set<String> = []
+
+    init() { pthread_mutex_init(&lock, nil) }
+  }
+
+  private static let compiled = Compiled()
+
+  /// A fixture's library, compiled by `burin compile` when it is first asked for.
+  static func library(_ name: String) throws -> String {
+    pthread_mutex_lock(&compiled.lock)
+    defer { pthread_mutex_unlock(&compiled.lock) }
+    let path = "\(directory)/\(name).so"
+    if compiled.paths.contains(path) { return path }
+    let outcome = try run(["compile", fixtures + name, "-o", path])
+    try #require(outcome.status == 0, "\(outcome.errors)")
+    #expect(outcome.output.isEmpty)
+    compiled.paths.insert(path)
+    return path
+  }
+
+  /// The names in a directory.
+  static func names(in directory: String) -> [String] {
+    guard let listing = opendir(directory) else { return [] }
+    defer { closedir(listing) }
+    var names: [String] = []
+    while let item = readdir(listing) {
+      let name = withUnsafePointer(to: &item.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != ".", name != ".." { names.append(name) }
+    }
+    return names
+  }
+}

@@ -1,0 +1,142 @@
+import BurinHub
+import Glibc
+import Testing
+
+/// What the verbs write.
+@Suite struct VerbTests {
+  private func json(_ arguments: String...) throws -> JSONField {
+    let outcome = try Burin.run(arguments + ["--json"])
+    try #require(outcome.status == 0, "\(outcome.errors)")
+    return try outcome.json()
+  }
+
+  private func keys(_ field: JSONField) -> [String] {
+    field.value?.object?.map { $0.key.utf8String } ?? []
+  }
+
+  @Test("writes the JSON of the task heads")
+  func writesJSON() throws {
+    let classified = try json(
+      "classify", Burin.library("bert-sequence-classification"), "--text", "joy", "--text", "")
+    #expect(try classified["results"].array().count == 2)
+    #expect(keys(classified["results"][0][0]) == ["label", "score"])
+    let tagged = try json(
+      "tag", Burin.library("bert-token-classification"), "--text", "The river rises in the mountains.")
+    #expect(keys(tagged["results"][0][0]) == ["entity", "score", "start", "end", "text"])
+    let answer = try json(
+      "answer", Burin.library("bert-question-answering"), "--question", "Who lives in Vienna?",
+      "--context", "Anna Berger lives in Vienna.")
+    #expect(keys(answer) == ["answer", "score", "start", "end"])
+    #expect(try answer["answer"].string() == "Berger lives")
+  }
+
+  @Test("generates, with and without text")
+  func generates() throws {
+    let library = try Burin.library("gpt2-lm")
+    let result = try json("generate", library, "--prompt", "The river", "--max-new-tokens", "4")
+    #expect(try result["tokens"].array().map { try $0.int() } == [140, 23, 23, 189])
+    #expect(try result["prompt_tokens"].int() == 6)
+    #expect(try result["seconds"].double() >= 0)
+    let plain = try Burin.run(
+      ["generate", library, "--prompt", "The river", "--max-new-tokens", "4"])
+    #expect(Array(plain.output.dropLast()) == (try result["text"].string().bytes))
+    #expect(plain.errors.isEmpty)
+    let bare = try json("generate", Burin.library("gpt2-lm-scaled"), "--input-ids", "1,2")
+    #expect(bare.value?["text"] == .null)
+    #expect(try bare["tokens"].array().isEmpty == false)
+  }
+
+  @Test("turns text into ids and back")
+  func tokenizes() throws {
+    for model in [Burin.fixtures + "gpt2-lm", try Burin.library("gpt2-lm")] {
+      let ids = try Burin.run(["tokenize", model, "--text", "-The river"])
+      #expect(ids.text == "13 52 257 221 265 86 267\n")
+      let text = try Burin.run(["tokenize", model, "--ids", "13,52,257,221,265,86,267"])
+      #expect(text.text == "-The river\n")
+      #expect(
+        try keys(json("tokenize", model, "--text", "a")["results"][0]) == [
+          "ids", "tokens", "offsets",
+        ])
+    }
+  }
+
+  @Test("names the first value that diverges")
+  func compares() throws {
+    let library = try Burin.library("bert")
+    let fixture = Burin.fixtures + "bert/"
+    let inputs = ["--inputs", fixture + "inputs.safetensors"]
+    let same = try Burin.run(
+      ["diff", library, "--reference", fixture + "expected.safetensors"] + inputs)
+    #expect(same.status == 0, "\(same.text)")
+    let file = try SafetensorsFile(path: fixture + "expected.safetensors")
+    let tensor = try #require(file.tensor("pooler_output"))
+    var values = try file.floats(of: tensor)
+    values[tensor.shape[1] + 2] += 0.25
+    let path = Burin.directory + "/altered.safetensors"
+    let writer = try SafetensorsWriter(
+      path: path, tensors: [.init("pooler_output", .f32, tensor.shape)])
+    try writer.write(values)
+    try writer.finish()
+    let other = try Burin.run(["diff", library, "--reference", path] + inputs)
+    #expect(other.status == 1)
+    #expect(other.text.hasPrefix("pooler_output[1, 2]: expected "), "\(other.text)")
+    #expect(other.errors.isEmpty)
+    let unknown = try Burin.run(
+      ["diff", library, "--reference", fixture + "model.safetensors"] + inputs)
+    #expect(unknown.status == 65)
+  }
+
+  @Test("shows a model and a library alike")
+  func inspects() throws {
+    let library = try Burin.library("bert")
+    let model = Burin.fixtures + "bert"
+    for part in [["--ir"], ["--after", "fuse-attention"], ["--c"], ["--fusion"], ["--memory"]] {
+      let one = try Burin.run(["inspect", library] + part)
+      #expect(one.status == 0, "\(one.errors)")
+      #expect(one.output == (try Burin.run(["inspect", model] + part)).output)
+      #expect(!one.output.isEmpty)
+    }
+    let program = Burin.directory + "/bert.burin"
+    let file = try AtomicFile(path: program)
+    try file.write(try Burin.run(["inspect", library, "--ir"]).output)
+    try file.commit()
+    let again = try Burin.run(["inspect", program, "--ir"])
+    #expect(again.text == (try Burin.run(["inspect", library, "--ir"]).text))
+    let output = Burin.directory + "/from-text.so"
+    #expect(try Burin.run(["compile", program, "-o", output]).status == 74)
+    try copy(model + "/model.safetensors", to: Burin.directory + "/bert.safetensors")
+    #expect(try Burin.run(["compile", program, "-o", output]).status == 0)
+    let diff = try Burin.run([
+      "diff", output, "--reference", model + "/expected.safetensors", "--inputs",
+      model + "/inputs.safetensors",
+    ])
+    #expect(diff.status == 0, "\(diff.text)")
+    #expect(try Burin.run(["inspect", library, "--graph", "dot"]).text.hasPrefix("digraph"))
+    #expect(try Burin.run(["inspect", library, "--graph", "svg"]).text.hasSuffix("</svg>\n"))
+    let assembly = try Burin.run(["inspect", library, "--asm", "attention"])
+    #expect(assembly.text.contains("attention") && assembly.text.contains("ret"))
+    let page = Burin.directory + "/page.html"
+    #expect(try Burin.run(["inspect", library, "--html", page]).status == 0)
+    #expect(try RegularFile(path: page).contents(limit: 1 << 26).starts(with: "<!DOCTYPE".utf8))
+  }
+
+  private func copy(_ source: String, to target: String) throws {
+    let file = try AtomicFile(path: target)
+    try file.write(RegularFile(path: source).contents(limit: 1 << 26))
+    try file.commit()
+  }
+
+  @Test("measures")
+  func measures() throws {
+    let forward = try json(
+      "bench", Burin.library("bert"), "--batch", "2", "--seq", "16", "--repeats", "3")
+    #expect(try forward["median_ms"].double() > 0)
+    #expect(try forward["peak_share"].double() > 0)
+    #expect(try forward["ceiling"]["gflops"].double() > 0)
+    let decoding = try json(
+      "bench", Burin.library("gpt2-lm"), "--prompt", "8", "--generate", "4", "--repeats", "3")
+    #expect(try decoding["prefill_tokens_per_second"].double() > 0)
+    #expect(try decoding["decode_tokens_per_second"].double() > 0)
+    #expect(try decoding["peak_share"].double() > 0)
+  }
+}
