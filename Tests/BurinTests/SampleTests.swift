@@ -126,24 +126,22 @@ private struct SentenceLibrary {
       return
     }
     let target = try Target("x86-64-v3")
-    let compiler = Compiler(
-      options: .init(target: target, emit: directory.path + "/emitted"))
+    let compiler = Compiler(options: .init(target: target))
     let lowered = try compiler.lower(spec.program)
-    try compiler.emit(lowered, to: directory.path + "/emitted")
+    let emitted = try TestDirectory()
+    try compiler.emit(lowered, to: emitted.path)
     let clang = try BuildFixtures.toolchain()
-    if clang.openMP.hasPrefix("/") {
-      symlink(clang.openMP, directory.path + "/emitted/libomp.so")
-    }
+    if clang.openMP.hasPrefix("/") { symlink(clang.openMP, emitted.path + "/libomp.so") }
     // The line of the banner, with this clang and the sanitizers.
     let line = Toolchain.buildLine(target: target, output: "image.so").dropFirst("clang".count)
     let build = Command(
       path: "/bin/sh",
       arguments: ["-c", "\"$0\" \(line) -L. \(sanitizers.joined(separator: " "))", clang.clang],
-      directory: directory.path + "/emitted"
+      directory: emitted.path
     ).run()
     try #require(build.succeeded, "\(build.text)")
     try LibraryFile.write(
-      to: path, image: BuildFixtures.read(directory.path + "/emitted/image.so"), target: target,
+      to: path, image: BuildFixtures.read(emitted.path + "/image.so"), target: target,
       description: [], weightsSize: lowered.module.weights.bytes
     ) { try WeightWriter(lowered.module.weights, source: spec.weights).run($0) { _ in } }
   }
