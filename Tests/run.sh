@@ -9,7 +9,8 @@ cd "$root"
 install_missing
 
 say "Format"
-swift format lint --strict -p -r Sources Samples Tests Package.swift
+status=0
+swift format lint --strict -p -r Sources Samples Tests Package.swift || status=$?
 
 say "Build"
 swift build --build-tests
@@ -25,10 +26,13 @@ else
 fi
 
 say "Test"
-swift test --skip-build "$@"
+swift test --skip-build "$@" || status=$?
 
 say "Lines"
 for directory in Sources Runtime Samples Tests; do
   find "$directory" -name '*.swift' -o -name '*.c' -o -name '*.h' -o -name '*.py' -o -name '*.sh' |
     tr '\n' '\0' | xargs -0 cat | wc -l | xargs printf '%-8s %6s\n' "$directory"
 done
+
+if [ "$status" -ne 0 ]; then say "FAILED: see above"; fi
+exit "$status"

@@ -21,7 +21,8 @@ import Testing
     #expect(try classified["results"].array().count == 2)
     #expect(keys(classified["results"][0][0]) == ["label", "score"])
     let tagged = try json(
-      "tag", Burin.library("bert-token-classification"), "--text", "The river rises in the mountains.")
+      "tag", Burin.library("bert-token-classification"), "--text",
+      "The river rises in the mountains.")
     #expect(keys(tagged["results"][0][0]) == ["entity", "score", "start", "end", "text"])
     let answer = try json(
       "answer", Burin.library("bert-question-answering"), "--question", "Who lives in Vienna?",

@@ -1,7 +1,8 @@
-@testable import Burin
 import BurinHub
 import Glibc
 import Testing
+
+@testable import Burin
 
 /// What `--emit` writes builds by itself, with the one line of its banner.
 @Suite struct EmittedDirectoryTests {
