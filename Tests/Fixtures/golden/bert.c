@@ -150,15 +150,15 @@ static void add_norm_layer_36(
 }
 
 // linear(f32[batch, seq, 36], weight: f32[4, 36, 32], bias: f32[108], columns: 108) tile: 6x1 rows
-// 96 : f32[batch, seq, 108]
+// 4096 : f32[batch, seq, 108]
 static void linear_36x108_bias(
     int64_t rows,
     const float *restrict x,        // [rows, 36]
     const float *restrict weights,  // [4, 36, 32]
     const float *restrict bias,     // [108]
     float *restrict out) {          // [rows, 108]
-  for (int64_t block = 0; block < rows; block += 96) {
-    const int64_t end = smaller(block + 96, rows);
+  for (int64_t block = 0; block < rows; block += 4096) {
+    const int64_t end = smaller(block + 4096, rows);
     #pragma omp for collapse(2) schedule(static)
     for (int64_t panel = 0; panel < 108; panel += 32) {
       for (int64_t row = block; row < end; row += TILE_ROWS) {
@@ -233,7 +233,7 @@ static void attention_3x12_padding_chunk(
 }
 
 // attention(query: f32[batch, seq, 3, 12], key: f32[batch, seq, 3, 12], value: f32[batch, seq, 3,
-// 12], scale: 0.2886751345948129, masks: [padding(i32[batch, seq])]) tile: 6x1 queries 48 :
+// 12], scale: 0.2886751345948129, masks: [padding(i32[batch, seq])]) tile: 6x1 queries 64 :
 // f32[batch, seq, 3, 12]
 static void attention_3x12_padding(
     int64_t batch,
@@ -268,16 +268,16 @@ static void attention_3x12_padding(
     }
   }
 
-  const int64_t blocks = (queries + 47) / 48;
+  const int64_t blocks = (queries + 63) / 64;
   #pragma omp for collapse(3) schedule(static)
   for (int64_t sequence = 0; sequence < batch; sequence++) {
     for (int64_t head = 0; head < 3; head++) {
       for (int64_t index = 0; index < blocks; index++) {
-        const int64_t block = attention_block(index, blocks) * 48;
-        const int count = (int)smaller(48, queries - block);
-        AttentionRow rows[48];
-        float query_rows[48][12] __attribute__((aligned(64)));
-        float gathered[48][16] __attribute__((aligned(64)));
+        const int64_t block = attention_block(index, blocks) * 64;
+        const int count = (int)smaller(64, queries - block);
+        AttentionRow rows[64];
+        float query_rows[64][12] __attribute__((aligned(64)));
+        float gathered[64][16] __attribute__((aligned(64)));
         const KeyRange padded = attention_padding(padding + sequence * padding_stride, keys);
         for (int64_t r = 0; r < count; r++) {
           const int64_t query = block + r;
@@ -323,7 +323,7 @@ static void attention_3x12_padding(
 }
 
 // linear(f32[batch, seq, 36], weight: f32[2, 36, 32], bias: f32[36], residual: f32[batch, seq, 36],
-// columns: 36) tile: 6x1 rows 96 : f32[batch, seq, 36]
+// columns: 36) tile: 6x1 rows 4096 : f32[batch, seq, 36]
 static void linear_36x36_bias_residual(
     int64_t rows,
     const float *restrict x,         // [rows, 36]
@@ -331,8 +331,8 @@ static void linear_36x36_bias_residual(
     const float *restrict bias,      // [36]
     const float *restrict residual,  // [rows, 36]
     float *restrict out) {           // [rows, 36]
-  for (int64_t block = 0; block < rows; block += 96) {
-    const int64_t end = smaller(block + 96, rows);
+  for (int64_t block = 0; block < rows; block += 4096) {
+    const int64_t end = smaller(block + 4096, rows);
     #pragma omp for collapse(2) schedule(static)
     for (int64_t panel = 0; panel < 36; panel += 32) {
       for (int64_t row = block; row < end; row += TILE_ROWS) {
@@ -391,15 +391,15 @@ static void norm_layer_36(
 }
 
 // linear(f32[batch, seq, 36], weight: f32[2, 36, 32], bias: f32[52], gelu, columns: 52) tile: 6x1
-// rows 96 : f32[batch, seq, 52]
+// rows 4096 : f32[batch, seq, 52]
 static void linear_36x52_bias_gelu(
     int64_t rows,
     const float *restrict x,        // [rows, 36]
     const float *restrict weights,  // [2, 36, 32]
     const float *restrict bias,     // [52]
     float *restrict out) {          // [rows, 52]
-  for (int64_t block = 0; block < rows; block += 96) {
-    const int64_t end = smaller(block + 96, rows);
+  for (int64_t block = 0; block < rows; block += 4096) {
+    const int64_t end = smaller(block + 4096, rows);
     #pragma omp for collapse(2) schedule(static)
     for (int64_t panel = 0; panel < 52; panel += 32) {
       for (int64_t row = block; row < end; row += TILE_ROWS) {
@@ -421,7 +421,7 @@ static void linear_36x52_bias_gelu(
 }
 
 // linear(f32[batch, seq, 52], weight: f32[2, 52, 32], bias: f32[36], residual: f32[batch, seq, 36],
-// columns: 36) tile: 6x1 rows 96 : f32[batch, seq, 36]
+// columns: 36) tile: 6x1 rows 4096 : f32[batch, seq, 36]
 static void linear_52x36_bias_residual(
     int64_t rows,
     const float *restrict x,         // [rows, 52]
@@ -429,8 +429,8 @@ static void linear_52x36_bias_residual(
     const float *restrict bias,      // [36]
     const float *restrict residual,  // [rows, 36]
     float *restrict out) {           // [rows, 36]
-  for (int64_t block = 0; block < rows; block += 96) {
-    const int64_t end = smaller(block + 96, rows);
+  for (int64_t block = 0; block < rows; block += 4096) {
+    const int64_t end = smaller(block + 4096, rows);
     #pragma omp for collapse(2) schedule(static)
     for (int64_t panel = 0; panel < 36; panel += 32) {
       for (int64_t row = block; row < end; row += TILE_ROWS) {
@@ -452,7 +452,7 @@ static void linear_52x36_bias_residual(
 }
 
 // linear(f32[batch, 36], weight: f32[2, 36, 32], bias: f32[36], tanh, columns: 36) tile: 6x1 rows
-// 96 : f32[batch, 36]
+// 4096 : f32[batch, 36]
 static void linear_36x36_bias_tanh(
     int64_t rows,
     int64_t x_stride,
@@ -460,8 +460,8 @@ static void linear_36x36_bias_tanh(
     const float *restrict weights,  // [2, 36, 32]
     const float *restrict bias,     // [36]
     float *restrict out) {          // [rows, 36]
-  for (int64_t block = 0; block < rows; block += 96) {
-    const int64_t end = smaller(block + 96, rows);
+  for (int64_t block = 0; block < rows; block += 4096) {
+    const int64_t end = smaller(block + 4096, rows);
     #pragma omp for collapse(2) schedule(static)
     for (int64_t panel = 0; panel < 36; panel += 32) {
       for (int64_t row = block; row < end; row += TILE_ROWS) {

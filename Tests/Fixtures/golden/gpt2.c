@@ -152,16 +152,16 @@ static void add_norm_layer_20(
   }
 }
 
-// linear(f32[batch, seq, 20], weight: f32[2, 20, 32], bias: f32[60], columns: 60) tile: 6x1 rows 96
-// : f32[batch, seq, 60]
+// linear(f32[batch, seq, 20], weight: f32[2, 20, 32], bias: f32[60], columns: 60) tile: 6x1 rows
+// 4096 : f32[batch, seq, 60]
 static void linear_20x60_bias(
     int64_t rows,
     const float *restrict x,        // [rows, 20]
     const float *restrict weights,  // [2, 20, 32]
     const float *restrict bias,     // [60]
     float *restrict out) {          // [rows, 60]
-  for (int64_t block = 0; block < rows; block += 96) {
-    const int64_t end = smaller(block + 96, rows);
+  for (int64_t block = 0; block < rows; block += 4096) {
+    const int64_t end = smaller(block + 4096, rows);
     #pragma omp for collapse(2) schedule(static)
     for (int64_t panel = 0; panel < 60; panel += 32) {
       for (int64_t row = block; row < end; row += TILE_ROWS) {
@@ -236,7 +236,7 @@ static void attention_4x5_padding_causal_chunk(
 }
 
 // attention(query: f32[batch, seq, 4, 5], key: f32[batch, seq, 4, 5], value: f32[batch, seq, 4, 5],
-// scale: 0.4472135954999579, masks: [padding(i32[batch, seq]), causal]) tile: 6x1 queries 48 :
+// scale: 0.4472135954999579, masks: [padding(i32[batch, seq]), causal]) tile: 6x1 queries 64 :
 // f32[batch, seq, 4, 5]
 static void attention_4x5_padding_causal(
     int64_t batch,
@@ -271,16 +271,16 @@ static void attention_4x5_padding_causal(
     }
   }
 
-  const int64_t blocks = (queries + 47) / 48;
+  const int64_t blocks = (queries + 63) / 64;
   #pragma omp for collapse(3) schedule(static)
   for (int64_t sequence = 0; sequence < batch; sequence++) {
     for (int64_t head = 0; head < 4; head++) {
       for (int64_t index = 0; index < blocks; index++) {
-        const int64_t block = attention_block(index, blocks) * 48;
-        const int count = (int)smaller(48, queries - block);
-        AttentionRow rows[48];
-        float query_rows[48][5] __attribute__((aligned(64)));
-        float gathered[48][16] __attribute__((aligned(64)));
+        const int64_t block = attention_block(index, blocks) * 64;
+        const int count = (int)smaller(64, queries - block);
+        AttentionRow rows[64];
+        float query_rows[64][5] __attribute__((aligned(64)));
+        float gathered[64][16] __attribute__((aligned(64)));
         const KeyRange padded = attention_padding(padding + sequence * padding_stride, keys);
         for (int64_t r = 0; r < count; r++) {
           const int64_t query = block + r;
@@ -326,7 +326,7 @@ static void attention_4x5_padding_causal(
 }
 
 // linear(f32[batch, seq, 20], weight: f32[1, 20, 32], bias: f32[20], residual: f32[batch, seq, 20],
-// columns: 20) tile: 6x1 rows 96 : f32[batch, seq, 20]
+// columns: 20) tile: 6x1 rows 4096 : f32[batch, seq, 20]
 static void linear_20x20_bias_residual(
     int64_t rows,
     const float *restrict x,         // [rows, 20]
@@ -334,8 +334,8 @@ static void linear_20x20_bias_residual(
     const float *restrict bias,      // [20]
     const float *restrict residual,  // [rows, 20]
     float *restrict out) {           // [rows, 20]
-  for (int64_t block = 0; block < rows; block += 96) {
-    const int64_t end = smaller(block + 96, rows);
+  for (int64_t block = 0; block < rows; block += 4096) {
+    const int64_t end = smaller(block + 4096, rows);
     #pragma omp for collapse(2) schedule(static)
     for (int64_t panel = 0; panel < 20; panel += 32) {
       for (int64_t row = block; row < end; row += TILE_ROWS) {
@@ -394,15 +394,15 @@ static void norm_layer_20(
 }
 
 // linear(f32[batch, seq, 20], weight: f32[3, 20, 32], bias: f32[80], gelu_tanh, columns: 80) tile:
-// 6x1 rows 96 : f32[batch, seq, 80]
+// 6x1 rows 4096 : f32[batch, seq, 80]
 static void linear_20x80_bias_gelu_tanh(
     int64_t rows,
     const float *restrict x,        // [rows, 20]
     const float *restrict weights,  // [3, 20, 32]
     const float *restrict bias,     // [80]
     float *restrict out) {          // [rows, 80]
-  for (int64_t block = 0; block < rows; block += 96) {
-    const int64_t end = smaller(block + 96, rows);
+  for (int64_t block = 0; block < rows; block += 4096) {
+    const int64_t end = smaller(block + 4096, rows);
     #pragma omp for collapse(2) schedule(static)
     for (int64_t panel = 0; panel < 80; panel += 32) {
       for (int64_t row = block; row < end; row += TILE_ROWS) {
@@ -424,7 +424,7 @@ static void linear_20x80_bias_gelu_tanh(
 }
 
 // linear(f32[batch, seq, 80], weight: f32[1, 80, 32], bias: f32[20], residual: f32[batch, seq, 20],
-// columns: 20) tile: 6x1 rows 96 : f32[batch, seq, 20]
+// columns: 20) tile: 6x1 rows 4096 : f32[batch, seq, 20]
 static void linear_80x20_bias_residual(
     int64_t rows,
     const float *restrict x,         // [rows, 80]
@@ -432,8 +432,8 @@ static void linear_80x20_bias_residual(
     const float *restrict bias,      // [20]
     const float *restrict residual,  // [rows, 20]
     float *restrict out) {           // [rows, 20]
-  for (int64_t block = 0; block < rows; block += 96) {
-    const int64_t end = smaller(block + 96, rows);
+  for (int64_t block = 0; block < rows; block += 4096) {
+    const int64_t end = smaller(block + 4096, rows);
     #pragma omp for collapse(2) schedule(static)
     for (int64_t panel = 0; panel < 20; panel += 32) {
       for (int64_t row = block; row < end; row += TILE_ROWS) {
@@ -454,15 +454,15 @@ static void linear_80x20_bias_residual(
   }
 }
 
-// linear(f32[batch, seq, 20], weight: f32[9, 20, 32], columns: 283) tile: 6x1 rows 96 : f32[batch,
-// seq, 283]
+// linear(f32[batch, seq, 20], weight: f32[9, 20, 32], columns: 283) tile: 6x1 rows 4096 :
+// f32[batch, seq, 283]
 static void linear_20x283(
     int64_t rows,
     const float *restrict x,        // [rows, 20]
     const float *restrict weights,  // [9, 20, 32]
     float *restrict out) {          // [rows, 283]
-  for (int64_t block = 0; block < rows; block += 96) {
-    const int64_t end = smaller(block + 96, rows);
+  for (int64_t block = 0; block < rows; block += 4096) {
+    const int64_t end = smaller(block + 4096, rows);
     #pragma omp for collapse(2) schedule(static)
     for (int64_t panel = 0; panel < 283; panel += 32) {
       for (int64_t row = block; row < end; row += TILE_ROWS) {
@@ -639,7 +639,7 @@ static void attention_4x5_lengths_causal_chunk(
 
 // attention(query: f32[batch, seq, 4, 5], key: f32[batch, context, 4, 5], value: f32[batch,
 // context, 4, 5], scale: 0.4472135954999579, masks: [lengths(i32[batch]), causal(start:
-// i32[batch])]) tile: 6x1 queries 48 : f32[batch, seq, 4, 5]
+// i32[batch])]) tile: 6x1 queries 64 : f32[batch, seq, 4, 5]
 static void attention_4x5_lengths_causal(
     int64_t batch,
     int64_t queries,
@@ -657,7 +657,7 @@ static void attention_4x5_lengths_causal(
     char *workspace) {
   const int64_t pages = (keys + 63) / 64;
   float *shares = (float *)workspace;  // [batch, 4, splits, 16, 16 values + maximum + sum]
-  const int64_t blocks = (queries + 47) / 48;
+  const int64_t blocks = (queries + 63) / 64;
   // A few rows for many threads: each chunk of keys is a task.
   const int64_t splits = queries <= 16 && batch * 4 < thread_count() * 4 ? (pages + 3) / 4 : 1;
   #pragma omp for collapse(4) schedule(static)
@@ -665,11 +665,11 @@ static void attention_4x5_lengths_causal(
     for (int64_t head = 0; head < 4; head++) {
       for (int64_t index = 0; index < blocks; index++) {
         for (int64_t part = 0; part < splits; part++) {
-          const int64_t block = attention_block(index, blocks) * 48;
-          const int count = (int)smaller(48, queries - block);
-          AttentionRow rows[48];
-          float query_rows[48][5] __attribute__((aligned(64)));
-          float gathered[48][16] __attribute__((aligned(64)));
+          const int64_t block = attention_block(index, blocks) * 64;
+          const int count = (int)smaller(64, queries - block);
+          AttentionRow rows[64];
+          float query_rows[64][5] __attribute__((aligned(64)));
+          float gathered[64][16] __attribute__((aligned(64)));
           for (int64_t r = 0; r < count; r++) {
             const int64_t query = block + r;
             AttentionRow *row = rows + r;
