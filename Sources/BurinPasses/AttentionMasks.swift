@@ -112,11 +112,10 @@ extension Value {
 
   /// Whether the node is 0, 1, 2 ..., of whichever element type.
   private var isCounter: Bool {
-    switch op {
-    case .iota: true
-    case .cast(let x, _): x.isCounter
-    default: false
-    }
+    var value = self
+    while case .cast(let x, _) = value.op { value = x }
+    if case .iota = value.op { return true }
+    return false
   }
 
   /// What numbers along one axis of a shape count, if it broadcasts to the grid.
@@ -200,12 +199,16 @@ extension Value {
 
   /// The integers that the condition says are not 0.
   private func nonzero(holds: Bool) -> Value? {
-    switch op {
-    case .cast(let x, .bool): holds ? x : nil
-    case .binary(.equal, let x, let y): holds ? nil : y.splat == 0 ? x : x.splat == 0 ? y : nil
-    case .reshape(let x, _), .broadcast(let x, _): x.nonzero(holds: holds)
-    case .unary(.not, let x): x.nonzero(holds: !holds)
-    default: nil
+    var (value, holds) = (self, holds)
+    while true {
+      switch value.op {
+      case .cast(let x, .bool): return holds ? x : nil
+      case .binary(.equal, let x, let y):
+        return holds ? nil : y.splat == 0 ? x : x.splat == 0 ? y : nil
+      case .reshape(let x, _), .broadcast(let x, _): value = x
+      case .unary(.not, let x): (value, holds) = (x, !holds)
+      default: return nil
+      }
     }
   }
 

@@ -117,15 +117,29 @@ struct PeeledScores {
     return false
   }
 
-  private mutating func add(_ addend: Value) throws(NearMiss) {
+  /// The most masks and biases that are gathered; models have two or three.
+  private static let limit = 16
+
+  private mutating func add(_ sum: Value) throws(NearMiss) {
+    var pending = [sum]
+    while let addend = pending.popLast() {
+      guard biases.count + masks.count + pending.count <= Self.limit else {
+        throw NearMiss("more than \(Self.limit) masks and biases are added")
+      }
+      if case .binary(.add, let x, let y) = addend.op {
+        pending += [y, x]
+      } else if case .broadcast(let x, let shape) = addend.op, grid.fourAxes(shape) != nil {
+        // A mask broadcast over heads, or a bias over the batch.
+        pending.append(x)
+      } else {
+        try add(single: addend)
+      }
+    }
+  }
+
+  private mutating func add(single addend: Value) throws(NearMiss) {
     switch addend.op {
-    case .binary(.add, let x, let y):
-      try add(x)
-      try add(y)
     case .mask(let masks, let shape) where isWhole(masks, shape): try add(masks)
-    case .broadcast(let x, let shape):
-      // A mask broadcast over heads, or a bias over the batch.
-      if grid.fourAxes(shape) != nil { try add(x) } else { try add(.old(addend), addend.type) }
     case .select(let condition, let then, let otherwise)
     where then.splat == 0 && otherwise.splat == -.infinity:
       try add(Conditions(condition, holds: true))
@@ -147,6 +161,9 @@ struct PeeledScores {
     guard softCap == nil else {
       throw NearMiss("something is added before the soft cap")
     }
+    guard biases.count < Self.limit else {
+      throw NearMiss("more than \(Self.limit) biases are added")
+    }
     guard type.element == .f32, var shape = grid.fourAxes(type.shape) else {
       throw NearMiss("a bias of type \(type)")
     }
@@ -161,6 +178,9 @@ struct PeeledScores {
   private mutating func add(_ new: [Mask<Value>]) throws(NearMiss) {
     guard softCap == nil, factor > 0 else {
       throw NearMiss("a mask is added before the soft cap, or subtracted")
+    }
+    guard masks.count + new.count <= Self.limit else {
+      throw NearMiss("more than \(Self.limit) masks are added")
     }
     for mask in new where !masks.contains(mask) { masks.append(mask) }
   }

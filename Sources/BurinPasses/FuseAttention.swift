@@ -113,10 +113,12 @@ extension Value {
   ///
   /// reshape(broadcast(x[..., g, 1, ...], [..., g, n, ...]), [..., g n, ...]) and
   /// broadcast(x[..., 1, ...], [..., n, ...]), also below transposes.
-  fileprivate func unrepeated(axis: Int) -> (Expression, times: Dim)? {
+  fileprivate func unrepeated(axis: Int, depth: Int = 8) -> (Expression, times: Dim)? {
     switch op {
     case .transpose(let x, let permutation):
-      guard let (inner, times) = x.unrepeated(axis: permutation[axis]) else { return nil }
+      guard depth > 0,
+        let (inner, times) = x.unrepeated(axis: permutation[axis], depth: depth - 1)
+      else { return nil }
       return (.new(.transpose(inner, permutation: permutation)), times)
     case .broadcast(let x, let shape):
       guard x.type.rank == shape.count, x.type.shape[axis] == 1, shape[axis] != 1,

@@ -10,7 +10,8 @@ extension Value {
   /// The value of every element, if the node is a constant that has only one.
   var splat: Double? {
     var value = self
-    while true {
+    // Longer chains of moves are for other rules to shorten first.
+    for _ in 0..<16 {
       switch value.op {
       case .constant(let literal):
         guard let first = literal.values.first,
@@ -21,6 +22,7 @@ extension Value {
       default: return nil
       }
     }
+    return nil
   }
 
   /// The values, if the node is a constant.

@@ -253,6 +253,21 @@ private let never = -Double.infinity
     }
   }
 
+  /// Chains as long as a hostile file's cost neither the stack nor the day.
+  @Test func absurdlyManyMasksStayNaive() throws {
+    let program = naive { b, s in
+      var bias = b.mask([.causal(start: nil)], whole)
+      for _ in 0..<2_000 { bias = bias + b.weight([1]) }
+      var condition = keys(b).binary(.lessOrEqual, queries(b))
+      for _ in 0..<2_000 { condition = condition.unary(.not) }
+      for _ in 0..<2_000 {
+        condition = condition.reshaped([1, 1] + condition.shape).reshaped([1, 1, seq, seq])
+      }
+      return b.select(condition, s, b.constant(never)) + bias
+    }
+    #expect(try Pass.fuseAttention(program).attention == nil)
+  }
+
   @Test func finiteConstantsAreNotMasks() throws {
     let program = naive { b, s in
       b.select(b.input("m", [1, 1, seq, seq], .i32).cast(.bool), s, b.constant(-1e9))
