@@ -126,30 +126,38 @@ struct Inspect: ParsableCommand {
     return text
   }
 
-  /// What fired, counted, and what nearly did, each reason once.
+  /// What fired, and what nearly did and why not, each counted.
   private func fusionText(_ notes: [Note]) -> String {
-    var fired: [(String, Int)] = []
-    var missed: [(String, Int)] = []
-    func count(_ text: String, in list: inout [(String, Int)]) {
-      if let place = list.firstIndex(where: { $0.0 == text }) {
-        list[place].1 += 1
-      } else {
-        list.append((text, 1))
-      }
+    struct Finding {
+      var text: String
+      var count = 0
+      var places: [String] = []
+    }
+    var fired: [Finding] = []
+    var missed: [Finding] = []
+    func count(_ text: String, at place: String, in list: inout [Finding]) {
+      let known = list.firstIndex { $0.text == text } ?? list.count
+      if known == list.count { list.append(Finding(text: text)) }
+      list[known].count += 1
+      list[known].places.append(place)
     }
     for note in notes {
+      let place = note.scope.isEmpty ? note.entry : "\(note.entry), \(note.scope)"
       switch note.outcome {
-      case .fired: count("\(note.pass): \(note.rule)", in: &fired)
+      case .fired: count("\(note.pass): \(note.rule)", at: place, in: &fired)
       case .missed(let reason):
-        let place = note.scope.isEmpty ? note.entry : "\(note.entry), \(note.scope)"
-        count("\(note.pass): not \(note.rule) in \(place): \(reason)", in: &missed)
+        count("\(note.pass): not \(note.rule): \(reason)", at: place, in: &missed)
       }
     }
-    func lines(_ list: [(String, Int)]) -> String {
-      list.map { "  \($0.1) x \(line($0.0))\n" }.joined()
+    func lines(_ list: [Finding], showsPlaces: Bool) -> String {
+      guard !list.isEmpty else { return "  nothing\n" }
+      return list.map { finding in
+        let places = finding.places.map { "    \(line($0))\n" }.joined()
+        return "  \(finding.count) x \(line(finding.text))\n" + (showsPlaces ? places : "")
+      }.joined()
     }
-    return "fused\n" + (fired.isEmpty ? "  nothing\n" : lines(fired))
-      + "nearly\n" + (missed.isEmpty ? "  nothing\n" : lines(missed))
+    return "fused\n" + lines(fired, showsPlaces: false) + "nearly\n"
+      + lines(missed, showsPlaces: true)
   }
 
   private func assembly(_ subject: Subject, _ kernel: String) throws -> String {

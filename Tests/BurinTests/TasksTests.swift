@@ -41,6 +41,13 @@ import Testing
     #expect(stripped(" \u{301}a").unicodeScalars.first == "\u{301}")
   }
 
+  @Test("turns to lower case as Python does")
+  func lowers() {
+    #expect(
+      lowercased("ÉCOLE ΟΔΟΣ ΣΑΣ, Σ Σ. İ").unicodeScalars.elementsEqual(
+        "école οδος σας, σ σ. i\u{307}".unicodeScalars))
+  }
+
   // MARK: Sampling
 
   @Test("leaves out what top-k, top-p and min-p leave out")

@@ -31,7 +31,7 @@ public struct SentenceEmbedder {
     let limit = min(description.maximumTokens ?? .max, model.maximumLength)
     let encodings = try texts.map { text in
       var text = stripped(description.prompt + text)
-      if description.lowercases { text = text.lowercased() }
+      if description.lowercases { text = lowercased(text) }
       return try model.encode(text, cutTo: limit)
     }
     var vectors = [[Float]](repeating: [], count: texts.count)
@@ -69,4 +69,23 @@ func stripped(_ text: String) -> String {
     let last = scalars.lastIndex(where: { !isSpace($0) })
   else { return "" }
   return String(scalars[first...last])
+}
+
+/// A text in lower case, by Python's idea of it: Unicode's mappings, and the other small sigma at the
+/// end of a word.
+func lowercased(_ text: String) -> String {
+  let scalars = Array(text.unicodeScalars)
+  func isCased(_ places: some Sequence<Int>) -> Bool {
+    let next = places.first { !scalars[$0].properties.isCaseIgnorable }
+    return next.map { scalars[$0].properties.isCased } ?? false
+  }
+  var result = ""
+  for (place, scalar) in scalars.enumerated() {
+    if scalar == "\u{3A3}", isCased((0..<place).reversed()), !isCased(place + 1..<scalars.count) {
+      result.unicodeScalars.append("\u{3C2}")
+    } else {
+      result.unicodeScalars.append(contentsOf: scalar.properties.lowercaseMapping.unicodeScalars)
+    }
+  }
+  return result
 }
