@@ -16,39 +16,13 @@ public func attention(
   return (mask.map { scores + $0 } ?? scores).softmax().matmul(value)
 }
 
-/// Multi-head attention of a sequence to itself.
-public struct SelfAttention: Layer {
-  let heads: Int
-  let width: Int
-  let query, key, value, output: Linear
-
-  /// - Requires: `heads` divides `width`.
-  public init(heads: Int, query: Linear, key: Linear, value: Linear, output: Linear) {
-    self.heads = heads
-    self.width = query.outputs / heads
-    self.query = query
-    self.key = key
-    self.value = value
-    self.output = output
-  }
-
-  /// - Parameter input: the sequence `[batch, seq, hidden]`, and the mask of its scores.
-  public func callAsFunction(_ input: (x: Tensor, mask: Tensor?)) -> Tensor {
-    let (x, mask) = input
-    let attended = attention(
-      query(x).splitHeads(heads), key(x).splitHeads(heads), value(x).splitHeads(heads),
-      scale: 1 / Double(width).squareRoot(), mask: mask)
-    return output(attended.mergedHeads)
-  }
-}
-
 /// Multi-head attention of a sequence to another one, the memory.
 public struct CrossAttention: Layer {
   let heads: Int
   let width: Int
   let query, key, value, output: Linear
 
-  /// - Requires: `heads` divides `width`.
+  /// - Requires: `heads` divides the width of the queries.
   public init(heads: Int, query: Linear, key: Linear, value: Linear, output: Linear) {
     self.heads = heads
     self.width = query.outputs / heads
@@ -66,5 +40,21 @@ public struct CrossAttention: Layer {
       query(x).splitHeads(heads), key(memory).splitHeads(heads), value(memory).splitHeads(heads),
       scale: 1 / Double(width).squareRoot(), mask: mask)
     return output(attended.mergedHeads)
+  }
+}
+
+/// Multi-head attention of a sequence to itself.
+public struct SelfAttention: Layer {
+  let attention: CrossAttention
+
+  /// - Requires: `heads` divides the width of the queries.
+  public init(heads: Int, query: Linear, key: Linear, value: Linear, output: Linear) {
+    attention = CrossAttention(
+      heads: heads, query: query, key: key, value: value, output: output)
+  }
+
+  /// - Parameter input: the sequence `[batch, seq, hidden]`, and the mask of its scores.
+  public func callAsFunction(_ input: (x: Tensor, mask: Tensor?)) -> Tensor {
+    attention((input.x, input.x, input.mask))
   }
 }

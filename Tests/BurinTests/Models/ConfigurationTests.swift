@@ -1,0 +1,114 @@
+import Burin
+import BurinHub
+import Glibc
+import Testing
+
+/// Configurations that are wrong end in one line that names the key.
+@Suite struct ConfigurationTests {
+  struct Case: Sendable, CustomTestStringConvertible {
+    let name: String
+    let key: ByteString
+    let value: JSON
+    /// What the message must hold.
+    let message: [String]
+    var fixture = "bert"
+    var testDescription: String { name }
+  }
+
+  static let cases = [
+    Case(name: "width 0", key: "hidden_size", value: 0, message: ["hidden_size", "found 0"]),
+    Case(name: "width -1", key: "hidden_size", value: -1, message: ["hidden_size", "found -1"]),
+    Case(
+      name: "width 2^40", key: "hidden_size", value: JSON(1 << 40),
+      message: ["hidden_size", "1099511627776"]),
+    Case(
+      name: "another width", key: "hidden_size", value: 72,
+      message: ["word_embeddings", "[101, 72]", "[101, 36]"]),
+    Case(
+      name: "heads do not divide", key: "num_attention_heads", value: 5,
+      message: ["num_attention_heads", "divisor of 36", "found 5"]),
+    Case(
+      name: "vocabulary disagrees", key: "vocab_size", value: 102,
+      message: ["word_embeddings", "102", "101"]),
+    Case(
+      name: "unknown model", key: "model_type", value: "berd",
+      message: ["model_type", "bert", "gpt2", "berd"]),
+    Case(
+      name: "unknown head", key: "architectures", value: ["BertForNothing"],
+      message: ["architectures[0]", "BertModel", "BertForNothing"]),
+    Case(
+      name: "unknown activation", key: "hidden_act", value: "gulu",
+      message: ["hidden_act", "gelu", "relu", "gulu"]),
+    Case(name: "epsilon 0", key: "layer_norm_eps", value: 0, message: ["layer_norm_eps"]),
+    Case(name: "epsilon text", key: "layer_norm_eps", value: "x", message: ["layer_norm_eps"]),
+    Case(
+      name: "10^9 layers", key: "num_hidden_layers", value: 1_000_000_000,
+      message: ["num_hidden_layers", "1000000000"]),
+    Case(
+      name: "a string for a number", key: "intermediate_size", value: "52",
+      message: ["intermediate_size", "an integer"]),
+    Case(
+      name: "relative positions", key: "position_embedding_type", value: "relative_key",
+      message: ["position_embedding_type", "absolute"]),
+    Case(
+      name: "labels out of order", key: "id2label", value: ["7": "x", "0": "y", "1": "z"],
+      message: ["id2label"], fixture: "bert-sequence-classification"),
+    Case(
+      name: "GPT-2's heads", key: "n_head", value: 7, message: ["n_head", "divisor"],
+      fixture: "gpt2-lm"),
+  ]
+
+  @Test("a wrong configuration names the key", arguments: cases)
+  func wrong(_ example: Case) throws {
+    let fixture = Fixture(name: example.fixture)
+    let error = #expect(throws: HubError.self) {
+      try withCopy(of: fixture, setting: example.key, to: example.value) {
+        _ = try ModelDirectory($0).spec()
+      }
+    }
+    let text = error?.description ?? ""
+    for part in example.message { #expect(text.contains(part), "\(text)") }
+    #expect(!text.contains("\n"))
+  }
+
+  @Test("auto_map is not obeyed")
+  func autoMap() throws {
+    try withCopy(of: Fixture(name: "bert"), setting: "auto_map", to: ["AutoModel": "x.Y"]) {
+      let entries = try ModelDirectory($0).spec().program.entries.map(\.name)
+      #expect(entries == ["forward"])
+    }
+  }
+
+  @Test("a limit beyond the model's positions is refused")
+  func limit() throws {
+    let error = #expect(throws: HubError.self) {
+      try ModelDirectory(Fixture(name: "bert").path).spec(Limits(sequence: 1000))
+    }
+    #expect(error?.description.contains("1000") == true)
+  }
+
+  /// Copies a fixture with one member of its configuration replaced.
+  private func withCopy(
+    of fixture: Fixture, setting key: ByteString, to value: JSON, _ body: (String) throws -> Void
+  ) throws {
+    var template = Array("/tmp/burin-config-XXXXXX".utf8CString)
+    let directory = try #require(mkdtemp(&template).map { String(cString: $0) })
+    defer {
+      unlink(directory + "/config.json")
+      unlink(directory + "/model.safetensors")
+      rmdir(directory)
+    }
+    let source = try ModelDirectory(fixture.path)
+    let config = try source.config()
+    var members = try #require(config.value?.object).members.filter { $0.key != key }
+    members.append(JSONObject.Member(key, value))
+    func copy(_ bytes: [UInt8], _ name: String) throws {
+      let file = try AtomicFile(path: directory + "/" + name)
+      try bytes.withUnsafeBytes { try file.write($0) }
+      try file.commit()
+    }
+    try copy(JSON.object(JSONObject(members)).utf8, "config.json")
+    try copy(try #require(try source.bytes("model.safetensors")), "model.safetensors")
+    try body(directory)
+  }
+}
