@@ -49,6 +49,75 @@ import Testing
       key: "byte 61")
   }
 
+  @Test func keysThatNoPartHas() {
+    expectError(#"{"model": \#(Self.model), "extra": 1}"#, key: "extra")
+    expectError(
+      #"{"model": {"type": "WordLevel", "unk_token": "?", "vocab": {"?": 0}, "merges": []}}"#,
+      key: "model.merges")
+    expectError(
+      #"{"model": \#(Self.model), "normalizer": {"type": "Sequence", "normalizers": ["#
+        + #"{"type": "NFC"}, {"type": "NFC", "form": "C"}]}}"#,
+      key: "normalizer.normalizers[1].form")
+    expectError(
+      #"{"model": \#(Self.model), "pre_tokenizer": {"type": "Whitespace", "behavior": "Removed"}}"#,
+      key: "pre_tokenizer.behavior")
+    expectError(
+      #"{"model": \#(Self.model), "decoder": {"type": "Fuse", "with": " "}}"#, key: "decoder.with")
+    #expect(error(#"{"model": \#(Self.model), "extra": null}"#) == nil)
+  }
+
+  @Test func unigramsThatAreNone() throws {
+    func unigram(_ vocabulary: String, _ rest: String = "") -> String {
+      #"{"model": {"type": "Unigram", "vocab": \#(vocabulary)\#(rest)}}"#
+    }
+    expectError(unigram("{}"), key: "model.vocab")
+    expectError(unigram(#"[["a", 0], ["b"]]"#), key: "model.vocab[1]")
+    expectError(unigram(#"[["a", 0], ["b", "c"]]"#), key: "model.vocab[1]")
+    expectError(unigram(#"[["a", 0], ["b", null]]"#), key: "model.vocab[1]")
+    #expect(error(unigram(#"[["a", NaN]]"#))?.key.hasPrefix("byte ") == true)
+    #expect(error(unigram(#"[["a", -1e999]]"#))?.key.hasPrefix("byte ") == true)
+    expectError(unigram(#"[["a", 0]]"#, #", "unk_id": 1"#), key: "model.unk_id")
+    expectError(unigram(#"[["a", 0]]"#, #", "unk_id": -1"#), key: "model.unk_id")
+    expectError(unigram(#"[["a", 0]]"#, #", "unk_token": "a""#), key: "model.unk_token")
+    // Without an unknown token only text that needs one is an error; of equal tokens the last counts.
+    let tokenizer = try Tokenizer(
+      json: Array(unigram(#"[["a", 0], ["b", -1], ["ab", -9], ["a", -2]]"#).utf8), file: "t.json")
+    #expect(try tokenizer.encode("aba").ids == [3, 1, 3])
+    let missing = #expect(throws: HubError.self) { try tokenizer.encode("abc") }
+    #expect(missing?.key == "model.unk_id")
+  }
+
+  @Test func characterMapsThatAreNone() throws {
+    func map(_ text: String) -> String {
+      #"{"model": \#(Self.model), "normalizer": {"type": "Precompiled", "#
+        + #""precompiled_charsmap": "\#(text)"}}"#
+    }
+    // Not Base64; no size; a size beyond the end; no units; a step out of the table.
+    for text in [
+      "A", "AAA", "A===", "AB==", "AAAA AAA", "", "AAAA", "AAAAAA==", "/////w==",
+      "BAAAAAAAAAA=", "BQAAAAAAAAAA",
+    ] {
+      expectError(map(text), key: "normalizer.precompiled_charsmap")
+    }
+    expectError(
+      #"{"model": \#(Self.model), "normalizer": {"type": "Precompiled"}}"#,
+      key: "normalizer.precompiled_charsmap")
+    // A real one with any of its units damaged still never leaves its table.
+    let json = try JSON.parse(TokenizerFixtures.bytes("t5.json"))
+    let text = try #require(json["normalizer"]?["precompiled_charsmap"]?.string?.bytes)
+    var random = SmallRandom(seed: 5)
+    for _ in 0..<200 {
+      var damaged = text
+      for _ in 0..<3 {
+        damaged[Int(random.next() % UInt64(text.count - 2))] =
+          UInt8(ascii: "A") &+ UInt8(random.next() % 26)
+      }
+      guard error(map(String(decoding: damaged, as: UTF8.self))) == nil else { continue }
+      let tokenizer = try Tokenizer(json: Array(map(String(decoding: damaged, as: UTF8.self)).utf8))
+      #expect(try tokenizer.encode("Ａ１ ﬁ e\u{301} \u{200B}東京 ㎏ ½").ids == [0])
+    }
+  }
+
   @Test func mergesOfAbsentTokens() {
     expectError(bpe(#"{"a": 0, "b": 1}"#, #"["a b"]"#), key: "model.merges[0]")
     expectError(bpe(#"{"a": 0, "ab": 1}"#, #"[["a", "b"]]"#), key: "model.merges[0]")

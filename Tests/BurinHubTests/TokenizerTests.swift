@@ -40,7 +40,10 @@ import Testing
 
   // MARK: A megabyte of one letter
 
-  @Test(arguments: ["bert-uncased", "llama3", "byte-fallback"])
+  @Test(arguments: [
+    "bert-uncased", "llama3", "byte-fallback", "llama2", "gemma", "gpt4", "odd", "t5",
+    "xlm-roberta", "albert", "unigram-bytes", "words",
+  ])
   func aMegabyteOfOneLetterTakesLinearTime(_ name: String) throws {
     let tokenizer = try TokenizerFixtures.tokenizer(name)
     for letter in [UInt8(ascii: "e"), UInt8(ascii: " ")] {
@@ -72,6 +75,21 @@ import Testing
     #expect(!pieces.contains { $0.unicodeScalars.contains("\u{FFFD}") })
     #expect(pieces.contains("😀"))
     #expect(try decoder.finish() == "")
+  }
+
+  @Test(arguments: ["llama2", "gemma", "gpt4", "t5", "xlm-roberta", "albert", "unigram-bytes"])
+  func streamedTextIsTheTextDecodedAtOnce(_ name: String) throws {
+    let tokenizer = try TokenizerFixtures.tokenizer(name)
+    for text in ["emoji 😀, 東京 and Straße ½", "  the quick\n\n brown fox ", "ﬁ\u{301} <s>\u{0}"] {
+      let ids = try tokenizer.encode(text).ids
+      let whole = try tokenizer.decode(ids)
+      var decoder = StreamingDecoder(tokenizer)
+      var pieces: [String] = []
+      for id in ids { pieces.append(try decoder.append(id)) }
+      pieces.append(try decoder.finish())
+      #expect(pieces.joined().utf8.elementsEqual(whole.utf8), "\(name), \(text)")
+      #expect(!pieces.contains { $0.unicodeScalars.contains("\u{FFFD}") }, "\(name), \(text)")
+    }
   }
 
   @Test func streamingKeepsTheSpaceBetweenWords() throws {

@@ -33,6 +33,9 @@ struct AddedTokens: Sendable {
     guard field.exists else { return }
     var order: [AddedToken] = []
     for entry in try field.array() {
+      try entry.requireKeys([
+        "id", "content", "single_word", "lstrip", "rstrip", "normalized", "special",
+      ])
       var token = AddedToken(
         content: try entry["content"].string(), id: 0,
         isSpecial: try entry["special"].bool(),
@@ -55,13 +58,21 @@ struct AddedTokens: Sendable {
       order.append(token)
     }
     // Of two tokens that look alike once normalised the first counts, special ones before others.
+    var size = 0
     let sorted = order.filter(\.isSpecial) + order.filter { !$0.isSpecial }
+    func take(_ bytes: [UInt8]) throws(HubError) -> [UInt8] {
+      size += bytes.count
+      guard size < TokenAutomaton.limit else {
+        throw field.error(expected: "tokens of less than 16 MiB")
+      }
+      return bytes
+    }
     for token in sorted {
       guard token.isNormalized, let normalizer else {
         if token.isNormalized {
-          normalizedMatcher.insert(token.content.bytes, token.id)
+          normalizedMatcher.insert(try take(token.content.bytes), token.id)
         } else {
-          plainMatcher.insert(token.content.bytes, token.id)
+          plainMatcher.insert(try take(token.content.bytes), token.id)
         }
         continue
       }
@@ -71,7 +82,7 @@ struct AddedTokens: Sendable {
       } catch {
         throw field.error(expected: error.message)
       }
-      normalizedMatcher.insert(text.bytes, token.id)
+      normalizedMatcher.insert(try take(text.bytes), token.id)
     }
     plainMatcher.link()
     normalizedMatcher.link()
@@ -162,70 +173,23 @@ struct AddedTokens: Sendable {
   }
 }
 
-/// Finds the leftmost and of those the longest of many strings (Aho and Corasick, 1975).
+/// Finds the leftmost and of those the longest of many strings.
 struct TokenMatcher: Sendable {
-  private struct Node: Sendable {
-    /// The token that ends here, or -1.
-    var token: Int32 = -1
-    /// How many bytes lead here.
-    var depth: Int32 = 0
-    /// The node of the longest proper suffix.
-    var failure: Int32 = 0
-    /// The nearest node on the way of failures at which a token ends, or -1.
-    var output: Int32 = -1
-  }
-
-  private var nodes = [Node()]
-  /// The child of a node (times 256) by a byte.
-  private var children: [Int: Int32] = [:]
-  /// The children of the root, 0 for none, where nearly all text falls through.
-  private var roots = [Int32](repeating: 0, count: 256)
+  private var automaton = TokenAutomaton()
+  /// The token that each string stands for.
+  private var ids: [Int32] = []
 
   /// Whether nothing can be found.
-  var isEmpty: Bool { nodes.count == 1 }
+  var isEmpty: Bool { automaton.isEmpty }
 
   /// Adds a string; one that is there already keeps its token, an empty one is left out.
   mutating func insert(_ bytes: [UInt8], _ token: Int32) {
-    guard !bytes.isEmpty else { return }
-    var node: Int32 = 0
-    for byte in bytes {
-      let key = Int(node) << 8 | Int(byte)
-      if let child = children[key] {
-        node = child
-      } else {
-        let child = Int32(nodes.count)
-        nodes.append(Node(depth: nodes[Int(node)].depth + 1))
-        children[key] = child
-        if node == 0 { roots[Int(byte)] = child }
-        node = child
-      }
-    }
-    if nodes[Int(node)].token < 0 { nodes[Int(node)].token = token }
+    automaton.insert(bytes, Int32(ids.count))
+    ids.append(token)
   }
 
-  /// Makes the links by which a search goes on after a byte that fits no child.
-  mutating func link() {
-    var byParent: [(key: Int, child: Int32)] = children.map { ($0.key, $0.value) }
-    // Children in the order of their depth: parents are linked before them.
-    byParent.sort { nodes[Int($0.child)].depth < nodes[Int($1.child)].depth }
-    for (key, child) in byParent where nodes[Int(child)].depth > 1 {
-      let parent = Int32(key >> 8)
-      nodes[Int(child)].failure = step(nodes[Int(parent)].failure, UInt8(key & 255))
-      let failure = nodes[Int(nodes[Int(child)].failure)]
-      nodes[Int(child)].output =
-        failure.token >= 0 ? nodes[Int(child)].failure : failure.output
-    }
-  }
-
-  @inline(__always)
-  private func step(_ start: Int32, _ byte: UInt8) -> Int32 {
-    var node = start
-    while node != 0 {
-      if let child = children[Int(node) << 8 | Int(byte)] { return child }
-      node = nodes[Int(node)].failure
-    }
-    return roots[Int(byte)]
-  }
+  /// Ends the insertions.
+  mutating func link() { automaton.link() }
 
   /// Reports the start, end and token of matches that do not overlap, from left to right.
   func forEachMatch(in bytes: [UInt8], _ range: Range<Int>, _ report: (Int, Int, Int32) -> Void) {
@@ -234,23 +198,23 @@ struct TokenMatcher: Sendable {
     var best: (start: Int, end: Int, token: Int32)?
     while true {
       if best == nil, node == 0 {
-        while index < range.upperBound, roots[Int(bytes[index])] == 0 { index += 1 }
+        while index < range.upperBound, !automaton.begins(bytes[index]) { index += 1 }
       }
       if index < range.upperBound {
-        node = step(node, bytes[index])
+        node = automaton.step(node, bytes[index])
         index += 1
         // The longest token that ends here begins farthest to the left.
-        let ending = nodes[Int(node)].token >= 0 ? node : nodes[Int(node)].output
-        if ending > 0 {
-          let start = index - Int(nodes[Int(ending)].depth)
+        let ending = automaton.token(node)
+        if ending >= 0 {
+          let start = index - automaton.length(ending)
           if best.map({ start <= $0.start }) ?? true {
-            best = (start, index, nodes[Int(ending)].token)
+            best = (start, index, ids[Int(ending)])
           }
         }
       }
       if let match = best {
         // Nothing that has begun can still be as far left.
-        if index >= range.upperBound || index - Int(nodes[Int(node)].depth) > match.start {
+        if index >= range.upperBound || index - automaton.depth(node) > match.start {
           report(match.start, match.end, match.token)
           index = match.end
           node = 0

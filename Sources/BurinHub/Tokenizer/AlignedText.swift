@@ -128,12 +128,41 @@ struct AlignedText {
     self = result
   }
 
+  /// Replaces the whole text by scalars that say what they did to the ones before them.
+  ///
+  /// Each takes the span at the place that the changes so far have reached; where scalars have
+  /// moved, that is not their own: so it is in the original too.
+  mutating func transform(_ changes: [ScalarChange]) {
+    var result = AlignedText(emptyWithOrigin: origin, capacity: bytes.count)
+    var offset = 0
+    let none = ByteSpan(start: origin, end: origin)
+    for change in changes {
+      if change.count > 0 {
+        result.append(change.scalar, offset > 0 ? spans[offset - 1] : none)
+      } else {
+        let span = offset < spans.count ? spans[offset] : spans.last ?? none
+        result.append(change.scalar, span)
+        for _ in 0...(-change.count) where offset < bytes.count {
+          offset += UTF8Text.length(of: bytes[offset])
+        }
+      }
+    }
+    self = result
+  }
+
   /// Puts bytes before the text, standing for its first scalar; nothing happens to empty text.
   mutating func prepend(_ content: [UInt8]) {
     guard let first = spans.first else { return }
     bytes.insert(contentsOf: content, at: 0)
     spans.insert(contentsOf: repeatElement(first, count: content.count), at: 0)
   }
+}
+
+/// A scalar of rewritten text and what it did to the count of scalars: 0 stands for one scalar of
+/// the source, more for none, -n for one and the n after it.
+struct ScalarChange {
+  var scalar: UInt32
+  var count: Int
 }
 
 /// A span of the original text in bytes.
@@ -192,6 +221,19 @@ enum UTF8Text {
       index += length
     }
     return result
+  }
+
+  /// Whether bytes are UTF-8.
+  static func isValid(_ bytes: [UInt8]) -> Bool {
+    bytes.withUnsafeBytes { buffer in
+      var index = 0
+      while index < buffer.count {
+        let length = utf8Length(buffer, at: index)
+        if length == 0 { return false }
+        index += length
+      }
+      return true
+    }
   }
 
   /// Bytes as valid UTF-8: what is not becomes U+FFFD.

@@ -27,10 +27,7 @@ struct BPE: Sendable {
     guard 0...1 ~= dropout else { throw field["dropout"].error(expected: "a number from 0 to 1") }
     var byteTokens: [Int32] = []
     if try field["byte_fallback"].bool(default: false) {
-      let digits = Array("0123456789ABCDEF".utf8)
-      byteTokens = (0..<256).map { byte in
-        vocabulary.id(of: Array("<0x".utf8) + [digits[byte >> 4], digits[byte & 15], 0x3E]) ?? -1
-      }
+      byteTokens = vocabulary.byteTokens
     }
     self.byteTokens = byteTokens
     scalarTokens = (UInt32(0)..<0x180).map { scalar in

@@ -6,6 +6,11 @@ struct TokenList {
   var starts: [UInt32] = [0]
   /// The tokens' ids.
   var ids: [Int] = []
+  /// The logarithms of the tokens' probabilities, empty where they have none.
+  var scores: [Double] = []
+
+  /// Whether the tokens came with scores.
+  var hasScores: Bool { scores.count == ids.count }
 
   /// Adds a token whose bytes have been appended to `bytes`.
   mutating func endToken(id: Int) {
@@ -34,6 +39,23 @@ struct TokenList {
       }
       bytes += member.key.bytes
       endToken(id: id)
+    }
+  }
+}
+
+extension TokenList {
+  /// Reads an array of tokens and scores, the ids in order.
+  init(scored field: JSONField) throws(HubError) {
+    guard let elements = field.value?.array else {
+      throw field.error(expected: "an array of tokens and scores")
+    }
+    for (number, element) in elements.enumerated() {
+      guard let pair = element.array, pair.count == 2, let token = pair[0].string,
+        let score = pair[1].double, score.isFinite
+      else { throw field[number].error(expected: "a token and its score") }
+      bytes += token.bytes
+      scores.append(score)
+      endToken(id: number)
     }
   }
 }
@@ -157,8 +179,11 @@ private struct TableScanner {
       let start = scanner.position
       switch key {
       case "vocab":
-        guard scanner.tokens == nil, scanner.scanVocabulary() else { return false }
-        scanner.cuts.append((start..<scanner.position, "{}"))
+        let isArray = scanner.peek == UInt8(ascii: "[")
+        guard scanner.tokens == nil,
+          isArray ? scanner.scanScores() : scanner.scanVocabulary()
+        else { return false }
+        scanner.cuts.append((start..<scanner.position, isArray ? "[]" : "{}"))
         return true
       case "merges":
         guard scanner.merges == nil, scanner.scanMerges() else { return false }
@@ -205,6 +230,32 @@ private struct TableScanner {
     } while take(UInt8(ascii: ","))
     tokens = list
     return take(UInt8(ascii: "}"))
+  }
+
+  private mutating func scanScores() -> Bool {
+    var list = TokenList()
+    guard take(UInt8(ascii: "[")) else { return false }
+    repeat {
+      guard take(UInt8(ascii: "[")), skipTo(UInt8(ascii: "\"")), scanString(into: &list.bytes),
+        take(UInt8(ascii: ","))
+      else { return false }
+      skipSpace()
+      let start = position
+      while position < bytes.count, bytes[position] != UInt8(ascii: "]"), position - start < 40 {
+        position += 1
+      }
+      // Anything but plain decimals, which Swift reads as JSON does, is left to the general reader.
+      let text = bytes[start..<position]
+      guard let first = text.first, first == UInt8(ascii: "-") || 48...57 ~= first,
+        text.allSatisfy({ 45...46 ~= $0 || 48...57 ~= $0 || $0 == 0x65 }),
+        let score = Double(String(decoding: text, as: UTF8.self)), score.isFinite,
+        take(UInt8(ascii: "]"))
+      else { return false }
+      list.scores.append(score)
+      list.endToken(id: list.ids.count)
+    } while take(UInt8(ascii: ","))
+    tokens = list
+    return take(UInt8(ascii: "]"))
   }
 
   private mutating func scanMerges() -> Bool {

@@ -6,13 +6,6 @@ enum NormalizationForm: Sendable {
   private var isComposed: Bool { self == .nfc || self == .nfkc }
 }
 
-/// A scalar of a normal form and what it did to the count of scalars: 0 stands for one scalar of
-/// the source, 1 for none, -n for one and the n after it.
-private struct Change {
-  var scalar: UInt32
-  var count: Int
-}
-
 extension NormalizationForm {
   /// Brings text into this form.
   func apply(_ text: inout AlignedText) {
@@ -20,24 +13,7 @@ extension NormalizationForm {
     if isUnchanged(text.bytes, tables) { return }
     var changes = decompose(text.bytes, tables)
     if isComposed { changes = recompose(changes, tables) }
-    var result = AlignedText(emptyWithOrigin: text.origin, capacity: text.bytes.count)
-    // Each scalar takes the span at the place in the source that the changes so far have reached;
-    // where canonical order has moved a scalar, that is not its own: so it is in the original too.
-    var offset = 0
-    let none = ByteSpan(start: text.origin, end: text.origin)
-    func skip() {
-      if offset < text.bytes.count { offset += UTF8Text.length(of: text.bytes[offset]) }
-    }
-    for change in changes {
-      if change.count > 0 {
-        result.append(change.scalar, offset > 0 ? text.spans[offset - 1] : none)
-      } else {
-        let span = offset < text.spans.count ? text.spans[offset] : text.spans.last ?? none
-        result.append(change.scalar, span)
-        for _ in 0...(-change.count) { skip() }
-      }
-    }
-    text = result
+    text.transform(changes)
   }
 
   /// Whether a quick look proves that the form changes nothing.
@@ -62,11 +38,11 @@ extension NormalizationForm {
     return true
   }
 
-  private func decompose(_ bytes: [UInt8], _ tables: UnicodeTables) -> [Change] {
-    var result: [Change] = []
+  private func decompose(_ bytes: [UInt8], _ tables: UnicodeTables) -> [ScalarChange] {
+    var result: [ScalarChange] = []
     result.reserveCapacity(bytes.count)
     // A starter and the marks after it, before they are put in order.
-    var pending: [(order: UInt64, change: Change)] = []
+    var pending: [(order: UInt64, change: ScalarChange)] = []
     func flush() {
       if pending.count > 1 { pending.sort { $0.order < $1.order } }
       for (_, change) in pending { result.append(change) }
@@ -79,7 +55,7 @@ extension NormalizationForm {
       pending.append(
         (
           UInt64(combining) << 32 | UInt64(pending.count),
-          Change(scalar: scalar, count: isFirst ? 0 : 1)
+          ScalarChange(scalar: scalar, count: isFirst ? 0 : 1)
         ))
     }
     var index = 0
@@ -112,12 +88,12 @@ extension NormalizationForm {
     return result
   }
 
-  private func recompose(_ changes: [Change], _ tables: UnicodeTables) -> [Change] {
-    var result: [Change] = []
+  private func recompose(_ changes: [ScalarChange], _ tables: UnicodeTables) -> [ScalarChange] {
+    var result: [ScalarChange] = []
     result.reserveCapacity(changes.count)
-    var starter: Change?
+    var starter: ScalarChange?
     // Marks after the starter that did not compose with it, and the class of the last of them.
-    var marks: [Change] = []
+    var marks: [ScalarChange] = []
     var lastClass: UInt8?
     func flush() {
       if let starter { result.append(starter) }
@@ -133,7 +109,7 @@ extension NormalizationForm {
       }
       let isBlocked = lastClass.map { $0 >= combining } ?? false
       if !isBlocked, let composite = tables.compose(base.scalar, change.scalar) {
-        starter = Change(scalar: composite, count: base.count + change.count - 1)
+        starter = ScalarChange(scalar: composite, count: base.count + change.count - 1)
       } else if combining == 0 {
         flush()
         starter = change

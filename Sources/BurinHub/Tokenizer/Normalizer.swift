@@ -9,13 +9,31 @@ indirect enum Normalizer: Sendable {
   case nmt
   case prepend([UInt8])
   case replace(TextPattern, with: [UInt8])
+  case characterMap(CharacterMap)
   case byteLevel
+
+  /// The keys of each type.
+  private static let keys: KeyValuePairs<ByteString, [ByteString]> = [
+    "BertNormalizer": ["clean_text", "handle_chinese_chars", "strip_accents", "lowercase"],
+    "ByteLevel": [],
+    "Lowercase": [],
+    "NFC": [],
+    "NFD": [],
+    "NFKC": [],
+    "NFKD": [],
+    "Nmt": [],
+    "Precompiled": ["precompiled_charsmap"],
+    "Prepend": ["prepend"],
+    "Replace": ["pattern", "content"],
+    "Sequence": ["normalizers"],
+    "Strip": ["strip_left", "strip_right"],
+    "StripAccents": [],
+  ]
 
   /// Reads a normalizer; nil when the place is empty.
   init?(_ field: JSONField) throws(HubError) {
     guard field.exists else { return nil }
-    let type = try field["type"].string()
-    switch type {
+    switch try field.type(of: Normalizer.keys) {
     case "Sequence":
       var steps: [Normalizer] = []
       for step in try field["normalizers"].array() {
@@ -45,9 +63,10 @@ indirect enum Normalizer: Sendable {
         try TextPattern(field["pattern"]), with: try field["content"].string().bytes)
     case "ByteLevel": self = .byteLevel
     default:
-      throw field["type"].error(
-        expected: "BertNormalizer, ByteLevel, Lowercase, NFC, NFD, NFKC, NFKD, Nmt, Prepend, "
-          + "Replace, Sequence, Strip or StripAccents")
+      let place = field["precompiled_charsmap"]
+      guard let bytes = [UInt8](base64: try place.string().bytes), let map = CharacterMap(bytes)
+      else { throw place.error(expected: "a character map of SentencePiece in Base64") }
+      self = .characterMap(map)
     }
   }
 
@@ -77,6 +96,7 @@ indirect enum Normalizer: Sendable {
     case .prepend(let content): text.prepend(content)
     case .replace(let pattern, let content):
       try text.replace(try pattern.matches(in: text.bytes), with: content)
+    case .characterMap(let map): map.apply(&text)
     case .byteLevel:
       let bytes = ByteAlphabet.shared
       text.rewrite { result, scalar, span in

@@ -18,11 +18,19 @@ indirect enum PostProcessor: Sendable {
     let pair: [Piece]
   }
 
+  /// The keys of each type.
+  private static let keys: KeyValuePairs<ByteString, [ByteString]> = [
+    "BertProcessing": ["sep", "cls"],
+    "ByteLevel": ["add_prefix_space", "trim_offsets", "use_regex"],
+    "RobertaProcessing": ["sep", "cls", "trim_offsets", "add_prefix_space"],
+    "Sequence": ["processors"],
+    "TemplateProcessing": ["single", "pair", "special_tokens"],
+  ]
+
   /// Reads a post-processor; nil when the place is empty.
   init?(_ field: JSONField) throws(HubError) {
     guard field.exists else { return nil }
-    let type = try field["type"].string()
-    switch type {
+    switch try field.type(of: PostProcessor.keys) {
     case "Sequence":
       var steps: [PostProcessor] = []
       for step in try field["processors"].array() {
@@ -40,13 +48,10 @@ indirect enum PostProcessor: Sendable {
         trimsOffsets: try field["trim_offsets"].bool(),
         addsPrefixSpace: try field["add_prefix_space"].bool())
     case "TemplateProcessing": self = .template(try Template(field))
-    case "ByteLevel":
+    default:
       self = .byteLevel(
         trimsOffsets: try field["trim_offsets"].bool(),
         addsPrefixSpace: try field["add_prefix_space"].bool())
-    default:
-      throw field["type"].error(
-        expected: "BertProcessing, ByteLevel, RobertaProcessing, Sequence or TemplateProcessing")
     }
   }
 

@@ -16,11 +16,25 @@ indirect enum PreTokenizer: Sendable {
   private static let gpt2Pattern: StaticString =
     #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#
 
+  /// The keys of each type.
+  private static let keys: KeyValuePairs<ByteString, [ByteString]> = [
+    "BertPreTokenizer": [],
+    "ByteLevel": ["add_prefix_space", "trim_offsets", "use_regex"],
+    "CharDelimiterSplit": ["delimiter"],
+    "Digits": ["individual_digits"],
+    "FixedLength": ["length"],
+    "Metaspace": ["replacement", "add_prefix_space", "prepend_scheme", "split", "str_rep"],
+    "Punctuation": ["behavior"],
+    "Sequence": ["pretokenizers"],
+    "Split": ["pattern", "behavior", "invert"],
+    "Whitespace": [],
+    "WhitespaceSplit": [],
+  ]
+
   /// Reads a pre-tokenizer; nil when the place is empty.
   init?(_ field: JSONField) throws(HubError) {
     guard field.exists else { return nil }
-    let type = try field["type"].string()
-    switch type {
+    switch try field.type(of: PreTokenizer.keys) {
     case "Sequence":
       var steps: [PreTokenizer] = []
       for step in try field["pretokenizers"].array() {
@@ -54,11 +68,7 @@ indirect enum PreTokenizer: Sendable {
         isInverted: try field["invert"].bool())
     case "FixedLength":
       self = .fixedLength(try field["length"].int(in: 1...Int(Int32.max), default: 5))
-    case "Metaspace": self = .metaspace(try Metaspace(field))
-    default:
-      throw field["type"].error(
-        expected: "BertPreTokenizer, ByteLevel, CharDelimiterSplit, Digits, FixedLength, "
-          + "Metaspace, Punctuation, Sequence, Split, Whitespace or WhitespaceSplit")
+    default: self = .metaspace(try Metaspace(field))
     }
   }
 

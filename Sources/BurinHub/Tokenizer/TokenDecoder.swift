@@ -11,11 +11,24 @@ indirect enum TokenDecoder: Sendable {
   case replace(TextPattern, with: [UInt8])
   case ctc(pad: [UInt8], delimiter: [UInt8], cleansUp: Bool)
 
+  /// The keys of each type.
+  private static let keys: KeyValuePairs<ByteString, [ByteString]> = [
+    "BPEDecoder": ["suffix"],
+    "ByteFallback": [],
+    "ByteLevel": ["add_prefix_space", "trim_offsets", "use_regex"],
+    "CTC": ["pad_token", "word_delimiter_token", "cleanup"],
+    "Fuse": [],
+    "Metaspace": ["replacement", "add_prefix_space", "prepend_scheme", "split", "str_rep"],
+    "Replace": ["pattern", "content"],
+    "Sequence": ["decoders"],
+    "Strip": ["content", "start", "stop"],
+    "WordPiece": ["prefix", "cleanup"],
+  ]
+
   /// Reads a decoder; nil when the place is empty.
   init?(_ field: JSONField) throws(HubError) {
     guard field.exists else { return nil }
-    let type = try field["type"].string()
-    switch type {
+    switch try field.type(of: TokenDecoder.keys) {
     case "Sequence":
       var steps: [TokenDecoder] = []
       for step in try field["decoders"].array() {
@@ -41,15 +54,11 @@ indirect enum TokenDecoder: Sendable {
     case "Replace":
       self = .replace(
         try TextPattern(field["pattern"]), with: try field["content"].string().bytes)
-    case "CTC":
+    default:
       self = .ctc(
         pad: try field["pad_token"].string().bytes,
         delimiter: try field["word_delimiter_token"].string().bytes,
         cleansUp: try field["cleanup"].bool())
-    default:
-      throw field["type"].error(
-        expected: "BPEDecoder, ByteFallback, ByteLevel, CTC, Fuse, Metaspace, Replace, Sequence, "
-          + "Strip or WordPiece")
     }
   }
 
@@ -156,7 +165,7 @@ indirect enum TokenDecoder: Sendable {
     var pending: [UInt8] = []
     func flush() {
       guard !pending.isEmpty else { return }
-      if isUTF8(pending) {
+      if UTF8Text.isValid(pending) {
         result.append(pending)
       } else {
         for _ in pending { result.append([0xEF, 0xBF, 0xBD]) }
@@ -234,17 +243,4 @@ func replaceAll(in text: [UInt8], _ target: [UInt8], with content: [UInt8]) -> [
     }
   }
   return result
-}
-
-/// Whether bytes are UTF-8.
-private func isUTF8(_ bytes: [UInt8]) -> Bool {
-  bytes.withUnsafeBytes { buffer in
-    var index = 0
-    while index < buffer.count {
-      let length = utf8Length(buffer, at: index)
-      if length == 0 { return false }
-      index += length
-    }
-    return true
-  }
 }

@@ -10,6 +10,17 @@ enum TokenModel: Sendable {
   case wordPiece(WordPiece)
   case bpe(BPE)
   case wordLevel(WordLevel)
+  case unigram(Unigram)
+
+  /// The keys of each type besides `type` and `vocab`.
+  private static let keys: [ByteString: [ByteString]] = [
+    "BPE": [
+      "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk",
+      "byte_fallback", "ignore_merges", "merges",
+    ], "Unigram": ["unk_id", "byte_fallback"],
+    "WordPiece": ["unk_token", "continuing_subword_prefix", "max_input_chars_per_word"],
+    "WordLevel": ["unk_token"],
+  ]
 
   /// Reads a model; files from before models had a type are told apart by their keys.
   init(_ field: JSONField, _ tables: ModelTables?) throws(HubError) {
@@ -21,18 +32,36 @@ enum TokenModel: Sendable {
         type = "WordPiece"
       } else if field["unk_token"].exists {
         type = "WordLevel"
+      } else if field["vocab"].value?.array != nil {
+        type = "Unigram"
       }
     }
-    guard ["WordPiece", "BPE", "WordLevel"].contains(type) else {
-      throw field["type"].error(expected: "BPE, WordLevel or WordPiece")
+    guard ["WordPiece", "BPE", "WordLevel", "Unigram"].contains(type) else {
+      throw field["type"].error(expected: "BPE, Unigram, WordLevel or WordPiece")
     }
-    let tokens = if let tables { tables.tokens } else { try TokenList(field["vocab"]) }
+    try field.requireKeys(["type", "vocab"] + (TokenModel.keys[type] ?? []))
+    let isUnigram = type == "Unigram"
+    let tokens: TokenList
+    if let tables, isUnigram == tables.tokens.hasScores {
+      tokens = tables.tokens
+    } else if isUnigram {
+      tokens = try TokenList(scored: field["vocab"])
+    } else {
+      tokens = try TokenList(field["vocab"])
+    }
     let vocabulary = try Vocabulary(tokens, field: field["vocab"])
     switch type {
     case "WordPiece": self = .wordPiece(try WordPiece(field, vocabulary))
+    case "Unigram": self = .unigram(try Unigram(field, tokens, vocabulary))
     case "BPE": self = .bpe(try BPE(field, vocabulary, tables?.merges))
     default: self = .wordLevel(try WordLevel(field, vocabulary))
     }
+  }
+
+  /// Buffers that one encoding uses for all its words.
+  struct Scratch {
+    fileprivate var bpe = BPE.Scratch()
+    fileprivate var unigram = Unigram.Scratch()
   }
 
   /// The tokens and their ids.
@@ -41,17 +70,19 @@ enum TokenModel: Sendable {
     case .wordPiece(let model): model.vocabulary
     case .bpe(let model): model.vocabulary
     case .wordLevel(let model): model.vocabulary
+    case .unigram(let model): model.vocabulary
     }
   }
 
   /// Appends the tokens of a word, which is not empty.
   func tokenize(
-    _ word: UnsafeBufferPointer<UInt8>, _ scratch: inout BPE.Scratch, into tokens: inout [WordToken]
+    _ word: UnsafeBufferPointer<UInt8>, _ scratch: inout Scratch, into tokens: inout [WordToken]
   ) throws(HubError) {
     switch self {
     case .wordPiece(let model): try model.tokenize(word, into: &tokens)
-    case .bpe(let model): try model.tokenize(word, &scratch, into: &tokens)
+    case .bpe(let model): try model.tokenize(word, &scratch.bpe, into: &tokens)
     case .wordLevel(let model): try model.tokenize(word, into: &tokens)
+    case .unigram(let model): try model.tokenize(word, &scratch.unigram, into: &tokens)
     }
   }
 }

@@ -51,6 +51,10 @@ public struct Tokenizer: Sendable {
     guard try field["version"].string(default: "1.0") == "1.0" else {
       throw field["version"].error(expected: "\"1.0\"")
     }
+    try field.requireKeys([
+      "version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
+      "post_processor", "decoder", "model",
+    ])
     file = field.file
     normalizer = try Normalizer(field["normalizer"])
     preTokenizer = try PreTokenizer(field["pre_tokenizer"])
@@ -164,7 +168,7 @@ public struct Tokenizer: Sendable {
     let text = words.text
     var result = Encoding()
     var tokens: [WordToken] = []
-    var scratch = BPE.Scratch()
+    var scratch = TokenModel.Scratch()
     for (number, word) in words.pieces.enumerated() {
       let start = Int(word.start)
       let length = word.end - word.start

@@ -99,11 +99,15 @@ final class Vocabulary: @unchecked Sendable {
           if Int(starts[other + 1]) - begin == length {
             var same = 0
             while same < length, bytes[begin + same] == bytes[start + same] { same += 1 }
-            if same == length { hasRepeats = true }
+            if same == length {
+              hasRepeats = true
+              break
+            }
           }
         }
         slot = (slot + 1) & slotMask
       }
+      // Of equal tokens the last is found.
       slots[slot] = (mixed >> 32) << 32 | UInt64(number + 1)
     }
     longest = most
@@ -172,6 +176,14 @@ final class Vocabulary: @unchecked Sendable {
       return find(buffer.baseAddress ?? UnsafePointer(bytes), buffer.count, hash)
     }
     return id >= 0 ? id : nil
+  }
+
+  /// Ids of `<0x00>` to `<0xFF>`, which stand for bytes; -1 for those that are missing.
+  var byteTokens: [Int32] {
+    let digits = Array("0123456789ABCDEF".utf8)
+    return (0..<256).map { byte in
+      id(of: Array("<0x".utf8) + [digits[byte >> 4], digits[byte & 15], 0x3E]) ?? -1
+    }
   }
 
   /// The bytes of the token with an id; they stay where they are as long as the vocabulary lives.
