@@ -93,7 +93,7 @@ extension ModelSpec {
     of root: ModelDirectory
   ) throws(HubError) {
     description.modelType = try config["model_type"].string().utf8String
-    if description.head == .sequenceClassification || description.head == .tokenClassification {
+    if description.head.hasLabels {
       description.labels = try config.labels()
       if config["problem_type"].exists {
         let known = ["single_label_classification", "multi_label_classification", "regression"]

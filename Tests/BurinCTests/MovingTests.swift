@@ -24,6 +24,10 @@ import Testing
         cases.append(try KernelCase(.reshape(place, place.shape), by: copy))
       }
     }
+    // Transposed axes that a reshape merges: no view shows them.
+    let patches = Place.transposed(
+      TensorType(.f32, [batch, 2, 3, 2, 5, 3]), [0, 2, 4, 1, 3, 5])
+    cases.append(try KernelCase(.reshape(patches, [batch, 15, 12]), by: copy))
     try KernelLibrary(cases).check()
   }
 

@@ -52,6 +52,13 @@ def gpt2(hidden=20, heads=4, layers=2, vocab=113, **more):
         "n_layer": layers, "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": None, **more})
 
 
+def image(kind, hidden, heads, size, patch, layers=2, **more):
+    """The keys of ViT, DeiT and DINOv2."""
+    return kind(**{
+        "hidden_size": hidden, "num_attention_heads": heads, "num_hidden_layers": layers,
+        "image_size": size, "patch_size": patch, **more})
+
+
 def labels(*names):
     return {
         "id2label": dict(enumerate(names)), "label2id": {n: i for i, n in enumerate(names)}}
@@ -144,6 +151,25 @@ FIXTURES = {
         {"generate": True}),
     "gpt2-sequence-classification": (
         t.GPT2ForSequenceClassification, gpt2(20, 4, pad_token_id=5, **MOODS), {}),
+    # Images
+    "vit": (
+        t.ViTModel, image(t.ViTConfig, 20, 4, 17, 5, intermediate_size=31, hidden_act="gelu_new",
+                          pooler_output_size=23), {}),
+    "vit-image-classification": (
+        t.ViTForImageClassification,
+        image(t.ViTConfig, 27, 3, 21, 7, layers=3, intermediate_size=37, qkv_bias=False,
+              num_channels=1, **MOODS), {}),
+    "deit": (
+        t.DeiTModel, image(t.DeiTConfig, 18, 3, 16, 4, intermediate_size=29), {}),
+    "deit-image-classification-with-teacher": (
+        t.DeiTForImageClassificationWithTeacher,
+        image(t.DeiTConfig, 22, 2, 15, 5, intermediate_size=41, hidden_act="relu", **MOODS), {}),
+    "dinov2": (
+        t.Dinov2Model, image(t.Dinov2Config, 24, 4, 21, 7, mlp_ratio=2), {}),
+    "dinov2-image-classification": (
+        t.Dinov2ForImageClassification,
+        image(t.Dinov2Config, 18, 3, 20, 5, mlp_ratio=3, use_swiglu_ffn=True, qkv_bias=False,
+              **MOODS), {}),
     # sentence-transformers
     "sentence-mean": (
         t.BertModel, bert(27, 3, 41, vocab=tok.WORDPIECE_SIZE),
@@ -173,6 +199,7 @@ def randomise(model, generator):
     for name, parameter in model.named_parameters():
         part = name.lower()
         norm = "layernorm" in part or "layer_norm" in part or ".ln_" in part or part[:3] == "ln_"
+        norm = norm or ".norm" in part
         noise = torch.randn(parameter.shape, generator=generator)
         parameter.data = 1 + 0.3 * noise if norm and part.endswith("weight") else 0.3 * noise
 

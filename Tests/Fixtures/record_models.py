@@ -78,6 +78,8 @@ def load(directory, kind):
 
 def random_inputs(config, generator, lengths, width, masked):
     """Ids over the whole vocabulary; where there is no mask, padding ids stand among the others."""
+    if hasattr(config, "image_size"):
+        return random_images(config, generator, len(lengths))
     pad = config.pad_token_id
     ids = torch.randint(0, config.vocab_size, (len(lengths), width), generator=generator)
     if pad is not None:
@@ -96,6 +98,13 @@ def random_inputs(config, generator, lengths, width, masked):
     return inputs
 
 
+def random_images(config, generator, count):
+    size = config.image_size
+    height, width = (size, size) if isinstance(size, int) else size
+    shape = (count, config.num_channels, height, width)
+    return {"pixel_values": torch.randn(shape, generator=generator)}
+
+
 def forward(model, inputs):
     with torch.no_grad():
         outputs = model(**inputs, **({"use_cache": False} if is_decoder(model) else {}))
@@ -104,6 +113,7 @@ def forward(model, inputs):
 
 def forward_in_double(model, inputs):
     model.double()
+    inputs = {k: v.double() if v.is_floating_point() else v for k, v in inputs.items()}
     upcasting = [m for m in model.modules() if getattr(m, "reorder_and_upcast_attn", False)]
     for module in upcasting:
         module.reorder_and_upcast_attn = False  # it would insist on f32

@@ -60,7 +60,7 @@ struct Bert: EncoderFamily {
             h, bias: predictions, decoder: predictions["decoder"])
         )
       ]
-    case .bare, .replacedTokenDetection, .languageModel:
+    default:
       return [("last_hidden_state", hidden), ("pooler_output", pooled(hidden))]
     }
   }

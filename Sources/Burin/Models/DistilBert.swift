@@ -87,7 +87,7 @@ struct DistilBert: EncoderFamily {
         Linear(width, width, top["vocab_transform"])(hidden).unary(activation.function))
       let bias = top["vocab_projector"].tensor("bias", [words.count], in: hidden.trace)
       return [("logits", words.scores(h) + bias)]
-    case .bare, .replacedTokenDetection, .languageModel: return [("last_hidden_state", hidden)]
+    default: return [("last_hidden_state", hidden)]
     }
   }
 }

@@ -67,7 +67,7 @@ struct Electra: EncoderFamily {
       let logits = Linear(width, 1, predictions["dense_prediction"])(
         dense.unary(body.activation.function))
       return [("logits", logits.reshaped(Array(hidden.shape[..<2])))]
-    case .bare, .languageModel: return [("last_hidden_state", hidden)]
+    default: return [("last_hidden_state", hidden)]
     }
   }
 }

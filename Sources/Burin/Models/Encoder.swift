@@ -103,7 +103,12 @@ extension [PostNormLayer] {
 
 extension Tensor {
   /// The vector of the first position: `[batch, seq, hidden]` as `[batch, hidden]`.
-  var first: Tensor { slice(axis: 1, count: 1).reshaped([shape[0], shape[2]]) }
+  var first: Tensor { vector(at: 0) }
+
+  /// The vector of one position: `[batch, seq, hidden]` as `[batch, hidden]`.
+  func vector(at position: Int) -> Tensor {
+    slice(axis: 1, from: Dim(position), count: 1).reshaped([shape[0], shape[2]])
+  }
 
   /// `[batch, seq, 2]` as the start and end scores `[batch, seq]` of an answer.
   var spanScores: [(String, Tensor)] {

@@ -23,6 +23,22 @@ public enum Head: String, Hashable, Sendable {
   case maskedLanguageModel = "masked-language-model"
   case replacedTokenDetection = "replaced-token-detection"
   case languageModel = "language-model"
+  case imageClassification = "image-classification"
+  /// Two classifiers of an image, one taught by another model, and their mean.
+  case distilledImageClassification = "distilled-image-classification"
+}
+
+extension Head {
+  /// Whether the outputs are scores of named labels.
+  var hasLabels: Bool {
+    switch self {
+    case .sequenceClassification, .tokenClassification, .imageClassification,
+      .distilledImageClassification:
+      true
+    case .bare, .questionAnswering, .maskedLanguageModel, .replacedTokenDetection, .languageModel:
+      false
+    }
+  }
 }
 
 /// A family of architectures: reads a configuration and builds the entries of its program.
@@ -51,7 +67,8 @@ protocol Family: SendableMetatype {
 
 /// All families, the one list to which a new one is added.
 let families: [any Family.Type] = [
-  Bert.self, Roberta.self, DistilBert.self, Electra.self, GPT2.self,
+  Bert.self, Roberta.self, DistilBert.self, Electra.self, GPT2.self, ViT.self, DeiT.self,
+  DINOv2.self,
 ]
 
 extension JSONField {
@@ -73,17 +90,26 @@ extension JSONField {
   }
 
   /// A number of heads that divides `width`.
-  func heads(dividing width: Int) throws(HubError) -> Int {
-    let heads = try int(in: 1...65_536)
+  func heads(dividing width: Int, default absent: Int? = nil) throws(HubError) -> Int {
+    let heads = try count(in: 1...65_536, default: absent)
     guard width % heads == 0 else { throw error(expected: "a divisor of \(width)") }
     return heads
   }
 
   /// A width: of a hidden state, of a table.
-  func width() throws(HubError) -> Int { try int(in: 1...1 << 20) }
+  func width(default absent: Int? = nil) throws(HubError) -> Int {
+    try count(in: 1...1 << 20, default: absent)
+  }
 
   /// How many layers there are.
-  func layers() throws(HubError) -> Int { try int(in: 1...4096) }
+  func layers(default absent: Int? = nil) throws(HubError) -> Int {
+    try count(in: 1...4096, default: absent)
+  }
+
+  private func count(in range: ClosedRange<Int>, default absent: Int?) throws(HubError) -> Int {
+    guard let absent else { return try int(in: range) }
+    return try int(in: range, default: absent)
+  }
 
   /// How many labels a classifier has: `id2label`'s, else `num_labels`, else two.
   func labelCount() throws(HubError) -> Int {

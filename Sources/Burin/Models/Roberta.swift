@@ -70,7 +70,7 @@ struct Roberta: EncoderFamily {
       let norm = LayerNorm(width, lmHead["layer_norm"], epsilon: body.epsilon)
       let h = norm(Linear(width, width, lmHead["dense"])(hidden).gelu())
       return [("logits", body.vocabularyScores(h, bias: lmHead, decoder: lmHead["decoder"]))]
-    case .bare, .replacedTokenDetection, .languageModel:
+    default:
       let pooler = Linear(width, width, body.weights["pooler"]["dense"])
       return [("last_hidden_state", hidden), ("pooler_output", pooler(hidden.first).tanh())]
     }

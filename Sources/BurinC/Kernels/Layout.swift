@@ -32,12 +32,14 @@ func layoutKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Ke
   }
 }
 
-/// A dense copy of a tensor at any strides.
+/// A copy of a tensor at any strides; under another shape, the copy is dense.
 ///
 ///     for row: for column: out[row][column] = x[row][column]
 func copyKernel(from: Place, to: Place, name: String?) throws -> Kernel {
   var parts = KernelParts()
-  let copy = Copy(from: from, strides: to.strides, operand: 0, prefix: "x", offset: 0)
+  guard to.shape == from.shape || to.isDense else { throw IRError("a reshape is dense") }
+  let strides = to.shape == from.shape ? to.strides : Place.denseStrides(from.shape)
+  let copy = Copy(from: from, strides: strides, operand: 0, prefix: "x", offset: 0)
   let body = copy.statements(&parts, isLast: true)
   let element = from.type.element
   _ = try parts.operand(0, "x", element, note: shapeNote(from))

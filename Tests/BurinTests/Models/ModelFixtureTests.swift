@@ -12,7 +12,9 @@ import Testing
     "electra-sequence-classification", "electra-token-classification", "gpt2", "gpt2-lm",
     "gpt2-lm-scaled", "gpt2-lm-unscaled", "gpt2-sequence-classification", "roberta",
     "roberta-masked-lm", "roberta-masked-lm-untied", "roberta-question-answering",
-    "roberta-sequence-classification", "roberta-token-classification",
+    "roberta-sequence-classification", "roberta-token-classification", "vit",
+    "vit-image-classification", "deit", "deit-image-classification-with-teacher", "dinov2",
+    "dinov2-image-classification",
   ].map(Fixture.init)
 
   @Test("agrees with transformers", arguments: fixtures)
@@ -38,13 +40,15 @@ import Testing
     let model = try fixture.library()
     let inputs = try fixture.tensors("inputs.safetensors")
     let together = try model.run(inputs)
-    let batch = try #require(inputs["input_ids"]).shape[0]
+    let batch = try #require(inputs["input_ids"] ?? inputs["pixel_values"]).shape[0]
     for sequence in 0..<batch {
-      let length = sequenceLength(inputs["attention_mask"], sequence, of: inputs["input_ids"]!)
+      let length = inputs["input_ids"].map {
+        sequenceLength(inputs["attention_mask"], sequence, of: $0)
+      }
       let alone = try model.run(inputs.mapValues { $0.sequence(sequence, length: length) })
       for (name, output) in together {
         let isPositional =
-          output.shape.count > 1 && output.shape[1] == inputs["input_ids"]!.shape[1]
+          output.shape.count > 1 && output.shape[1] == inputs["input_ids"]?.shape[1]
         let mine =
           isPositional
           ? output.sequence(sequence, length: length) : output.sequence(sequence, length: nil)
