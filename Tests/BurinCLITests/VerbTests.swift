@@ -47,6 +47,26 @@ import Testing
     #expect(try bare["tokens"].array().isEmpty == false)
   }
 
+  @Test("scores")
+  func scores() throws {
+    let library = try Burin.library("gpt2-lm")
+    let result = try json("score", library, "--text", "The river", "--text", "a")["results"]
+    #expect(keys(result[0]) == ["tokens", "log_probabilities", "sum", "perplexity"])
+    #expect(try result[0]["log_probabilities"].array().count == 6)
+    #expect(!result[0]["log_probabilities"][0].exists)
+    #expect(abs(try result[0]["perplexity"].double() - 1_687.976) < 0.01)
+    #expect(try result[1]["tokens"].array().count == 1)
+    #expect(result[1].value?["perplexity"] == .null)
+    let ids = try Burin.run(["score", library, "--input-ids", "52,257,221,265,86,267"])
+    let lines = ids.text.split(separator: "\n")
+    #expect(lines.count == 7 && lines[0] == "52\t-\tT" && lines[6].hasPrefix("perplexity\t"))
+    let long = try Burin.run([
+      "score", library, "--text", String(repeating: "river ", count: 200),
+    ])
+    #expect(long.status == 65 && long.errors.contains("at most 103"), "\(long.errors)")
+    #expect(try Burin.run(["score", library, "--input-ids", "1", "--text", "a"]).status == 64)
+  }
+
   @Test("turns text into ids and back")
   func tokenizes() throws {
     for model in [Burin.fixtures + "gpt2-lm", try Burin.library("gpt2-lm")] {
