@@ -10,9 +10,11 @@ public final class Session: Sendable {
   // Not the model itself, which holds a session of its own.
   private let interface: LibraryInterface
   private let outputCounts: [String: Int]
+  private let remembers: Bool
   private let handle: Handle
-  /// Held from a call until its outputs have been copied, for the next call overwrites them.
-  private let turn = Mutex(())
+  /// Held from a call until its outputs have been copied, for the next call overwrites them; with
+  /// the ids that each sequence holds, as far as they are known.
+  private let turn = Mutex<[Int: [Int32]]>([:])
 
   /// The library locks the session itself, so the pointer may be used by any thread.
   private struct Handle: @unchecked Sendable {
@@ -29,6 +31,7 @@ public final class Session: Sendable {
   public init(_ model: CompiledModel, limits: [String: Int] = [:], threads: Int = 0) throws {
     let interface = model.interface
     self.interface = interface
+    remembers = model.hasStates
     outputCounts = Dictionary(
       model.entries.map { ($0.name, $0.outputs.count) }, uniquingKeysWith: { one, _ in one })
     let names = limits.map { strdup($0.key) }
@@ -68,13 +71,14 @@ public final class Session: Sendable {
       if index < results.count { output.name = UnsafePointer(results[inputs.count + index]) }
       return output
     }
-    return try turn.withLock { _ in
+    return try turn.withLock { held in
       // The tensors that the pointers lead into must outlive the call.
       let status = withExtendedLifetime(inputs) {
         interface.run(
           handle.pointer, entry, given, Int32(given.count), &found, Int32(found.count))
       }
       guard status == 0 else { throw interface.error(status) }
+      if remembers { note(inputs, &held) }
       return Dictionary(
         found.map { (String(cString: $0.name), hostTensor($0)) }, uniquingKeysWith: { $1 })
     }
@@ -84,32 +88,89 @@ public final class Session: Sendable {
 
   /// How many positions a sequence of the batch holds.
   public func length(of sequence: Int) throws -> Int {
-    var length: Int64 = 0
-    try call { interface.length($0, Int64(sequence), &length) }
-    return Int(length)
+    try turn.withLock { _ in try lockedLength(of: sequence) }
   }
 
   /// Forgets the positions of a sequence from `length` on; 0 starts it again.
   public func truncate(_ sequence: Int, to length: Int) throws {
-    try call { interface.truncate($0, Int64(sequence), Int64(length)) }
+    try turn.withLock { held in try lockedTruncate(sequence, to: length, &held) }
+  }
+
+  /// Lets a sequence hold only the positions that it has in common with a text's ids, from the
+  /// first on, so that only the others need be computed; the last id is always left to compute.
+  ///
+  /// - Returns: how many ids the sequence holds now: `ids[result...]` are what a step has to take.
+  public func reset(to ids: [Int32], sequence: Int = 0) throws -> Int {
+    try turn.withLock { held in
+      var common = 0
+      // Ids that came another way than through `run` are not known; then nothing is kept.
+      if let known = held[sequence], try known.count == lockedLength(of: sequence) {
+        while common < min(known.count, ids.count - 1), known[common] == ids[common] { common += 1 }
+      }
+      do {
+        try lockedTruncate(sequence, to: common, &held)
+      } catch is ModelError where common > 0 {
+        // A cache that holds only a window cannot go back to every length.
+        common = 0
+        try lockedTruncate(sequence, to: 0, &held)
+      }
+      return common
+    }
   }
 
   /// Makes sequence `to` a copy of sequence `from`; they share memory until they differ.
   public func fork(_ from: Int, to: Int) throws {
-    try call { interface.fork($0, Int64(from), Int64(to)) }
+    try turn.withLock { held in
+      try check(interface.fork(handle.pointer, Int64(from), Int64(to)))
+      held[to] = held[from]
+    }
   }
 
   /// Makes each of the first sequences a copy of what was the sequence at its place in `sources`.
   public func reorder(_ sources: [Int]) throws {
-    let sources = sources.map(Int64.init)
-    try call { interface.reorder($0, sources, Int64(sources.count)) }
+    try turn.withLock { held in
+      try check(interface.reorder(handle.pointer, sources.map(Int64.init), Int64(sources.count)))
+      let old = held
+      for (place, source) in sources.enumerated() { held[place] = old[source] }
+    }
   }
 
-  private func call(_ body: (OpaquePointer) -> Int32) throws {
-    try turn.withLock { _ in
-      let status = body(handle.pointer)
-      guard status == 0 else { throw interface.error(status) }
+  private func lockedLength(of sequence: Int) throws -> Int {
+    var length: Int64 = 0
+    try check(interface.length(handle.pointer, Int64(sequence), &length))
+    return Int(length)
+  }
+
+  private func lockedTruncate(
+    _ sequence: Int, to length: Int, _ held: inout [Int: [Int32]]
+  ) throws {
+    try check(interface.truncate(handle.pointer, Int64(sequence), Int64(length)))
+    if length == 0 {
+      held[sequence] = []
+    } else if let known = held[sequence], known.count > length {
+      held[sequence] = Array(known[..<length])
     }
+  }
+
+  /// Notes the ids that a call has appended to each sequence; what it did to a sequence whose length
+  /// they do not explain, nobody knows.
+  private func note(_ inputs: [String: HostTensor], _ held: inout [Int: [Int32]]) {
+    guard let input = inputs["input_ids"], input.shape.count == 2, input.shape[1] > 0,
+      let ids = input.integers
+    else { return }
+    let width = input.shape[1]
+    let counts = inputs["counts"]?.integers ?? Array(repeating: width, count: input.shape[0])
+    for sequence in 0..<input.shape[0] {
+      let row = ids[sequence * width..<sequence * width + min(counts[sequence], width)]
+      let known = (held[sequence] ?? []).count + row.count
+      if let length = try? lockedLength(of: sequence), length == known {
+        held[sequence, default: []] += row.map { Int32(truncatingIfNeeded: $0) }
+      }
+    }
+  }
+
+  private func check(_ status: Int32) throws {
+    guard status == 0 else { throw interface.error(status) }
   }
 }
 

@@ -144,7 +144,7 @@ import Testing
       ]
     }
 
-    func truncate(_ sequence: Int, to length: Int) throws {}
+    func reset(to tokens: [Int32]) throws -> Int { 0 }
   }
 
   private func description(padding: Bool) -> ModelDescription {

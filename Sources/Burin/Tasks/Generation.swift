@@ -87,16 +87,9 @@ public struct Generator {
     return asked
   }
 
-  /// Continues a prompt of ids, which are taken as they are.
-  ///
-  /// - Parameter receive: hears the text as it grows, never a part of a character, and says whether
-  ///   to go on; called only if the library has a tokenizer.
-  public func callAsFunction(
-    _ prompt: [Int32], _ options: GenerationOptions = GenerationOptions(),
-    receive: (String) throws -> Bool = { _ in true }
-  ) throws -> Generation {
+  /// The logits rules of the model's own configuration, with what the options change.
+  private func rules(_ options: GenerationOptions) throws -> LogitsRules {
     let description = model.description
-    let count = try allowance(prompt, options.maximumNewTokens)
     var rules = try LogitsRules(
       JSONField(description.generation, file: "generation_config.json"))
     if let penalty = options.repetitionPenalty {
@@ -108,17 +101,51 @@ public struct Generator {
     }
     rules.endTokens = description.endTokens
     if options.ignoresEndTokens { rules.suppressed += description.endTokens }
+    return rules
+  }
+
+  /// Tokens of a prompt in one call, at most: between two calls a generation can be cancelled.
+  private static let piece = 256
+
+  /// Appends tokens to the sequence and gives the logits after the last one; nil if cancelled.
+  private func step(_ tokens: [Int32], _ isCancelled: () -> Bool) throws -> [Float]? {
+    var logits: [Float] = []
+    for start in stride(from: 0, to: tokens.count, by: Self.piece) {
+      if isCancelled() { return nil }
+      let piece = Array(tokens[start..<min(tokens.count, start + Self.piece)])
+      let outputs = try model.runner.run(
+        "step", ["input_ids": HostTensor(piece, shape: [1, piece.count])], outputs: ["logits"])
+      logits = outputs["logits"]?.floats ?? []
+    }
+    guard !logits.isEmpty else {
+      throw TaskError("\(model.name): expected the output logits of step, found none")
+    }
+    return logits
+  }
+
+  /// Continues a prompt of ids, which are taken as they are. What the session still holds of an
+  /// earlier call's tokens is not computed again.
+  ///
+  /// - Parameters:
+  ///   - receive: hears the text as it grows, never a part of a character, and says whether to go
+  ///     on; called only if the library has a tokenizer.
+  ///   - isCancelled: asked before each piece of the prompt and before each token.
+  public func callAsFunction(
+    _ prompt: [Int32], _ options: GenerationOptions = GenerationOptions(),
+    receive: (String) throws -> Bool = { _ in true }, isCancelled: () -> Bool = { false }
+  ) throws -> Generation {
+    let description = model.description
+    let count = try allowance(prompt, options.maximumNewTokens)
+    let rules = try rules(options)
     var text = try GeneratedText(model, stops: options.stops)
     var random = options.sampling.map { SeededRandom(seed: $0.seed) }
     var sequence = prompt
     var result = Generation(promptTokens: prompt.count)
-    var fresh = prompt
-    try model.runner.truncate(0, to: 0)
+    var fresh = Array(prompt[try model.runner.reset(to: prompt)...])
     while result.tokens.count < count {
-      let ids = HostTensor(fresh, shape: [1, fresh.count])
-      let outputs = try model.runner.run("step", ["input_ids": ids], outputs: ["logits"])
-      guard var logits = outputs["logits"]?.floats, !logits.isEmpty else {
-        throw TaskError("\(model.name): expected the output logits of step, found none")
+      guard var logits = try step(fresh, isCancelled) else {
+        result.end = .cancelled
+        break
       }
       rules.apply(
         &logits, after: sequence, new: result.tokens.count,
@@ -146,92 +173,10 @@ public struct Generator {
   }
 }
 
-/// The text of a growing sequence of tokens, given out as soon as no later token can change it.
-struct GeneratedText {
-  /// What has been given out; nil without a tokenizer.
-  private(set) var all: String?
-  /// Whether one of the stops has been met.
-  private(set) var hasStopped = false
-
-  private var decoder: StreamingDecoder?
-  private let stops: [[UInt8]]
-  private let cleansUp: Bool
-  /// All decoded text, and how much of it, cleaned up, has been given out.
-  private var raw = ""
-  private var given = 0
-
-  /// The longest thing that cleaning up changes, less one byte: `" n't"`.
-  private static let reach = 3
-
-  init(_ model: TextModel, stops: [String]) throws {
-    guard !stops.contains("") else {
-      throw TaskError(.badOption, "stop: expected a text, found an empty one")
-    }
-    self.stops = stops.map { Array($0.utf8) }
-    cleansUp =
-      model.description.tokenizerConfig["clean_up_tokenization_spaces"]?.bool ?? false
-    if model.hasTokenizer {
-      decoder = StreamingDecoder(try model.tokenizer())
-      all = ""
-    } else if !stops.isEmpty {
-      _ = try model.tokenizer()
-    }
-  }
-
-  /// Takes a token; gives the text that is certain by now.
-  mutating func append(_ token: Int32) throws -> String {
-    guard decoder != nil else { return "" }
-    raw += try decoder!.append(token)
-    return advance(isLast: false)
-  }
-
-  /// Gives the rest.
-  mutating func finish() throws -> String {
-    guard decoder != nil, !hasStopped else { return "" }
-    raw += try decoder!.finish()
-    return advance(isLast: true)
-  }
-
-  private mutating func advance(isLast: Bool) -> String {
-    guard !hasStopped else { return "" }
-    let text = Array((cleansUp ? Tokenizer.cleanUpSpaces(raw) : raw).utf8)
-    var end = text.count
-    if let stop = stops.compactMap({ firstPlace(of: $0, in: text) }).min() {
-      hasStopped = true
-      end = stop
-    } else if !isLast {
-      if cleansUp { end -= Self.reach }
-      // What may be the beginning of a stop waits for what follows.
-      end = stops.map { text.count - overlap(text, $0) }.reduce(end, min)
-      while end > given, end < text.count, text[end] & 0xC0 == 0x80 { end -= 1 }
-    }
-    guard end > given else { return "" }
-    let piece = String(decoding: text[given..<end], as: UTF8.self)
-    given = end
-    all? += piece
-    return piece
-  }
-
-  /// Where a stop begins in text that has not been given out.
-  private func firstPlace(of stop: [UInt8], in text: [UInt8]) -> Int? {
-    guard text.count - stop.count >= given else { return nil }
-    return (given...text.count - stop.count).first {
-      text[$0..<$0 + stop.count].elementsEqual(stop)
-    }
-  }
-
-  /// How many bytes at the end of a text are the beginning of a stop.
-  private func overlap(_ text: [UInt8], _ stop: [UInt8]) -> Int {
-    let longest = min(stop.count - 1, text.count - given)
-    guard longest > 0 else { return 0 }
-    return (1...longest).reversed().first { text.suffix($0).elementsEqual(stop.prefix($0)) } ?? 0
-  }
-}
-
 extension CompiledModel {
   /// Continues a prompt; the text comes piece by piece, in whole characters.
   ///
-  /// Leaving the loop, or cancelling the task, ends the generation.
+  /// Leaving the loop, or cancelling the task, ends the generation before its next token.
   public func generate(
     _ prompt: String, _ options: GenerationOptions = GenerationOptions()
   ) -> AsyncThrowingStream<String, any Error> {
@@ -242,7 +187,9 @@ extension CompiledModel {
           let generator = try Generator(model)
           _ = try generator(generator.encode(prompt), options) { piece in
             continuation.yield(piece)
-            return !Task.isCancelled
+            return true
+          } isCancelled: {
+            Task.isCancelled
           }
           continuation.finish()
         } catch {

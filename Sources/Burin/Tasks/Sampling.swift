@@ -42,8 +42,10 @@ public struct Sampling: Hashable, Sendable {
     self.seed = seed
   }
 
-  /// The probabilities that are drawn from: 0 for tokens left out, and not yet divided by the sum.
-  func weights(_ logits: [Float]) -> [Double] {
+  /// The logits after temperature, top-k, top-p and min-p, in this order; -infinity for tokens left
+  /// out. The arithmetic is in f32 where transformers' is, for what lies on a border must fall on
+  /// the same side.
+  func filtered(_ logits: [Float]) -> [Float] {
     var scores = logits.map { $0 / Float(temperature) }
     if let topK, topK < scores.count {
       let least = scores.sorted(by: >)[topK - 1]
@@ -51,23 +53,39 @@ public struct Sampling: Hashable, Sendable {
     }
     if let topP, topP < 1 {
       // From the least probable up: what lies within 1 - p of the bottom goes, the last one stays.
-      let probabilities = softmax(scores.map(Double.init))
-      let order = scores.indices.sorted {
-        (probabilities[$0], $1) < (probabilities[$1], $0)
-      }
+      let probabilities = Self.probabilities(scores)
+      let order = scores.indices.sorted { (scores[$0], $0) < (scores[$1], $1) }
+      let bound = Float(1 - topP)
       var sum = 0.0
       for id in order.dropLast() {
-        sum += probabilities[id]
-        if sum <= 1 - topP { scores[id] = -.infinity }
+        sum += Double(probabilities[id])
+        guard Float(sum) <= bound else { break }
+        scores[id] = -.infinity
       }
     }
-    let greatest = Double(scores.max() ?? 0)
-    var weights = scores.map { exp(Double($0) - greatest) }
-    if let minP {
-      // The most probable token has the weight 1.
-      for id in weights.indices where weights[id] < minP { weights[id] = 0 }
+    if let minP, let best = scores.indices.max(by: { scores[$0] < scores[$1] }) {
+      let probabilities = Self.probabilities(scores)
+      let least = Float(minP) * probabilities[best]
+      for id in scores.indices where id != best && probabilities[id] < least {
+        scores[id] = -.infinity
+      }
     }
-    return weights
+    return scores
+  }
+
+  /// The exponentials divided by their sum, each rounded to f32.
+  private static func probabilities(_ scores: [Float]) -> [Float] {
+    let greatest = scores.max() ?? 0
+    let powers = scores.map { expf($0 - greatest) }
+    let sum = Float(powers.reduce(0.0) { $0 + Double($1) })
+    return powers.map { $0 / sum }
+  }
+
+  /// The probabilities that are drawn from: 0 for tokens left out, and not yet divided by the sum.
+  func weights(_ logits: [Float]) -> [Double] {
+    let scores = filtered(logits)
+    let greatest = Double(scores.max() ?? 0)
+    return scores.map { exp(Double($0) - greatest) }
   }
 }
 
@@ -97,73 +115,5 @@ struct SeededRandom: RandomNumberGenerator {
       if rest < 0 { break }
     }
     return last
-  }
-}
-
-/// What changes the logits before a token is chosen, in the order in which transformers applies it.
-struct LogitsRules {
-  var repetitionPenalty = 1.0
-  /// Runs of this many tokens that may not occur twice; 0 for none.
-  var noRepeatRun = 0
-  /// The sequence's least length before an end token, prompt included, and without it.
-  var minimumLength = 0
-  var minimumNewTokens = 0
-  /// The last token, when the number of new tokens is exhausted.
-  var forcedEnd: [Int] = []
-  /// Tokens that are never produced, and those that are not produced first.
-  var suppressed: [Int] = []
-  var suppressedFirst: [Int] = []
-  var endTokens: [Int] = []
-
-  /// Reads `generation_config.json`.
-  init(_ field: JSONField) throws(HubError) {
-    func ids(_ key: ByteString) throws(HubError) -> [Int] {
-      let value = field[key]
-      guard value.exists else { return [] }
-      if value.value?.array == nil { return [try value.int()] }
-      var ids: [Int] = []
-      for element in try value.array() { ids.append(try element.int()) }
-      return ids
-    }
-    repetitionPenalty = try field["repetition_penalty"].double(above: 0, default: 1)
-    noRepeatRun = try field["no_repeat_ngram_size"].int(in: 0...Int(Int32.max), default: 0)
-    minimumLength = try field["min_length"].int(in: 0...Int(Int32.max), default: 0)
-    minimumNewTokens = try field["min_new_tokens"].int(in: 0...Int(Int32.max), default: 0)
-    forcedEnd = try ids("forced_eos_token_id")
-    suppressed = try ids("suppress_tokens")
-    suppressedFirst = try ids("begin_suppress_tokens")
-  }
-
-  /// Changes the logits of the token that follows `sequence`, of which the last `new` are new ones;
-  /// `isLast` says that no further token may follow.
-  func apply(_ logits: inout [Float], after sequence: [Int32], new: Int, isLast: Bool) {
-    func forbid(_ ids: [Int]) {
-      for id in ids where logits.indices.contains(id) { logits[id] = -.infinity }
-    }
-    if repetitionPenalty != 1 {
-      let penalty = Float(repetitionPenalty)
-      for id in Set(sequence) where logits.indices.contains(Int(id)) {
-        let logit = logits[Int(id)]
-        logits[Int(id)] = logit < 0 ? logit * penalty : logit / penalty
-      }
-    }
-    if noRepeatRun > 0 { forbid(repeated(in: sequence)) }
-    if sequence.count < minimumLength || new < minimumNewTokens { forbid(endTokens) }
-    if isLast, !forcedEnd.isEmpty {
-      let kept = Set(forcedEnd)
-      for id in logits.indices { logits[id] = kept.contains(id) ? 0 : -.infinity }
-    }
-    forbid(suppressed)
-    if new == 0 { forbid(suppressedFirst) }
-  }
-
-  /// The tokens that would end a run of `noRepeatRun` tokens that has occurred.
-  private func repeated(in sequence: [Int32]) -> [Int] {
-    let context = sequence.suffix(noRepeatRun - 1)
-    guard sequence.count >= noRepeatRun else { return [] }
-    return (0...sequence.count - noRepeatRun).compactMap { start in
-      let end = start + noRepeatRun - 1
-      return sequence[start..<end].elementsEqual(context) ? Int(sequence[end]) : nil
-    }
   }
 }

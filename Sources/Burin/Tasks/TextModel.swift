@@ -184,8 +184,9 @@ protocol EntryRunner: AnyObject {
     _ entry: String, _ inputs: [String: HostTensor], outputs: [String]?
   ) throws -> [String: HostTensor]
 
-  /// Forgets the positions of a sequence from `length` on.
-  func truncate(_ sequence: Int, to length: Int) throws
+  /// Lets the first sequence hold only what it has in common with `tokens`, the last one never
+  /// included; gives how many positions that are.
+  func reset(to tokens: [Int32]) throws -> Int
 }
 
 /// A library and a session of it.
@@ -210,9 +211,7 @@ private final class LibraryRunner: EntryRunner {
     try session.run(entry, inputs, outputs: outputs)
   }
 
-  func truncate(_ sequence: Int, to length: Int) throws {
-    try session.truncate(sequence, to: length)
-  }
+  func reset(to tokens: [Int32]) throws -> Int { try session.reset(to: tokens) }
 }
 
 extension ModelDescription {
