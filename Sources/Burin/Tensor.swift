@@ -93,6 +93,17 @@ public struct Tensor {
     append(.norm(id, Norm(.rms, scale: scale?.id, bias: nil, epsilon: epsilon)))
   }
 
+  /// Rotates pairs of this `[batch, seq, heads, width]` by `positions[batch, seq]` times
+  /// `frequencies[pairs]` (Su et al., 2021): the pairs are `(i, i + pairs)`, or `(2i, 2i + 1)` if
+  /// interleaved; what lies beyond them stays.
+  public func rotated(
+    by positions: Tensor, frequencies: Tensor, interleaved: Bool = false
+  ) -> Tensor {
+    append(
+      .rotary(
+        id, positions: positions.id, frequencies: frequencies.id, interleaved: interleaved))
+  }
+
   // Choosing and moving.
 
   /// Rows of this table `[rows, width]` at `indices`.
@@ -128,13 +139,17 @@ public struct Tensor {
   /// Repeated along axes of extent 1 and along new leading axes.
   public func broadcast(_ shape: [Dim]) -> Tensor { append(.broadcast(id, shape)) }
 
-  /// `[batch, seq, heads * width]` as `[batch, heads, seq, width]`.
-  public func splitHeads(_ heads: Int) -> Tensor {
+  /// `[batch, seq, heads * width]` as `[batch, seq, heads, width]`.
+  public func heads(_ heads: Int) -> Tensor {
     guard shape.count == 3, let width = shape[2].constant, width % heads == 0 else {
-      misuse("splitHeads: \(type) into \(heads) heads")
+      misuse("heads: \(type) into \(heads) heads")
     }
     return reshaped([shape[0], shape[1], Dim(heads), Dim(width / heads)])
-      .transposed([0, 2, 1, 3])
+  }
+
+  /// `[batch, seq, heads * width]` as `[batch, heads, seq, width]`.
+  public func splitHeads(_ heads: Int) -> Tensor {
+    self.heads(heads).transposed([0, 2, 1, 3])
   }
 
   /// `[batch, heads, seq, width]` as `[batch, seq, heads * width]`.

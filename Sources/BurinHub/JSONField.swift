@@ -18,10 +18,14 @@ public struct JSONField: Sendable {
     self.file = file
     self.path = path
     self.value = value == .null ? nil : value
+    isNull = value == .null
   }
 
   /// Whether something other than `null` stands here.
   public var exists: Bool { value != nil }
+
+  /// Whether `null` stands here, which some keys tell from being absent.
+  public let isNull: Bool
 
   /// The member of an object; absent when this is absent or no object.
   public subscript(key: ByteString) -> JSONField {

@@ -52,6 +52,15 @@ def gpt2(hidden=20, heads=4, layers=2, vocab=113, **more):
         "n_layer": layers, "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": None, **more})
 
 
+def rotary(kind, hidden, heads, groups, intermediate, layers=2, vocab=113, **more):
+    """The keys of Llama and its relatives."""
+    return kind(**{
+        "vocab_size": vocab, "hidden_size": hidden, "num_attention_heads": heads,
+        "num_key_value_heads": groups, "intermediate_size": intermediate,
+        "num_hidden_layers": layers, "max_position_embeddings": 127, "bos_token_id": 0,
+        "eos_token_id": 0, "pad_token_id": None, **more})
+
+
 def image(kind, hidden, heads, size, patch, layers=2, **more):
     """The keys of ViT, DeiT and DINOv2."""
     return kind(**{
@@ -151,6 +160,43 @@ FIXTURES = {
         {"generate": True}),
     "gpt2-sequence-classification": (
         t.GPT2ForSequenceClassification, gpt2(20, 4, pad_token_id=5, **MOODS), {}),
+    # Llama and its relatives
+    "llama": (t.LlamaModel, rotary(t.LlamaConfig, 24, 4, 2, 37), {}),
+    "llama-lm": (
+        t.LlamaForCausalLM,
+        rotary(t.LlamaConfig, 24, 6, 2, 31, layers=3, head_dim=10, attention_bias=True,
+               mlp_bias=True, rms_norm_eps=1e-5,
+               rope_scaling={"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
+                             "high_freq_factor": 4.0, "original_max_position_embeddings": 32}),
+        {"generate": True}),
+    "llama-lm-tied": (
+        t.LlamaForCausalLM,
+        rotary(t.LlamaConfig, 24, 4, 1, 43, tie_word_embeddings=True,
+               hidden_act="gelu_pytorch_tanh",
+               rope_scaling={"type": "linear", "factor": 2.0}),
+        {"generate": True}),
+    "llama-lm-yarn": (
+        t.LlamaForCausalLM,
+        rotary(t.LlamaConfig, 32, 2, 2, 29, rope_theta=1000.0,
+               rope_scaling={"rope_type": "yarn", "factor": 4.0,
+                             "original_max_position_embeddings": 32}), {"generate": True}),
+    "llama-sequence-classification": (
+        t.LlamaForSequenceClassification,
+        rotary(t.LlamaConfig, 24, 4, 2, 37, **{**MOODS, "pad_token_id": 5}), {}),
+    "llama-token-classification": (
+        t.LlamaForTokenClassification,
+        rotary(t.LlamaConfig, 24, 2, 1, 37,
+               rope_scaling={"rope_type": "dynamic", "factor": 2.0}, **ENTITIES), {}),
+    "mistral-lm": (
+        t.MistralForCausalLM,
+        rotary(t.MistralConfig, 30, 6, 3, 37, head_dim=8, sliding_window=7), {"generate": True}),
+    "qwen2-lm": (
+        t.Qwen2ForCausalLM,
+        rotary(t.Qwen2Config, 24, 4, 2, 41, layers=3, use_sliding_window=True, sliding_window=5,
+               max_window_layers=1, tie_word_embeddings=True), {"generate": True}),
+    "qwen3-lm": (
+        t.Qwen3ForCausalLM,
+        rotary(t.Qwen3Config, 26, 4, 2, 35, head_dim=12, attention_bias=True), {"generate": True}),
     # Images
     "vit": (
         t.ViTModel, image(t.ViTConfig, 20, 4, 17, 5, intermediate_size=31, hidden_act="gelu_new",
@@ -199,7 +245,7 @@ def randomise(model, generator):
     for name, parameter in model.named_parameters():
         part = name.lower()
         norm = "layernorm" in part or "layer_norm" in part or ".ln_" in part or part[:3] == "ln_"
-        norm = norm or ".norm" in part
+        norm = norm or "norm" in part.split(".")[-2]
         noise = torch.randn(parameter.shape, generator=generator)
         parameter.data = 1 + 0.3 * noise if norm and part.endswith("weight") else 0.3 * noise
 

@@ -125,14 +125,19 @@ def forward_in_double(model, inputs):
 
 
 def is_decoder(model):
-    return model.config.model_type == "gpt2"
+    return model.config.model_type in ("gpt2", "llama", "mistral", "qwen2", "qwen3")
 
 
 def record_case(model, inputs, directory, suffix):
     expected = forward(model, inputs)
     in_double = forward_in_double(model, inputs)
     for name, value in expected.items():
-        off = (value - in_double[name]).abs().max() / in_double[name].abs().max()
+        exact = in_double[name]
+        if "attention_mask" in inputs and value.shape[:2] == inputs["attention_mask"].shape:
+            # What stands in padding means nothing.
+            valid = inputs["attention_mask"].bool()
+            value, exact = value[valid], exact[valid]
+        off = (value - exact).abs().max() / exact.abs().max()
         assert off < 2e-5, f"{directory}: {name} is off by {off:.1e}: weights too wild for f32"
     save_file(inputs, os.path.join(directory, f"inputs{suffix}.safetensors"))
     save_file(expected, os.path.join(directory, f"expected{suffix}.safetensors"))
@@ -203,6 +208,9 @@ def record(name):
     lengths = [23, 37, 1] if "distil" in name else [37, 5, 30]
     if "LM" in kind.__name__:
         lengths = lengths[:2]
+    if getattr(config, "sliding_window", None):
+        # Padding beyond the window would see no key, and transformers makes that NaN.
+        lengths = [37, 34]
     shapes = {}
     if "pooling" not in more:
         shapes = record_case(

@@ -92,7 +92,8 @@ def byte_level_roberta(config):
 def byte_level_gpt2(config):
     tokenizer = byte_level(["<|endoftext|>"], BYTE_LEVEL_SIZE)
     tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
-    return t.GPT2TokenizerFast(tokenizer_object=tokenizer, model_max_length=config.n_positions)
+    return t.GPT2TokenizerFast(
+        tokenizer_object=tokenizer, model_max_length=config.max_position_embeddings)
 
 
 KINDS = {

@@ -16,6 +16,35 @@ public func attention(
   return (mask.map { scores + $0 } ?? scores).softmax().matmul(value)
 }
 
+/// Attention with positions before heads, each head of keys and values serving a group of the
+/// queries' (Ainslie et al., 2023).
+///
+/// - Parameters:
+///   - query: `[batch, queries, heads, width]`.
+///   - key: `[batch, keys, groups, width]`, `groups` a divisor of `heads`.
+///   - value: as `key`.
+///   - scale: what the scores are multiplied by.
+///   - mask: added to the scores.
+/// - Returns: the heads side by side, `[batch, queries, heads * width]`.
+public func attention(
+  query: Tensor, key: Tensor, value: Tensor, scale: Double, mask: Tensor?
+) -> Tensor {
+  let heads = query.shape[2]
+  func repeated(_ x: Tensor) -> Tensor {
+    let (turned, groups) = (x.transposed([0, 2, 1, 3]), x.shape[2])
+    guard groups != heads, let many = heads.constant, let few = groups.constant else {
+      return turned
+    }
+    let shape = turned.shape
+    return turned.reshaped([shape[0], groups, 1, shape[2], shape[3]])
+      .broadcast([shape[0], groups, Dim(many / few), shape[2], shape[3]])
+      .reshaped([shape[0], heads, shape[2], shape[3]])
+  }
+  return attention(
+    query.transposed([0, 2, 1, 3]), repeated(key), repeated(value), scale: scale, mask: mask
+  ).mergedHeads
+}
+
 /// Multi-head attention of a sequence to another one, the memory.
 public struct CrossAttention: Layer {
   let heads: Int

@@ -29,3 +29,20 @@ public struct FeedForward: Layer {
     down(up(x).unary(activation.function))
   }
 }
+
+/// The gated feed-forward network (Shazeer, 2020): `down(activation(gate(x)) * up(x))`.
+public struct GatedFeedForward: Layer {
+  let gate, up, down: Linear
+  let activation: Activation
+
+  public init(gate: Linear, activation: Activation, up: Linear, down: Linear) {
+    self.gate = gate
+    self.activation = activation
+    self.up = up
+    self.down = down
+  }
+
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    down(gate(x).unary(activation.function) * up(x))
+  }
+}

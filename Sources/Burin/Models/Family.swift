@@ -68,7 +68,7 @@ protocol Family: SendableMetatype {
 /// All families, the one list to which a new one is added.
 let families: [any Family.Type] = [
   Bert.self, Roberta.self, DistilBert.self, Electra.self, GPT2.self, ViT.self, DeiT.self,
-  DINOv2.self,
+  DINOv2.self, Llama.self, Mistral.self, Qwen2.self, Qwen3.self,
 ]
 
 extension JSONField {

@@ -56,6 +56,25 @@ import Testing
     Case(
       name: "GPT-2's heads", key: "n_head", value: 7, message: ["n_head", "divisor"],
       fixture: "gpt2-lm"),
+    Case(
+      name: "groups of heads", key: "num_key_value_heads", value: 4,
+      message: ["num_key_value_heads", "divisor of 6", "found 4"], fixture: "llama-lm"),
+    Case(
+      name: "unknown scaling of rotary positions", key: "rope_scaling",
+      value: ["rope_type": "sideways"],
+      message: ["rope_scaling.rope_type", "llama3", "yarn", "sideways"], fixture: "llama-lm"),
+    Case(
+      name: "scaling without its factor", key: "rope_scaling", value: ["type": "linear"],
+      message: ["rope_scaling.factor", "nothing"], fixture: "llama-lm"),
+    Case(
+      name: "a window of 0", key: "sliding_window", value: 0,
+      message: ["sliding_window", "found 0"], fixture: "mistral-lm"),
+    Case(
+      name: "types of too few layers", key: "layer_types", value: ["full_attention"],
+      message: ["layer_types", "3 layers"], fixture: "qwen2-lm"),
+    Case(
+      name: "an odd head", key: "head_dim", value: 9, message: ["even number"],
+      fixture: "llama-lm"),
   ]
 
   @Test("a wrong configuration names the key", arguments: cases)

@@ -4,7 +4,10 @@ import Testing
 
 /// Decoders over their caches against transformers' greedy generation.
 @Suite struct GenerationFixtureTests {
-  static let fixtures = ["gpt2-lm", "gpt2-lm-scaled", "gpt2-lm-unscaled"].map(Fixture.init)
+  static let fixtures = [
+    "gpt2-lm", "gpt2-lm-scaled", "gpt2-lm-unscaled", "llama-lm", "llama-lm-tied", "llama-lm-yarn",
+    "mistral-lm", "qwen2-lm", "qwen3-lm",
+  ].map(Fixture.init)
 
   @Test("continues a prompt with the same 64 tokens", arguments: fixtures)
   func greedy(fixture: Fixture) throws {

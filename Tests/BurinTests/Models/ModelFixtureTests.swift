@@ -14,7 +14,9 @@ import Testing
     "roberta-masked-lm", "roberta-masked-lm-untied", "roberta-question-answering",
     "roberta-sequence-classification", "roberta-token-classification", "vit",
     "vit-image-classification", "deit", "deit-image-classification-with-teacher", "dinov2",
-    "dinov2-image-classification",
+    "dinov2-image-classification", "llama", "llama-lm", "llama-lm-tied", "llama-lm-yarn",
+    "llama-sequence-classification", "llama-token-classification", "mistral-lm", "qwen2-lm",
+    "qwen3-lm",
   ].map(Fixture.init)
 
   @Test("agrees with transformers", arguments: fixtures)

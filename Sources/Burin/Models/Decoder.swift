@@ -1,0 +1,151 @@
+import BurinHub
+import BurinIR
+
+/// A family of decoders: the part of `Family` that its members share, from the stateless `forward`
+/// to the `step` over a cache.
+protocol DecoderFamily: Family {
+  var head: Head { get }
+  /// The width of the hidden state.
+  var hidden: Int { get }
+  /// How many tokens there are scores for.
+  var vocabulary: Int { get }
+  /// How many labels a classifier has.
+  var labels: Int { get }
+  /// The token that classification skips at the end of a sequence.
+  var paddingID: Int? { get }
+  var layers: [any DecoderLayer] { get }
+
+  /// The embeddings `[batch, seq, hidden]` of `ids[batch, seq]`.
+  func embed(_ ids: Tensor, positions: Tensor) -> Tensor
+
+  /// What follows the last layer.
+  func normalize(_ x: Tensor) -> Tensor
+
+  /// The scores `[..., vocabulary]` of the tokens that may follow.
+  func scores(_ x: Tensor) -> Tensor
+}
+
+/// A layer of a decoder.
+protocol DecoderLayer {
+  /// Gives the layer's output `[batch, seq, hidden]`.
+  func callAsFunction(_ x: Tensor, _ context: DecoderContext) -> Tensor
+}
+
+/// What a layer sees besides its input.
+struct DecoderContext {
+  /// Where each token stands, `i32[batch, seq]`.
+  let positions: Tensor
+  /// The mask of self-attention; keys that lie `window` or more positions back do not count.
+  let mask: (_ window: Int?) -> Tensor
+  /// Puts new keys or values (`keys`, `values`; `[batch, seq, groups, width]`) behind those of
+  /// earlier calls, and gives all of them.
+  let cached: (_ name: String, _ rows: Tensor) -> Tensor
+}
+
+extension DecoderFamily {
+  func entries(_ limits: Limits, sentence: SentencePipeline?) throws(HubError) -> [Entry] {
+    let batch = Dim(Symbol("batch", maximum: limits.batch))
+    let seq = Dim(Symbol("seq", maximum: limits.sequence ?? maximumLength))
+    var entries = [
+      Entry.trace("forward") { trace in
+        let ids = trace.input("input_ids", .i32, [batch, seq])
+        let padding = trace.input(
+          "attention_mask", .i32, ids.shape, fallback: trace.full(1, .i32, ids.shape))
+        let positions = trace.input(
+          "position_ids", .i32, ids.shape, fallback: trace.iota(ids.shape, axis: 1))
+        let hidden = stack(ids, positions: positions) { _ in
+          DecoderContext(
+            positions: positions,
+            mask: { window in
+              trace.mask(
+                [.padding(padding), .causal(start: nil)]
+                  + (window.map { [.window($0, start: nil)] } ?? []),
+                batch: batch, queries: seq, keys: seq)
+            }, cached: { $1 })
+        }
+        return trace.scoped("head") { outputs(hidden, ids: ids) }
+      }
+    ]
+    if head == .languageModel { entries.append(step(batch, seq, limits)) }
+    return entries
+  }
+
+  /// The tokens `input_ids[batch, seq]` appended to each sequence's cache, of which the first
+  /// `counts[batch]` count; the logits `[batch, vocabulary]` after the last of them.
+  private func step(_ batch: Dim, _ seq: Dim, _ limits: Limits) -> Entry {
+    let context = Dim(Symbol("context", maximum: limits.sequence ?? maximumLength))
+    return Entry.trace("step") { trace in
+      let ids = trace.input("input_ids", .i32, [batch, seq])
+      let counts = trace.input(
+        "counts", .i32, [batch], fallback: trace.extent(seq).broadcast([batch]))
+      let lengths = trace.state("lengths", .i32, [batch])
+      let positions =
+        lengths.reshaped([batch, 1]).broadcast(ids.shape) + trace.iota(ids.shape, axis: 1)
+      let total = lengths + counts
+      var caches: [(name: String, value: Tensor)] = []
+      let hidden = stack(ids, positions: positions) { index in
+        DecoderContext(
+          positions: positions,
+          mask: { window in
+            trace.mask(
+              [.lengths(total), .causal(start: lengths)]
+                + (window.map { [.window($0, start: lengths)] } ?? []),
+              batch: batch, queries: seq, keys: context)
+          },
+          cached: { name, rows in
+            let state = "layer.\(index).\(name)"
+            let cache = trace.state(state, .f32, [batch, context] + rows.shape[2...])
+              .appending(rows, at: lengths, counts: counts)
+            caches.append((state, cache))
+            return cache
+          })
+      }
+      let last = (counts + trace.constant(-1, .i32)).reshaped([batch, 1])
+      let logits = trace.scoped("head") {
+        scores(normalize(hidden.gather(last))).reshaped([batch, Dim(vocabulary)])
+      }
+      return (outputs: [("logits", logits)], successors: caches + [("lengths", total)])
+    }
+  }
+
+  /// The embeddings and all layers, without what follows the last one.
+  private func stack(
+    _ ids: Tensor, positions: Tensor, _ context: (Int) -> DecoderContext
+  ) -> Tensor {
+    let trace = ids.trace
+    let embedded = trace.scoped("embeddings") { embed(ids, positions: positions) }
+    return layers.enumerated().reduce(embedded) { x, layer in
+      trace.scoped("layer \(layer.offset)") { layer.element(x, context(layer.offset)) }
+    }
+  }
+
+  private func outputs(_ hidden: Tensor, ids: Tensor) -> [(String, Tensor)] {
+    let hidden = normalize(hidden)
+    switch head {
+    case .languageModel: return [("logits", scores(hidden))]
+    case .sequenceClassification:
+      let score = Linear(self.hidden, labels, Weights("score"), bias: false)
+      let last = hidden.gather(lastToken(ids))
+      return [("logits", score(last).reshaped([ids.shape[0], Dim(labels)]))]
+    case .tokenClassification:
+      return [("logits", Linear(self.hidden, labels, Weights("score"))(hidden))]
+    default: return [("last_hidden_state", hidden)]
+    }
+  }
+
+  /// The place of the rightmost token that is not padding, `[batch, 1]`; without a padding token,
+  /// the last one.
+  private func lastToken(_ ids: Tensor) -> Tensor {
+    let places = ids.trace.iota(ids.shape, axis: 1)
+    guard let paddingID else { return places.maximum(1) }
+    let padding = ids.trace.constant(Double(paddingID), .i32)
+    return (places * ids.binary(.equal, padding).unary(.not).cast(.i32)).maximum(1)
+  }
+}
+
+extension JSONField {
+  /// The token that fills sequences up, if there is one.
+  func paddingID() throws(HubError) -> Int? {
+    self["pad_token_id"].exists ? try self["pad_token_id"].int(in: -1...1 << 24) : nil
+  }
+}
