@@ -1,14 +1,17 @@
 /* The vector of a sentence, from a compiled sentence-transformers model, in C. From the repository:
  *
  *   burin compile MODEL -o sentence.so
- *   clang -I Runtime/include Samples/c/sentence.c -L. -l:sentence.so -Wl,-rpath,'$ORIGIN' -o sentence
+ *   clang -I Runtime/include -I. Samples/c/sentence.c -L. -l:sentence.so \
+ *       -Wl,-rpath,'$ORIGIN' -o sentence
  *   ./sentence $(burin tokenize sentence.so --text "Hello world")
  *
- * The arguments are token ids. Nothing but the library and libomp is needed to run it. */
+ * sentence.h is the header that `compile` writes beside the library. The arguments are token ids.
+ * Nothing but the library and libomp is needed to run it. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "burin.h"
+#include "sentence.h"
 
 int main(int count, char **arguments) {
   int64_t ids[512];
@@ -20,12 +23,12 @@ int main(int count, char **arguments) {
   for (int64_t place = 0; place < length; place++) ids[place] = atoll(arguments[place + 1]);
 
   struct burin_tensor input = {
-      .name = "input_ids", .type = BURIN_I64, .rank = 2, .extents = {1, length},
+      .name = SENTENCE_EMBED_INPUT_IDS, .type = BURIN_I64, .rank = 2, .extents = {1, length},
       .data = ids, .bytes = (size_t)length * sizeof ids[0]};
-  struct burin_tensor output = {.name = "sentence_embedding"};
+  struct burin_tensor output = {.name = SENTENCE_EMBED_SENTENCE_EMBEDDING};
   struct burin_session *session = NULL;
   int32_t status = burin_session_create(NULL, &session);
-  if (status == BURIN_OK) status = burin_run(session, "embed", &input, 1, &output, 1);
+  if (status == BURIN_OK) status = burin_run(session, SENTENCE_EMBED, &input, 1, &output, 1);
   if (status == BURIN_OK) {
     const float *vector = output.data;
     for (int64_t place = 0; place < 8 && place < output.extents[1]; place++)

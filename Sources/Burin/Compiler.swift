@@ -84,7 +84,7 @@ public struct Compiler: Sendable {
 
   /// Compiles a model into the library file at `path`.
   ///
-  /// The file appears whole or not at all.
+  /// The file appears whole or not at all, and with it a header for C beside it.
   public func compile(
     _ spec: ModelSpec, to path: String, progress: (Progress) -> Void = { _ in }
   ) throws {
@@ -100,9 +100,10 @@ public struct Compiler: Sendable {
     let layout = lowered.module.weights
     var description = spec.description
     description.program = spec.program.text
+    let header = try headerFile(of: lowered, for: path)
     try LibraryFile.write(
       to: path, image: image, target: options.target, description: description.json.utf8,
-      weightsSize: layout.bytes, placement: options.weights
+      weightsSize: layout.bytes, placement: options.weights, companions: [header]
     ) { write in
       try WeightWriter(layout, source: spec.weights).run(write) { done in
         progress(.weights(done, of: layout.bytes))
@@ -117,25 +118,58 @@ public struct Compiler: Sendable {
     try compile(ModelSpec(program: program, weights: weights), to: path)
   }
 
-  /// Writes the IR after every pass, the C and everything that it takes to build it by hand.
+  /// The header beside a library, written but not there yet.
+  ///
+  /// - Throws: `HubError` if another file has its name: people write headers too.
+  private func headerFile(of lowered: Lowered, for library: String) throws -> AtomicFile {
+    let path = LibraryFile.headerPath(of: library)
+    let mark = Module.headerMark
+    let file = try AtomicFile(path: path)
+    if access(path, F_OK) == 0 {
+      let old = try RegularFile(path: path)
+      var start = [UInt8](repeating: 0, count: min(mark.count, old.size))
+      try start.withUnsafeMutableBytes { try old.read(at: 0, into: $0) }
+      guard start == mark else {
+        throw HubError(
+          .cannotWrite, file: path, expected: "nothing, or a header that Burin wrote",
+          found: "another file; move it or choose another name for the library")
+      }
+    }
+    let name = path.split(separator: "/").last.map { String($0.dropLast(2)) } ?? ""
+    try file.write(Array(lowered.module.header(stem: name).utf8))
+    return file
+  }
+
+  /// Writes the IR after every pass, the C and everything that it takes to build it by hand; all
+  /// files or none.
   func emit(_ lowered: Lowered, to directory: String) throws {
-    guard mkdir(directory, 0o777) == 0 || errno == EEXIST else {
+    let isNew = mkdir(directory, 0o777) == 0
+    guard isNew || errno == EEXIST else {
       throw HubError(
         .cannotWrite, file: directory, expected: "a directory to write to",
         found: String(cString: strerror(errno)))
     }
-    func write(_ bytes: [UInt8], to name: String) throws {
-      let file = try AtomicFile(path: directory + "/" + name)
-      try bytes.withUnsafeBytes { try file.write($0) }
-      try file.commit()
+    do {
+      var sources: [(name: String, text: [UInt8])] = []
+      for (number, stage) in lowered.stages.enumerated() {
+        let digits = number < 10 ? "0\(number)" : "\(number)"
+        let name = "\(digits)-\(stage.pass ?? "model").burin"
+        sources.append((name, Array(stage.program.text.utf8)))
+      }
+      sources.append(("model.c", Array(lowered.module.source.utf8)))
+      sources.append(("model.h", Array(lowered.module.header(stem: "model").utf8)))
+      sources += Toolchain.runtime.map { ($0.name, $0.text) }
+      try AtomicFile.commit(
+        sources.map { source in
+          let file = try AtomicFile(path: directory + "/" + source.name)
+          try file.write(source.text)
+          return file
+        })
+    } catch {
+      // By now nothing of ours is in it.
+      if isNew { rmdir(directory) }
+      throw error
     }
-    for (number, stage) in lowered.stages.enumerated() {
-      let digits = number < 10 ? "0\(number)" : "\(number)"
-      let name = "\(digits)-\(stage.pass ?? "model").burin"
-      try write(Array(stage.program.text.utf8), to: name)
-    }
-    try write(Array(lowered.module.source.utf8), to: "model.c")
-    for source in Toolchain.runtime { try write(source.text, to: source.name) }
   }
 }
 

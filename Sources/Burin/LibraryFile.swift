@@ -92,14 +92,20 @@ public struct LibraryFile: Sendable {
 
   // MARK: Writing
 
-  /// Writes a library, and the file of its weights if they are to be separate. Both appear whole or
-  /// not at all.
+  /// The path of the header that stands beside a library.
+  public static func headerPath(of library: String) -> String {
+    (library.hasSuffix(".so") ? String(library.dropLast(3)) : library) + ".h"
+  }
+
+  /// Writes a library, and the file of its weights if they are to be separate. All files appear whole
+  /// or not at all.
   ///
+  /// - Parameter companions: files that are written already and appear before the library does.
   /// - Parameter weights: hands the packed weights piece by piece, in order, to the function that
   ///   it is given; nothing of them is kept.
   public static func write(
     to path: String, image: [UInt8], target: Target, description: [UInt8], weightsSize: Int,
-    placement: Placement = .embedded,
+    placement: Placement = .embedded, companions: [AtomicFile] = [],
     weights: ((UnsafeRawBufferPointer) throws -> Void) throws -> Void
   ) throws {
     let file = LibraryOutput(try AtomicFile(path: path, mode: 0o777))
@@ -137,8 +143,8 @@ public struct LibraryFile: Sendable {
     image.withUnsafeBytes { digest.update(bufferPointer: $0) }
     try file.finish(&header, parts: [features, description, checksums], digest: digest)
     // Whoever sees the new library finds its weights there already.
-    if isSeparate { try weightsFile.commit() }
-    try file.commit()
+    try AtomicFile.commit(
+      (isSeparate ? [weightsFile.file] : []) + companions + [file.file])
   }
 
   private static func writeWeights(
@@ -166,7 +172,7 @@ public struct LibraryFile: Sendable {
 
 /// A file that is written from front to back.
 private final class LibraryOutput {
-  private let file: AtomicFile
+  let file: AtomicFile
   private(set) var size = 0
 
   init(_ file: AtomicFile) { self.file = file }
@@ -210,8 +216,6 @@ private final class LibraryOutput {
     trailer.header_offset = UInt64(place)
     try write(bytes(of: trailer))
   }
-
-  func commit() throws(HubError) { try file.commit() }
 }
 
 /// Cuts a stream into pieces of the size that is checked and adds up the checksum of each.

@@ -22,12 +22,32 @@ struct CIdentifier: Hashable, Sendable, ExpressibleByStringLiteral, CustomString
     self.init(cleaning: parts.map(\.text).joined(separator: "_"))
   }
 
+  /// Words in one, in capitals, as macros are written; each is cleaned and cut to `longest` bytes.
+  init(capitals words: [String], longest: Int) {
+    let name = words.map { CIdentifier.plain($0, longest: longest).uppercased() }
+      .joined(separator: "_")
+    // None of the language's own words is in capitals.
+    text = CIdentifier.isOwned(name) ? "MY_" + name : name
+  }
+
   /// The nearest valid identifier to any text; two texts may share one (``CNames`` tells them apart).
   init(cleaning source: String) {
+    let name = CIdentifier.plain(source, longest: CIdentifier.longest)
+    // The mathematical functions come in three widths: exp, expf, expl.
+    let isSuffixed = name.hasSuffix("f") || name.hasSuffix("l")
+    let isTaken =
+      CIdentifier.reserved.contains(name)
+      || isSuffixed && CIdentifier.reserved.contains(String(name.dropLast()))
+      || CIdentifier.isOwned(name)
+    text = isTaken ? "my_" + name : name
+  }
+
+  /// The letters, digits and underscores of a text, or what stands for them.
+  private static func plain(_ source: String, longest: Int) -> String {
     var name = ""
     // Nothing beyond the cap is looked at, so that a name of megabytes costs nothing.
-    for byte in source.utf8.prefix(CIdentifier.longest * 4) {
-      if name.utf8.count == CIdentifier.longest { break }
+    for byte in source.utf8.prefix(longest * 4) {
+      if name.utf8.count == longest { break }
       switch byte {
       case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
         UInt8(ascii: "0")...UInt8(ascii: "9"):
@@ -39,13 +59,12 @@ struct CIdentifier: Hashable, Sendable, ExpressibleByStringLiteral, CustomString
     while name.utf8.last == UInt8(ascii: "_") { name.removeLast() }
     if name.isEmpty { name = "unnamed" }
     if let first = name.utf8.first, first < UInt8(ascii: "A") { name = "n" + name }
-    // The mathematical functions come in three widths: exp, expf, expl.
-    let isSuffixed = name.hasSuffix("f") || name.hasSuffix("l")
-    let isTaken =
-      CIdentifier.reserved.contains(name)
-      || isSuffixed && CIdentifier.reserved.contains(String(name.dropLast()))
-      || CIdentifier.reservedPrefixes.contains { name.hasPrefix($0) }
-    text = isTaken ? "my_" + name : name
+    return name
+  }
+
+  /// Whether a name lies in a name space of the runtime or of OpenMP.
+  private static func isOwned(_ name: String) -> Bool {
+    reservedPrefixes.contains { name.hasPrefix($0) }
   }
 
   fileprivate init(unchecked text: String) { self.text = text }

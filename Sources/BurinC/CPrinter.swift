@@ -26,7 +26,13 @@ struct CPrinter {
     switch item {
     case .include(let name, let isSystem):
       line("#include " + (isSystem ? "<\(name.text)>" : "\"\(name.text)\""))
-    case .define(let name, let value): line("#define \(name) \(value.flat)")
+    case .definitions(let definitions):
+      noted(definitions.map { ("#define \($0.name) \($0.value.flat)", $0.note) }, margin: 0)
+    case .guarded(let name, let items):
+      line("#ifndef \(name)")
+      line("#define \(name)")
+      for item in items { print(item) }
+      line("#endif")
     case .pragma(let text): line("#pragma \(CText.comment(text))")
     case .comment(let texts): for text in texts { comment(text) }
     case .command(let text): line("// " + CText.comment(text, longest: .max))

@@ -218,11 +218,27 @@ struct CFunction: Hashable, Sendable {
   }
 }
 
+/// `#define name value`, with a remark at the end of its line.
+struct CDefinition: Hashable, Sendable {
+  var name: CIdentifier
+  var value: CExpression
+  var note: String?
+
+  init(_ name: CIdentifier, _ value: CExpression, note: String? = nil) {
+    self.name = name
+    self.value = value
+    self.note = note
+  }
+}
+
 /// One item of a file.
 enum CItem: Hashable, Sendable {
   /// `#include "name"`, or `<name>` of the system; the name is a literal of Burin's own.
   case include(CRawLine, isSystem: Bool)
-  case define(CIdentifier, CExpression)
+  /// `#define`s below each other.
+  case definitions([CDefinition])
+  /// Items that count only once, however often the file is included.
+  case guarded(CIdentifier, [CItem])
   case pragma(String)
   case comment([String])
   /// A comment that stays one line, however long: a command to copy.

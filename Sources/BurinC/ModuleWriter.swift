@@ -8,6 +8,29 @@ public struct Module: Sendable {
   public let weights: WeightLayout
   /// How much memory the entries need.
   public let memory: [MemoryReport]
+  private let name: String
+  private let plan: MemoryPlan
+  private let symbols: [Symbol]
+
+  fileprivate init(_ program: Program, _ plan: MemoryPlan, source: String) {
+    self.source = source
+    self.plan = plan
+    weights = plan.weights
+    memory = plan.entries.map(MemoryReport.init)
+    name = program.name
+    symbols = program.symbols
+  }
+
+  /// The header that names the model's entries, inputs and outputs for programs in C.
+  ///
+  /// - Parameter stem: what the library's file is called, without its ending; all names begin with it.
+  public func header(stem: String) -> String {
+    var writer = HeaderWriter(name, plan, symbols, stem: stem)
+    return writer.text()
+  }
+
+  /// What every header begins with, in bytes; no other file does.
+  public static var headerMark: [UInt8] { Array(HeaderWriter.mark.utf8) }
 }
 
 /// What a file's banner says besides what follows from the program.
@@ -43,9 +66,7 @@ public struct ModuleWriter {
   public static func write(_ program: Program, banner: Banner) throws -> Module {
     let plan = try MemoryPlan(program)
     let writer = ModuleWriter(program, plan, banner)
-    return Module(
-      source: CPrinter.print(CFile(items: writer.items)), weights: plan.weights,
-      memory: plan.entries.map(MemoryReport.init))
+    return Module(program, plan, source: CPrinter.print(CFile(items: writer.items)))
   }
 
   private init(_ program: Program, _ plan: MemoryPlan, _ banner: Banner) {

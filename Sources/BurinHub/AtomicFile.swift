@@ -10,6 +10,7 @@ public final class AtomicFile {
 
   private let temporary: String
   private var descriptor: Int32
+  private var isCommitted = false
 
   /// Makes the temporary file; what stands at `path` may only be a regular file.
   ///
@@ -47,10 +48,8 @@ public final class AtomicFile {
 
   deinit {
     defer { Leftovers.remove(temporary) }
-    if descriptor >= 0 {
-      close(descriptor)
-      unlink(temporary)
-    }
+    if descriptor >= 0 { close(descriptor) }
+    if !isCommitted { unlink(temporary) }
   }
 
   /// Appends bytes.
@@ -75,15 +74,24 @@ public final class AtomicFile {
   }
 
   /// Lets the file appear under its name, in place of what stood there.
-  public func commit() throws(HubError) {
+  public func commit() throws(HubError) { try AtomicFile.commit([self]) }
+
+  /// Lets files that belong together appear, in order, when all of them are written whole.
+  public static func commit(_ files: [AtomicFile]) throws(HubError) {
+    for file in files { try file.finish() }
+    for file in files {
+      guard rename(file.temporary, file.path) == 0 else {
+        throw RegularFile.failure(file.path, kind: .cannotWrite)
+      }
+      file.isCommitted = true
+    }
+  }
+
+  private func finish() throws(HubError) {
     precondition(descriptor >= 0, "commit twice")
     let closed = close(descriptor)
     descriptor = -1
     // Some file systems report a full disk only here.
-    guard closed == 0, rename(temporary, path) == 0 else {
-      let failure = RegularFile.failure(path, kind: .cannotWrite)
-      unlink(temporary)
-      throw failure
-    }
+    guard closed == 0 else { throw RegularFile.failure(path, kind: .cannotWrite) }
   }
 }

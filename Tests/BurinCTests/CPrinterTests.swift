@@ -215,7 +215,7 @@ import Testing
     let file = CFile(items: [
       .comment(["*/ int broken; /*", "ends in a backslash \\", "??/"]),
       .include(CRawLine("stdint.h"), isSystem: true),
-      .define("ROWS", 3),
+      .definitions([CDefinition("ROWS", 3)]),
       .structure("weights", [CParameter(CType.float.pointer, "up", note: "f32[3, 4] \\")]),
       .declaration(
         CDeclaration(

@@ -15,6 +15,7 @@ import Testing
     let lowered = try Compiler(options: .init(target: Target("x86-64-v3"))).lower(spec.program)
     try compare(lowered.module.source, with: "bert.c")
     try compare(lowered.program.text, with: "bert.burin")
+    try compare(lowered.module.header(stem: "bert"), with: "bert.h")
   }
 
   @Test("the C and the IR of a small GPT-2 are as recorded")
@@ -23,6 +24,7 @@ import Testing
     let lowered = try Compiler(options: .init(target: Target("x86-64-v3"))).lower(spec.program)
     try compare(lowered.module.source, with: "gpt2.c")
     try compare(lowered.program.text, with: "gpt2.burin")
+    try compare(lowered.module.header(stem: "gpt2"), with: "gpt2.h")
   }
 
   @Test("a program gives the same C to the byte every time")

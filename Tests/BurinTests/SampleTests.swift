@@ -140,6 +140,8 @@ private struct SentenceLibrary {
       directory: emitted.path
     ).run()
     try #require(build.succeeded, "\(build.text)")
+    try BuildFixtures.write(
+      Array(lowered.module.header(stem: "sentence").utf8), to: directory.path + "/sentence.h")
     try LibraryFile.write(
       to: path, image: BuildFixtures.read(emitted.path + "/image.so"), target: target,
       description: [], weightsSize: lowered.module.weights.bytes
@@ -153,7 +155,7 @@ private struct SentenceLibrary {
     let built = Command(
       path: clang.clang,
       arguments: flags + [
-        "-Wall", "-Wextra", "-Werror", "-I", root + "/Runtime/include",
+        "-Wall", "-Wextra", "-Werror", "-I", root + "/Runtime/include", "-I.",
         root + "/Samples/c/sentence.c", "-L.", "-l:sentence.so", "-Wl,-rpath,$ORIGIN", "-o",
         "sentence",
       ], directory: directory.path
