@@ -51,6 +51,9 @@ public struct Tensor {
   public func exp() -> Tensor { unary(.exp) }
   public func squareRoot() -> Tensor { unary(.sqrt) }
 
+  /// `cap * tanh(self / cap)`: between `-cap` and `cap`.
+  public func softCapped(_ cap: Double) -> Tensor { (self / cap).tanh() * cap }
+
   /// Where this (a `bool`) holds `then`, elsewhere `otherwise`.
   public func select(_ then: Tensor, _ otherwise: Tensor) -> Tensor {
     append(.select(id, then: then.id, otherwise: otherwise.id))

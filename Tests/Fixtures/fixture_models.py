@@ -197,6 +197,38 @@ FIXTURES = {
     "qwen3-lm": (
         t.Qwen3ForCausalLM,
         rotary(t.Qwen3Config, 26, 4, 2, 35, head_dim=12, attention_bias=True), {"generate": True}),
+    "phi3-lm": (
+        t.Phi3ForCausalLM,
+        rotary(t.Phi3Config, 32, 4, 2, 37, sliding_window=11, partial_rotary_factor=0.75),
+        {"generate": True}),
+    "phi3-lm-long": (
+        t.Phi3ForCausalLM,
+        rotary(t.Phi3Config, 32, 2, 2, 29, original_max_position_embeddings=13,
+               rope_scaling={"type": "longrope", "short_factor": [1.0, 1.1, 1.2, 1.3] * 2,
+                             "long_factor": [1.5, 2.0, 3.0, 5.0] * 2}), {}),
+    "gemma-lm": (
+        t.GemmaForCausalLM, rotary(t.GemmaConfig, 22, 3, 1, 35, head_dim=8), {"generate": True}),
+    "gemma2-lm": (
+        t.Gemma2ForCausalLM,
+        rotary(t.Gemma2Config, 26, 4, 2, 33, layers=3, head_dim=10, sliding_window=6,
+               query_pre_attn_scalar=13, attn_logit_softcapping=5.0, final_logit_softcapping=8.0),
+        {"generate": True}),
+    "gemma3-lm": (
+        t.Gemma3ForCausalLM,
+        rotary(t.Gemma3TextConfig, 24, 4, 1, 39, layers=4, head_dim=6, sliding_window=5,
+               sliding_window_pattern=3, query_pre_attn_scalar=9,
+               rope_scaling={"rope_type": "linear", "factor": 8.0}), {"generate": True}),
+    "granite-lm": (
+        t.GraniteForCausalLM,
+        rotary(t.GraniteConfig, 28, 2, 1, 41, embedding_multiplier=3.0, residual_multiplier=0.4,
+               attention_multiplier=0.2, logits_scaling=2.0), {"generate": True}),
+    "smollm3-lm": (
+        t.SmolLM3ForCausalLM,
+        rotary(t.SmolLM3Config, 24, 4, 2, 31, layers=4, no_rope_layer_interval=2), {"generate": True}),
+    "olmo2-lm": (t.Olmo2ForCausalLM, rotary(t.Olmo2Config, 30, 5, 5, 37), {"generate": True}),
+    "starcoder2-lm": (
+        t.Starcoder2ForCausalLM,
+        rotary(t.Starcoder2Config, 24, 6, 2, 43, sliding_window=9), {"generate": True}),
     # Images
     "vit": (
         t.ViTModel, image(t.ViTConfig, 20, 4, 17, 5, intermediate_size=31, hidden_act="gelu_new",

@@ -125,7 +125,9 @@ def forward_in_double(model, inputs):
 
 
 def is_decoder(model):
-    return model.config.model_type in ("gpt2", "llama", "mistral", "qwen2", "qwen3")
+    return model.config.model_type in (
+        "gpt2", "llama", "mistral", "qwen2", "qwen3", "phi3", "gemma", "gemma2", "gemma3_text",
+        "granite", "smollm3", "olmo2", "starcoder2")
 
 
 def record_case(model, inputs, directory, suffix):
@@ -208,8 +210,9 @@ def record(name):
     lengths = [23, 37, 1] if "distil" in name else [37, 5, 30]
     if "LM" in kind.__name__:
         lengths = lengths[:2]
-    if getattr(config, "sliding_window", None):
-        # Padding beyond the window would see no key, and transformers makes that NaN.
+    if getattr(config, "sliding_window", None) or "long" in name:
+        # Padding beyond the window would see no key, and transformers makes that NaN; and the
+        # longest row of a batch chooses the frequencies of longrope for all.
         lengths = [37, 34]
     shapes = {}
     if "pooling" not in more:

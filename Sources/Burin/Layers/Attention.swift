@@ -7,12 +7,15 @@ import BurinIR
 ///   - key: `[batch, heads, keys, width]`.
 ///   - value: `[batch, heads, keys, width]`.
 ///   - scale: what the scores are multiplied by; the paper's `1 / sqrt(width)`.
+///   - softCap: what keeps the scores between `-softCap` and `softCap`, by a tanh.
 ///   - mask: added to the scores.
 /// - Returns: `[batch, heads, queries, width]`.
 public func attention(
-  _ query: Tensor, _ key: Tensor, _ value: Tensor, scale: Double, mask: Tensor?
+  _ query: Tensor, _ key: Tensor, _ value: Tensor, scale: Double, softCap: Double? = nil,
+  mask: Tensor?
 ) -> Tensor {
-  let scores = query.matmul(key.transposed) * scale
+  var scores = query.matmul(key.transposed) * scale
+  if let softCap { scores = scores.softCapped(softCap) }
   return (mask.map { scores + $0 } ?? scores).softmax().matmul(value)
 }
 
@@ -24,10 +27,11 @@ public func attention(
 ///   - key: `[batch, keys, groups, width]`, `groups` a divisor of `heads`.
 ///   - value: as `key`.
 ///   - scale: what the scores are multiplied by.
+///   - softCap: what keeps the scores between `-softCap` and `softCap`, by a tanh.
 ///   - mask: added to the scores.
 /// - Returns: the heads side by side, `[batch, queries, heads * width]`.
 public func attention(
-  query: Tensor, key: Tensor, value: Tensor, scale: Double, mask: Tensor?
+  query: Tensor, key: Tensor, value: Tensor, scale: Double, softCap: Double? = nil, mask: Tensor?
 ) -> Tensor {
   let heads = query.shape[2]
   func repeated(_ x: Tensor) -> Tensor {
@@ -41,7 +45,8 @@ public func attention(
       .reshaped([shape[0], heads, shape[2], shape[3]])
   }
   return attention(
-    query.transposed([0, 2, 1, 3]), repeated(key), repeated(value), scale: scale, mask: mask
+    query.transposed([0, 2, 1, 3]), repeated(key), repeated(value), scale: scale,
+    softCap: softCap, mask: mask
   ).mergedHeads
 }
 

@@ -46,3 +46,25 @@ public struct GatedFeedForward: Layer {
     down(gate(x).unary(activation.function) * up(x))
   }
 }
+
+/// The gated feed-forward network with the gate and its input side by side in one matrix.
+public struct JoinedGatedFeedForward: Layer {
+  let width: Int
+  let activation: Activation
+  let up, down: Linear
+
+  /// - Parameter width: of the gate and of its input; `up` has twice as many outputs.
+  public init(width: Int, up: Linear, activation: Activation, down: Linear) {
+    self.width = width
+    self.up = up
+    self.activation = activation
+    self.down = down
+  }
+
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    let both = up(x)
+    let gate = both.slice(axis: -1, count: Dim(width))
+    let input = both.slice(axis: -1, from: Dim(width), count: Dim(width))
+    return down(gate.unary(activation.function) * input)
+  }
+}

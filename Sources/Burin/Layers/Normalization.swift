@@ -24,14 +24,18 @@ public struct RMSNorm: Layer {
   let width: Int
   let weights: Weights
   let epsilon: Double
+  let offset: Double
 
-  public init(_ width: Int, _ weights: Weights, epsilon: Double = 1e-6) {
+  /// - Parameter offset: what is added to the stored scale; 1 in Gemma.
+  public init(_ width: Int, _ weights: Weights, epsilon: Double = 1e-6, offset: Double = 0) {
     self.width = width
     self.weights = weights
     self.epsilon = epsilon
+    self.offset = offset
   }
 
   public func callAsFunction(_ x: Tensor) -> Tensor {
-    x.rmsNorm(scale: weights.tensor("weight", [width], in: x.trace), epsilon: epsilon)
+    let scale = weights.tensor("weight", [width], in: x.trace)
+    return x.rmsNorm(scale: offset == 0 ? scale : scale + offset, epsilon: epsilon)
   }
 }

@@ -48,8 +48,9 @@ struct DINOv2: VisionFamily {
         attentionScale: LayerScale(width: hidden, weights: layer["layer_scale1"]),
         feedForwardNorm: LayerNorm(hidden, layer["norm2"], epsilon: epsilon),
         feedForward: isGated
-          ? JoinedGate(
+          ? JoinedGatedFeedForward(
             width: gated, up: Linear(hidden, 2 * gated, mlp["weights_in"]),
+            activation: Activation(.silu),
             down: Linear(gated, hidden, mlp["weights_out"]))
           : FeedForward(
             up: Linear(hidden, intermediate, mlp["fc1"]), activation: activation,
@@ -72,19 +73,5 @@ struct DINOv2: VisionFamily {
       .reshaped([hidden.shape[0], Dim(self.hidden)])
     let both = hidden.trace.concat([first, mean], axis: 1)
     return [("logits", Linear(2 * self.hidden, labels, Weights("classifier"))(both))]
-  }
-}
-
-/// SwiGLU (Shazeer, 2020) with the gate and the input of one product side by side:
-/// `down(silu(gate) * x)`.
-private struct JoinedGate: FeedForwardLayer {
-  let width: Int
-  let up, down: Linear
-
-  func callAsFunction(_ x: Tensor) -> Tensor {
-    let both = up(x)
-    let last = both.shape.count - 1
-    let gate = both.slice(axis: last, count: Dim(width))
-    return down(gate.silu() * both.slice(axis: last, from: Dim(width), count: Dim(width)))
   }
 }

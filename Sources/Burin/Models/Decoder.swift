@@ -35,6 +35,8 @@ protocol DecoderLayer {
 struct DecoderContext {
   /// Where each token stands, `i32[batch, seq]`.
   let positions: Tensor
+  /// How many positions each sequence has, this call's among them, `i32[batch, 1]`.
+  let lengths: Tensor
   /// The mask of self-attention; keys that lie `window` or more positions back do not count.
   let mask: (_ window: Int?) -> Tensor
   /// Puts new keys or values (`keys`, `values`; `[batch, seq, groups, width]`) behind those of
@@ -55,7 +57,7 @@ extension DecoderFamily {
           "position_ids", .i32, ids.shape, fallback: trace.iota(ids.shape, axis: 1))
         let hidden = stack(ids, positions: positions) { _ in
           DecoderContext(
-            positions: positions,
+            positions: positions, lengths: positions.maximum(1) + trace.constant(1, .i32),
             mask: { window in
               trace.mask(
                 [.padding(padding), .causal(start: nil)]
@@ -85,7 +87,7 @@ extension DecoderFamily {
       var caches: [(name: String, value: Tensor)] = []
       let hidden = stack(ids, positions: positions) { index in
         DecoderContext(
-          positions: positions,
+          positions: positions, lengths: total.reshaped([batch, 1]),
           mask: { window in
             trace.mask(
               [.lengths(total), .causal(start: lengths)]

@@ -67,8 +67,13 @@ protocol Family: SendableMetatype {
 
 /// All families, the one list to which a new one is added.
 let families: [any Family.Type] = [
-  Bert.self, Roberta.self, DistilBert.self, Electra.self, GPT2.self, ViT.self, DeiT.self,
-  DINOv2.self, Llama.self, Mistral.self, Qwen2.self, Qwen3.self,
+  // Encoders.
+  Bert.self, Roberta.self, DistilBert.self, Electra.self,
+  // Images.
+  ViT.self, DeiT.self, DINOv2.self,
+  // Decoders.
+  GPT2.self, Llama.self, Mistral.self, Qwen2.self, Qwen3.self, Phi3.self, Gemma.self, Gemma2.self,
+  Gemma3.self, Granite.self, SmolLM3.self, OLMo2.self, StarCoder2.self,
 ]
 
 extension JSONField {

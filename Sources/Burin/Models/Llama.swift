@@ -5,79 +5,97 @@ import BurinIR
 /// `modeling_llama`.
 struct Llama: LlamaFamily {
   static let modelTypes = ["llama"]
-  static let architectures = llamaArchitectures("Llama")
+  static let architectures = decoderArchitectures("Llama")
 
   let head: Head
   let body: LlamaBody
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
-    self.head = head
-    let attentionBias = try config["attention_bias"].bool(default: false)
-    self.body = try LlamaBody(
-      config, body,
-      LlamaVariant(
-        projectionBias: attentionBias, outputBias: attentionBias,
-        feedForwardBias: try config["mlp_bias"].bool(default: false)))
-  }
-}
-
-/// Mistral 7B (Jiang et al., 2023), as transformers' `modeling_mistral`: Llama with a window.
-struct Mistral: LlamaFamily {
-  static let modelTypes = ["mistral"]
-  static let architectures = llamaArchitectures("Mistral")
-
-  let head: Head
-  let body: LlamaBody
-
-  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
-    self.head = head
     var variant = LlamaVariant()
-    variant.groups = 8
-    variant.positions = 4096 * 32
-    let window = config["sliding_window"]
-    if !window.isNull { variant.window = try window.int(in: 1...1 << 30, default: 4096) }
-    variant.isWindowed = { _ in true }
+    variant.projectionBias = try config["attention_bias"].bool(default: false)
+    variant.outputBias = variant.projectionBias
+    variant.feedForwardBias = try config["mlp_bias"].bool(default: false)
+    self.head = head
     self.body = try LlamaBody(config, body, variant)
   }
 }
 
-/// Qwen2 (Yang et al., 2024), as transformers' `modeling_qwen2`: Llama with biases of queries, keys
-/// and values, and windows in its last layers if it has any.
-struct Qwen2: LlamaFamily {
-  static let modelTypes = ["qwen2"]
-  static let architectures = llamaArchitectures("Qwen2")
+/// Granite 3 (IBM, 2024), as transformers' `modeling_granite`: Llama with multipliers.
+struct Granite: LlamaFamily {
+  static let modelTypes = ["granite"]
+  static let architectures = decoderArchitectures("Granite")
 
   let head: Head
   let body: LlamaBody
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
+    var variant = LlamaVariant()
+    variant.projectionBias = try config["attention_bias"].bool(default: false)
+    variant.outputBias = variant.projectionBias
+    variant.feedForwardBias = try config["mlp_bias"].bool(default: false)
+    let embedding = try config["embedding_multiplier"].double(default: 1)
+    variant.embeddingScale = { _ in embedding }
+    variant.residualScale = try config["residual_multiplier"].double(default: 1)
+    variant.attentionScale = try config["attention_multiplier"].double(default: 1)
+    variant.outputScale = 1 / (try config["logits_scaling"].double(above: 0, default: 1))
     self.head = head
-    var variant = LlamaVariant(projectionBias: true)
-    variant.groups = 32
-    variant.positions = 32_768
-    try variant.readWindows(config)
     self.body = try LlamaBody(config, body, variant)
   }
 }
 
-/// Qwen3 (Yang et al., 2025), as transformers' `modeling_qwen3`: Llama with each head's query and
-/// key normalised.
-struct Qwen3: LlamaFamily {
-  static let modelTypes = ["qwen3"]
-  static let architectures = llamaArchitectures("Qwen3")
+/// SmolLM3 (Bakouch et al., 2025), as transformers' `modeling_smollm3`: Llama with layers that do
+/// not know positions.
+struct SmolLM3: LlamaFamily {
+  static let modelTypes = ["smollm3"]
+  static let architectures = decoderArchitectures("SmolLM3")
 
   let head: Head
   let body: LlamaBody
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
-    self.head = head
-    let bias = try config["attention_bias"].bool(default: false)
-    var variant = LlamaVariant(projectionBias: bias, outputBias: bias)
-    variant.groups = 32
+    var variant = LlamaVariant()
+    variant.projectionBias = try config["attention_bias"].bool(default: false)
+    variant.outputBias = variant.projectionBias
+    variant.feedForwardBias = try config["mlp_bias"].bool(default: false)
+    variant.groups = 4
     variant.positions = 32_768
-    variant.headWidth = 128
-    variant.normalizesHeads = true
-    try variant.readWindows(config)
+    variant.theta = 2_000_000
+    variant.isTied = true
+    let interval = try config["no_rope_layer_interval"].int(in: 1...1 << 20, default: 4)
+    let flags = config["no_rope_layers"]
+    var isTurned: [Bool] = []
+    for index in 0..<(try config["num_hidden_layers"].layers()) {
+      isTurned.append(
+        flags.exists ? try flags[index].int(in: 0...1) == 1 : (index + 1) % interval != 0)
+    }
+    let turned = isTurned
+    variant.isTurned = { turned[$0] }
+    if try config["use_sliding_window"].bool(default: false) {
+      try variant.readWindow(config, default: nil)
+    }
+    try variant.readLayerTypes(config) { !turned[$0] }
+    self.head = head
+    self.body = try LlamaBody(config, body, variant)
+  }
+}
+
+/// OLMo 2 (OLMo team, 2024), as transformers' `modeling_olmo2`: Llama with norms after each
+/// sublayer, and over all queries and all keys.
+struct OLMo2: LlamaFamily {
+  static let modelTypes = ["olmo2"]
+  static let architectures = decoderArchitectures("Olmo2")
+
+  let head: Head
+  let body: LlamaBody
+
+  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
+    var variant = LlamaVariant()
+    variant.projectionBias = try config["attention_bias"].bool(default: false)
+    variant.outputBias = variant.projectionBias
+    variant.epsilon = 1e-5
+    variant.placement = .after
+    variant.headNorms = .together
+    self.head = head
     self.body = try LlamaBody(config, body, variant)
   }
 }

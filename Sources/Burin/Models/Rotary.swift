@@ -12,6 +12,8 @@ struct Rotary {
   /// The width of a head, of which twice the number of frequencies turn.
   let width: Int
   var isInterleaved = false
+  /// What the frequencies are instead in sequences of more than `above` positions.
+  private var extended: (frequencies: [Double], above: Int)?
 
   /// Reads `rope_theta`, `partial_rotary_factor` and `rope_scaling`, or `rope_parameters` of
   /// transformers 5, which holds all of them.
@@ -19,16 +21,20 @@ struct Rotary {
   /// - Parameters:
   ///   - theta: `rope_theta` where it is absent.
   ///   - partial: `partial_rotary_factor` where it is absent.
+  ///   - parameters: what stands for `rope_scaling`, in models with several kinds of positions.
   init(
-    _ config: JSONField, width: Int, theta: Double = 10_000, partial: Double = 1
+    _ config: JSONField, width: Int, theta: Double = 10_000, partial: Double = 1,
+    parameters: JSONField? = nil
   ) throws(HubError) {
     let key: ByteString = config["rope_parameters"].exists ? "rope_parameters" : "rope_scaling"
-    let scaling = config[key]
+    let scaling = parameters ?? config[key]
     func value(_ name: ByteString, _ absent: Double) throws(HubError) -> Double {
-      let inner = scaling.exists ? scaling[name] : config[name]
-      return try (inner.exists ? inner : config[name]).double(above: 0, default: absent)
+      try (scaling[name].exists ? scaling[name] : config[name]).double(above: 0, default: absent)
     }
-    let base = try value("rope_theta", theta)
+    // A second kind of positions has a base of its own.
+    let base =
+      parameters == nil
+      ? try value("rope_theta", theta) : try scaling["rope_theta"].double(above: 0, default: theta)
     let part = Int(Double(width) * (try value("partial_rotary_factor", partial)))
     guard part >= 2, part <= width else {
       throw config["partial_rotary_factor"].error(
@@ -46,6 +52,8 @@ struct Rotary {
       let factor = try scaling["factor"].double(above: 0)
       (frequencies, self.factor) = (plain.map { $0 / factor }, 1)
     case .llama3: (frequencies, factor) = (try Rotary.llama3(plain, scaling), 1)
+    case .longrope, .su:
+      (frequencies, factor, extended) = try Rotary.long(plain, scaling, config)
     case .yarn:
       (frequencies, factor) = try Rotary.yarn(plain, scaling, base: base, config)
     }
@@ -56,7 +64,9 @@ struct Rotary {
     case plain = "default"
     /// Changes them only beyond `max_position_embeddings`, which no library takes.
     case dynamic
-    case linear, llama3, yarn
+    case linear, llama3, yarn, longrope
+    /// What the first configurations of Phi-3 call `longrope`.
+    case su
   }
 
   private static func kind(_ scaling: JSONField) throws(HubError) -> Kind {
@@ -121,10 +131,52 @@ struct Rotary {
     )
   }
 
-  /// Turns the heads `x[batch, seq, heads, width]` by their positions `[batch, seq]`.
-  func callAsFunction(_ x: Tensor, _ positions: Tensor) -> Tensor {
-    let rates = x.trace.constant(frequencies)
-    let turned = x.rotated(by: positions, frequencies: rates, interleaved: isInterleaved)
+  /// LongRoPE (Ding et al., 2024): each frequency has a divisor of its own, and another one beyond
+  /// the original context.
+  private static func long(
+    _ plain: [Double], _ scaling: JSONField, _ config: JSONField
+  ) throws(HubError) -> ([Double], Double, (frequencies: [Double], above: Int)?) {
+    func divided(_ key: ByteString) throws(HubError) -> [Double] {
+      let divisors = try scaling[key].array()
+      guard divisors.count == plain.count else {
+        throw scaling[key].error(expected: "\(plain.count) numbers")
+      }
+      var frequencies: [Double] = []
+      for (frequency, divisor) in zip(plain, divisors) {
+        frequencies.append(frequency / (try divisor.double(above: 0)))
+      }
+      return frequencies
+    }
+    let positions = config["max_position_embeddings"]
+    let inner = scaling["original_max_position_embeddings"]
+    let given =
+      config["original_max_position_embeddings"].exists
+      ? config["original_max_position_embeddings"] : inner
+    var factor = try scaling["factor"].double(above: 0, default: 1)
+    if given.exists { factor = try positions.double(above: 0) / given.double(above: 0) }
+    let original = try (given.exists ? given : positions).int(in: 1...1 << 24)
+    let attention = scaling["attention_factor"]
+    let byLength = factor <= 1 ? 1 : (1 + log(factor) / log(Double(original))).squareRoot()
+    return (
+      try divided("short_factor"),
+      attention.exists ? try attention.double(above: 0) : byLength,
+      try positions.int() > original ? (try divided("long_factor"), original) : nil
+    )
+  }
+
+  /// Turns the heads `x[batch, seq, heads, width]` by their positions.
+  func callAsFunction(_ x: Tensor, _ context: DecoderContext) -> Tensor {
+    func turn(_ frequencies: [Double]) -> Tensor {
+      x.rotated(
+        by: context.positions, frequencies: x.trace.constant(frequencies),
+        interleaved: isInterleaved)
+    }
+    var turned = turn(frequencies)
+    if let extended {
+      let limit = x.trace.constant(Double(extended.above), .i32)
+      let isLong = limit.binary(.less, context.lengths).reshaped([x.shape[0], 1, 1, 1])
+      turned = isLong.select(turn(extended.frequencies), turned)
+    }
     guard factor != 1 else { return turned }
     guard 2 * frequencies.count < width else { return turned * factor }
     let factors = (0..<width).map { $0 < 2 * frequencies.count ? factor : 1 }

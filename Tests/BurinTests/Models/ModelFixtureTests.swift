@@ -16,7 +16,8 @@ import Testing
     "vit-image-classification", "deit", "deit-image-classification-with-teacher", "dinov2",
     "dinov2-image-classification", "llama", "llama-lm", "llama-lm-tied", "llama-lm-yarn",
     "llama-sequence-classification", "llama-token-classification", "mistral-lm", "qwen2-lm",
-    "qwen3-lm",
+    "qwen3-lm", "phi3-lm", "phi3-lm-long", "gemma-lm", "gemma2-lm", "gemma3-lm", "granite-lm",
+    "smollm3-lm", "olmo2-lm", "starcoder2-lm",
   ].map(Fixture.init)
 
   @Test("agrees with transformers", arguments: fixtures)

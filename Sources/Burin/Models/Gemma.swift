@@ -1,0 +1,100 @@
+import BurinHub
+import BurinIR
+
+/// Gemma (Gemma team, 2024), as transformers' `modeling_gemma`: Llama with scaled embeddings, norms
+/// around one, and GELU in the gate.
+struct Gemma: LlamaFamily {
+  static let modelTypes = ["gemma"]
+  static let architectures = decoderArchitectures("Gemma")
+
+  let head: Head
+  let body: LlamaBody
+
+  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
+    var variant = LlamaVariant()
+    variant.projectionBias = try config["attention_bias"].bool(default: false)
+    variant.outputBias = variant.projectionBias
+    variant.norm = .rms(offset: 1)
+    variant.embeddingScale = { Double(Float($0).squareRoot()) }
+    variant.isTied = true
+    variant.headWidth = 256
+    variant.activation = "gelu_pytorch_tanh"
+    variant.groups = 16
+    variant.positions = 8192
+    self.head = head
+    self.body = try LlamaBody(config, body, variant)
+  }
+}
+
+/// Gemma 2 (Gemma team, 2024), as transformers' `modeling_gemma2`: norms on both sides of each
+/// sublayer, soft caps, and a window in every other layer.
+struct Gemma2: LlamaFamily {
+  static let modelTypes = ["gemma2"]
+  static let architectures = decoderArchitectures("Gemma2")
+
+  let head: Head
+  let body: LlamaBody
+
+  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
+    var variant = LlamaVariant()
+    variant.projectionBias = try config["attention_bias"].bool(default: false)
+    variant.outputBias = variant.projectionBias
+    variant.norm = .rms(offset: 1)
+    variant.embeddingScale = { Double(Float($0).squareRoot()) }
+    variant.isTied = true
+    variant.headWidth = 256
+    variant.activation = "gelu_pytorch_tanh"
+    variant.placement = .around
+    variant.activationKey = "hidden_activation"
+    variant.groups = 4
+    let scalar = try config["query_pre_attn_scalar"].double(above: 0, default: 256)
+    variant.attentionScale = 1 / scalar.squareRoot()
+    try variant.readWindow(config, default: 4096)
+    variant.positions = 8192
+    variant.softCap = 50
+    variant.finalSoftCap = 30
+    try variant.readLayerTypes(config) { ($0 + 1) % 2 != 0 }
+    self.head = head
+    self.body = try LlamaBody(config, body, variant)
+  }
+}
+
+/// Gemma 3's text model (Gemma team, 2025), as transformers' `modeling_gemma3`: Gemma 2 with
+/// normalised heads instead of soft caps, and positions of their own in layers with a window.
+struct Gemma3: LlamaFamily {
+  static let modelTypes = ["gemma3_text"]
+  static let architectures = decoderArchitectures("Gemma3", body: "Gemma3Text")
+
+  let head: Head
+  let body: LlamaBody
+
+  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
+    var variant = LlamaVariant()
+    variant.projectionBias = try config["attention_bias"].bool(default: false)
+    variant.outputBias = variant.projectionBias
+    variant.norm = .rms(offset: 1)
+    variant.embeddingScale = { Double(Float($0).squareRoot()) }
+    variant.isTied = true
+    variant.headWidth = 256
+    variant.activation = "gelu_pytorch_tanh"
+    variant.placement = .around
+    variant.activationKey = "hidden_activation"
+    variant.groups = 4
+    let scalar = try config["query_pre_attn_scalar"].double(above: 0, default: 256)
+    variant.attentionScale = 1 / scalar.squareRoot()
+    try variant.readWindow(config, default: 4096)
+    variant.positions = 131_072
+    variant.theta = 1_000_000
+    variant.headNorms = .perHead
+    variant.localTheta = try config["rope_local_base_freq"].double(above: 0, default: 10_000)
+    let pattern = try config["sliding_window_pattern"].int(in: 1...1 << 20, default: 6)
+    try variant.readLayerTypes(config) { ($0 + 1) % pattern != 0 }
+    let isWindowed = variant.isWindowed
+    variant.rotary = { isWindowed($0) ? 1 : 0 }
+    guard try !config["use_bidirectional_attention"].bool(default: false) else {
+      throw config["use_bidirectional_attention"].error(expected: "false")
+    }
+    self.head = head
+    self.body = try LlamaBody(config, body, variant)
+  }
+}

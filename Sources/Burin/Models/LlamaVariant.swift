@@ -1,0 +1,126 @@
+import BurinHub
+
+/// What tells Llama and its relatives apart, and what they take for absent keys.
+struct LlamaVariant {
+  /// How hidden states are normalised.
+  enum NormKind {
+    /// With a scale of the stored values plus `offset`.
+    case rms(offset: Double)
+    case layer
+  }
+
+  /// Where norms stand around a sublayer.
+  enum Placement { case before, after, around }
+
+  /// How queries and keys are normalised.
+  enum HeadNormKind { case none, perHead, together }
+
+  /// Whether the projections of queries, keys and values have biases.
+  var projectionBias = false
+  /// Whether attention's output has a bias.
+  var outputBias = false
+  var feedForwardBias = false
+  /// Whether queries, keys and values are one matrix, and the gate and its input another.
+  var isJoined = false
+  var isGated = true
+  var norm = NormKind.rms(offset: 0)
+  var placement = Placement.before
+  var headNorms = HeadNormKind.none
+  var epsilonKey: ByteString = "rms_norm_eps"
+  var epsilon = 1e-6
+  var activationKey: ByteString = "hidden_act"
+  var activation = "silu"
+  /// The number of heads of keys; as many as of queries if `nil`.
+  var groups: Int?
+  /// The width of a head; the hidden width over the heads if `nil`.
+  var headWidth: Int?
+  var positions = 2048
+  var theta = 10_000.0
+  var isTied = false
+  /// What embeddings are multiplied by, given the hidden width.
+  var embeddingScale: (_ hidden: Int) -> Double = { _ in 1 }
+  var residualScale = 1.0
+  var outputScale = 1.0
+  /// What scores are multiplied by; the inverse root of a head's width if `nil`.
+  var attentionScale: Double?
+  var softCap: Double?
+  var finalSoftCap: Double?
+  /// How many positions attention reaches back in the layers that `isWindowed` names.
+  var window: Int?
+  var isWindowed: (_ layer: Int) -> Bool = { _ in false }
+  /// Whether a layer turns its heads by their positions.
+  var isTurned: (_ layer: Int) -> Bool = { _ in true }
+  /// Which of several kinds of rotary positions a layer has.
+  var rotary: (_ layer: Int) -> Int = { _ in 0 }
+  /// The base of the second kind: that of layers with a window.
+  var localTheta: Double?
+
+  /// Where each kind of rotary positions is described, and its base.
+  func rotaryParameters(
+    _ config: JSONField
+  ) throws(HubError) -> [(theta: Double, scaling: JSONField?)] {
+    guard let localTheta else { return [(theta, nil)] }
+    // Positions by layer type, as transformers 5 writes them.
+    let parameters = config["rope_parameters"]
+    if parameters[ByteString(LayerType.full.rawValue)].exists {
+      return [
+        (theta, parameters[ByteString(LayerType.full.rawValue)]),
+        (localTheta, parameters[ByteString(LayerType.sliding.rawValue)]),
+      ]
+    }
+    // No configuration scales the positions of layers with a window: the key is never there.
+    return [(theta, nil), (localTheta, config["rope_local_scaling"])]
+  }
+
+  /// Reads the windows of Qwen's configurations: `use_sliding_window`, and then `layer_types`, or
+  /// all layers from `max_window_layers` on.
+  mutating func readWindows(_ config: JSONField) throws(HubError) {
+    if try config["use_sliding_window"].bool(default: false) {
+      try readWindow(config, default: 4096)
+    }
+    let first = try config["max_window_layers"].int(in: 0...1 << 20, default: 28)
+    try readLayerTypes(config) { $0 >= first }
+  }
+
+  /// Reads `sliding_window`, of which `null` is none.
+  mutating func readWindow(_ config: JSONField, default absent: Int?) throws(HubError) {
+    let field = config["sliding_window"]
+    if field.exists {
+      window = try field.int(in: 1...1 << 30)
+    } else {
+      window = field.isNull ? nil : absent
+    }
+  }
+
+  /// Reads `layer_types`; where they are absent, `isWindowed` says which layers have a window.
+  mutating func readLayerTypes(
+    _ config: JSONField, default isWindowed: @escaping (Int) -> Bool
+  ) throws(HubError) {
+    let types = try config.layerTypes()
+    self.isWindowed = { layer in types.map { $0[layer] == .sliding } ?? isWindowed(layer) }
+  }
+}
+
+/// How far the attention of a layer reaches.
+enum LayerType: String, CaseIterable {
+  case full = "full_attention"
+  case sliding = "sliding_attention"
+}
+
+extension JSONField {
+  /// `layer_types`, one for each layer; `nil` if it is absent.
+  func layerTypes() throws(HubError) -> [LayerType]? {
+    guard self["layer_types"].exists else { return nil }
+    let fields = try self["layer_types"].array()
+    let count = try self["num_hidden_layers"].layers()
+    guard fields.count == count else {
+      throw self["layer_types"].error(expected: "one type for each of \(count) layers")
+    }
+    var types: [LayerType] = []
+    for field in fields {
+      let known = LayerType.allCases.map { ByteString($0.rawValue) }
+      types.append(LayerType(rawValue: try field.string(oneOf: known).utf8String) ?? .full)
+    }
+    return types
+  }
+}

@@ -1,0 +1,50 @@
+import BurinHub
+import BurinIR
+
+/// Mistral 7B (Jiang et al., 2023), as transformers' `modeling_mistral`: Llama with a window.
+struct Mistral: LlamaFamily {
+  static let modelTypes = ["mistral"]
+  static let architectures = decoderArchitectures("Mistral")
+
+  let head: Head
+  let body: LlamaBody
+
+  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
+    var variant = LlamaVariant()
+    variant.groups = 8
+    variant.positions = 4096 * 32
+    try variant.readWindow(config, default: 4096)
+    variant.isWindowed = { _ in true }
+    self.head = head
+    self.body = try LlamaBody(config, body, variant)
+  }
+}
+
+/// StarCoder2 (Lozhkov et al., 2024), as transformers' `modeling_starcoder2`: rotary positions and
+/// grouped heads with the norms and the plain feed-forward network of GPT-2.
+struct StarCoder2: LlamaFamily {
+  static let modelTypes = ["starcoder2"]
+  static let architectures = decoderArchitectures("Starcoder2")
+
+  let head: Head
+  let body: LlamaBody
+
+  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
+    var variant = LlamaVariant()
+    variant.groups = 2
+    variant.positions = 4096
+    variant.isTied = true
+    variant.isGated = false
+    variant.norm = .layer
+    variant.epsilonKey = "norm_epsilon"
+    variant.epsilon = 1e-5
+    variant.activation = "gelu_pytorch_tanh"
+    variant.projectionBias = try config["use_bias"].bool(default: true)
+    variant.outputBias = variant.projectionBias
+    variant.feedForwardBias = variant.projectionBias
+    try variant.readWindow(config, default: nil)
+    variant.isWindowed = { _ in true }
+    self.head = head
+    self.body = try LlamaBody(config, body, variant)
+  }
+}

@@ -1,0 +1,27 @@
+import BurinHub
+import BurinIR
+
+/// Phi-3 and Phi-4-mini (Abdin et al., 2024), as transformers' `modeling_phi3`: Llama with joined
+/// projections, a window, and LongRoPE.
+///
+/// The length of a batch, padding included, chooses the frequencies of `forward`, as in transformers.
+/// Keys stay turned as they were when they were cached: a conversation that grows beyond the
+/// original context goes on with the new frequencies, and does not read the old tokens again.
+struct Phi3: LlamaFamily {
+  static let modelTypes = ["phi3"]
+  static let architectures = decoderArchitectures("Phi3")
+
+  let head: Head
+  let body: LlamaBody
+
+  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
+    var variant = LlamaVariant()
+    variant.epsilon = 1e-5
+    variant.positions = 4096
+    variant.isJoined = true
+    try variant.readWindow(config, default: nil)
+    variant.isWindowed = { _ in true }
+    self.head = head
+    self.body = try LlamaBody(config, body, variant)
+  }
+}

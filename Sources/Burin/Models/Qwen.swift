@@ -1,0 +1,45 @@
+import BurinHub
+import BurinIR
+
+/// Qwen2 (Yang et al., 2024), as transformers' `modeling_qwen2`: Llama with biases of queries, keys
+/// and values, and windows in its last layers if it has any.
+struct Qwen2: LlamaFamily {
+  static let modelTypes = ["qwen2"]
+  static let architectures = decoderArchitectures("Qwen2")
+
+  let head: Head
+  let body: LlamaBody
+
+  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
+    var variant = LlamaVariant()
+    variant.projectionBias = true
+    variant.groups = 32
+    variant.positions = 32_768
+    try variant.readWindows(config)
+    self.head = head
+    self.body = try LlamaBody(config, body, variant)
+  }
+}
+
+/// Qwen3 (Yang et al., 2025), as transformers' `modeling_qwen3`: Llama with each head's query and
+/// key normalised.
+struct Qwen3: LlamaFamily {
+  static let modelTypes = ["qwen3"]
+  static let architectures = decoderArchitectures("Qwen3")
+
+  let head: Head
+  let body: LlamaBody
+
+  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
+    var variant = LlamaVariant()
+    variant.projectionBias = try config["attention_bias"].bool(default: false)
+    variant.outputBias = variant.projectionBias
+    variant.groups = 32
+    variant.positions = 32_768
+    variant.headWidth = 128
+    variant.headNorms = .perHead
+    try variant.readWindows(config)
+    self.head = head
+    self.body = try LlamaBody(config, body, variant)
+  }
+}
