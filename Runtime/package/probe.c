@@ -1,4 +1,4 @@
-/* probe.c: what this machine can do at most, for the shares that `bench` reports: f32 multiply-adds
+/* probe.c: what this machine can do at most, for the shares that `bench` reports: multiply-adds
  * in registers, and bytes read from memory, on several threads at once.
  *
  * The loops are assembly where it matters: their speed must not depend on how this file is
@@ -20,6 +20,7 @@
 #define FMA(chain, wide) "vfmadd231ps %%" wide "mm14, %%" wide "mm15, %%" wide "mm" #chain "\n\t"
 #define FMA_YMM(chain) FMA(chain, "y")
 #define FMA_ZMM(chain) FMA(chain, "z")
+#define PAIRS(chain) "vdpbf16ps %%zmm14, %%zmm15, %%zmm" #chain "\n\t"
 #define ZERO(register) "vxorps %%xmm" #register ", %%xmm" #register ", %%xmm" #register "\n\t"
 #define CLOBBERS                                                                                \
   "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",      \
@@ -52,6 +53,23 @@ static double multiply_add(int64_t steps) {
     for (int chain = 0; chain < 12; chain++) sums[chain] = sums[chain] * factor + term;
   __asm__ volatile("" : : "r"(sums) : "memory");
   return 2.0 * 4 * 12 * steps;
+}
+
+/* Runs `steps` times twelve multiply-adds of pairs of bf16, where the machine has them; gives how
+ * many operations that were. */
+static double multiply_add_bf16(int64_t steps) {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512bf16")) {
+    int64_t left = steps;
+    __asm__ volatile(EACH(ZERO) ZERO(14) ZERO(15) "1:\n\t" EACH(PAIRS) "dec %0\n\tjnz 1b\n\t"
+                     "vzeroupper"
+                     : "+r"(left)
+                     :
+                     : CLOBBERS);
+    return 2.0 * 32 * 12 * steps;
+  }
+#endif
+  return multiply_add(steps);
 }
 
 #define LOAD(place, wide, bytes) "vmovups " #place "*" bytes "(%0), %%" wide "mm" #place "\n\t"
@@ -104,6 +122,7 @@ struct part {
   struct start *together;
   const char *data; /* to read, or NULL to compute */
   size_t bytes;
+  enum burin_factors factors;
   double start, end, done;
 };
 
@@ -119,7 +138,7 @@ static void *run_part(void *argument) {
     read_memory(part->data, part->bytes);
     part->done = (double)part->bytes;
   } else {
-    part->done = multiply_add(1 << 18);
+    part->done = (part->factors == BURIN_FACTORS_BF16 ? multiply_add_bf16 : multiply_add)(1 << 18);
   }
   part->end = now();
   return NULL;
@@ -151,9 +170,11 @@ static int32_t within_bounds(int32_t threads) {
   return threads < 1 ? 1 : threads > BURIN_PROBE_THREADS ? BURIN_PROBE_THREADS : threads;
 }
 
-double burin_probe_arithmetic(int32_t threads) {
+double burin_probe_arithmetic(int32_t threads, enum burin_factors factors) {
   struct part parts[BURIN_PROBE_THREADS] = {{0}};
-  return run_parts(parts, within_bounds(threads));
+  threads = within_bounds(threads);
+  for (int32_t index = 0; index < threads; index++) parts[index].factors = factors;
+  return run_parts(parts, threads);
 }
 
 double burin_probe_memory(int32_t threads, void *data, size_t bytes) {

@@ -8,8 +8,14 @@ static const unsigned char burin_h[] = {
 static const unsigned char attention_h[] = {
 #embed "../kernels/attention.h"
 };
+static const unsigned char bf16_h[] = {
+#embed "../kernels/bf16.h"
+};
 static const unsigned char tile_h[] = {
 #embed "../kernels/tile.h"
+};
+static const unsigned char tile_bf16_h[] = {
+#embed "../kernels/tile_bf16.h"
 };
 static const unsigned char vector_math_h[] = {
 #embed "../kernels/vector_math.h"
@@ -48,7 +54,9 @@ static const unsigned char session_c[] = {
 static const struct burin_source sources[] = {
     {"burin.h", burin_h, sizeof burin_h},
     {"attention.h", attention_h, sizeof attention_h},
+    {"bf16.h", bf16_h, sizeof bf16_h},
     {"tile.h", tile_h, sizeof tile_h},
+    {"tile_bf16.h", tile_bf16_h, sizeof tile_bf16_h},
     {"vector_math.h", vector_math_h, sizeof vector_math_h},
     {"vectors.h", vectors_h, sizeof vectors_h},
     {"program.h", program_h, sizeof program_h},

@@ -14,6 +14,8 @@ public struct Compiler: Sendable {
   public struct Options: Sendable {
     /// The instructions that the code may use.
     public var target: Target
+    /// In what products multiply.
+    public var precision: Precision
     /// Whether the weights are in the library's file or beside it.
     public var weights: LibraryFile.Placement
     /// Passes that are left out, by name.
@@ -24,10 +26,12 @@ public struct Compiler: Sendable {
     public var jobs: Int?
 
     public init(
-      target: Target = .native, weights: LibraryFile.Placement = .embedded,
-      disabledPasses: Set<String> = [], emit: String? = nil, jobs: Int? = nil
+      target: Target = .native, precision: Precision = .f32,
+      weights: LibraryFile.Placement = .embedded, disabledPasses: Set<String> = [],
+      emit: String? = nil, jobs: Int? = nil
     ) {
       self.target = target
+      self.precision = precision
       self.weights = weights
       self.disabledPasses = disabledPasses
       self.emit = emit
@@ -69,7 +73,10 @@ public struct Compiler: Sendable {
     var stages: [(pass: String?, program: Program)] = []
     var notes: [Note] = []
     let pipeline = Pipeline.standard(
-      .init(level: options.target.instructionLevel, disabled: options.disabledPasses))
+      .init(
+        level: options.target.instructionLevel, precision: options.precision,
+        multipliesPairs: options.target.features.contains("avx512bf16"),
+        disabled: options.disabledPasses))
     let final = try pipeline(program) { pass, program, added in
       stages.append((pass?.name, program))
       notes += added
@@ -100,6 +107,7 @@ public struct Compiler: Sendable {
     let layout = lowered.module.weights
     var description = spec.description
     description.program = spec.program.text
+    description.precision = options.precision
     let header = try headerFile(of: lowered, for: path)
     try LibraryFile.write(
       to: path, image: image, target: options.target, description: description.json.utf8,

@@ -1,5 +1,6 @@
 import BurinHub
 import BurinIR
+import BurinPasses
 
 /// What a library says of its model besides the code and the weights: all that the verbs on text
 /// need, so that one file is all that a user ships.
@@ -29,6 +30,8 @@ public struct ModelDescription: Sendable {
   public var generation: JSON
   /// The ids after which generation stops.
   public var endTokens: [Int]
+  /// In what its products multiply.
+  public var precision: Precision
   /// The program before any pass, as the IR's text; `inspect` and `bench` look at it.
   public var program: String?
 
@@ -50,6 +53,7 @@ public struct ModelDescription: Sendable {
     tokenizerConfig = .null
     generation = .null
     endTokens = []
+    precision = .f32
   }
 }
 
@@ -64,6 +68,7 @@ extension ModelDescription {
       "maximum_tokens": maximumTokens.map { JSON($0) } ?? .null, "lowercases": JSON(lowercases),
       "prompt": JSON(prompt), "end_tokens": .array(endTokens.map { JSON($0) }),
       "generation": generation, "tokenizer_config": tokenizerConfig,
+      "dtype": JSON(precision.rawValue),
       "program": program.map { JSON($0) } ?? .null, "tokenizer": tokenizer,
     ]
   }
@@ -85,6 +90,7 @@ extension ModelDescription {
     lowercases = try field["lowercases"].bool(default: false)
     prompt = try text("prompt") ?? ""
     for id in try field["end_tokens"].array() { endTokens.append(try id.int()) }
+    precision = try text("dtype").flatMap(Precision.init(rawValue:)) ?? .f32
     program = try text("program")
     generation = field["generation"].value ?? .null
     tokenizerConfig = field["tokenizer_config"].value ?? .null

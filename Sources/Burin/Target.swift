@@ -32,10 +32,19 @@ public struct Target: Hashable, Sendable {
     #endif
   }
 
-  /// What this machine has.
-  public static var native: Target {
-    Target(features: Set(machineFeatures))
-  }
+  /// What this machine has, and does well.
+  public static var native: Target { Target(features: Set(usefulFeatures)) }
+
+  /// The machine's features without those that slow it down: some processors multiply pairs of bf16
+  /// at half the rate of f32, and are faster without the instruction.
+  private static let usefulFeatures: [String] = {
+    func best(_ factors: burin_factors) -> Double {
+      (0..<3).map { _ in burin_probe_arithmetic(1, factors) }.max() ?? 0
+    }
+    guard machineFeatures.contains("avx512bf16"), best(BURIN_FACTORS_BF16) < best(BURIN_FACTORS_F32)
+    else { return machineFeatures }
+    return machineFeatures.filter { $0 != "avx512bf16" }
+  }()
 
   /// Resolves `native`, `x86-64-v3`, `x86-64-v4`, or one of them with features added, such as
   /// `x86-64-v4+avx512vnni`.
@@ -43,7 +52,7 @@ public struct Target: Hashable, Sendable {
     let parts = name.split(separator: "+", omittingEmptySubsequences: false).map(String.init)
     let base: [String]
     switch parts[0] {
-    case "native": base = Target.machineFeatures
+    case "native": base = Target.usefulFeatures
     #if arch(x86_64)
       case "x86-64": base = []
       case "x86-64-v3": base = Target.v3

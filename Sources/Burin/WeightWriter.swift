@@ -50,7 +50,7 @@ struct WeightWriter {
   private func strips(
     of id: NodeID, _ type: TensorType, _ write: (UnsafeRawBufferPointer) throws -> Void
   ) throws {
-    guard type.element == .f32 else { return try narrow(id, type, write) }
+    guard type.element.isFloat else { return try integers(id, type, write) }
     let shape = type.shape.compactMap(\.constant)
     // Strips run over the outermost axis: panels of a packed matrix, rows of a table.
     let outer = shape.first ?? 1
@@ -62,7 +62,11 @@ struct WeightWriter {
       let count = min(perStrip, outer - start)
       let strip = UnsafeMutableBufferPointer(rebasing: buffer[..<(count * inner)])
       try fill(id, outer: start..<start + count, inner: inner, into: strip)
-      try write(UnsafeRawBufferPointer(strip))
+      switch type.element {
+      case .f32: try write(UnsafeRawBufferPointer(strip))
+      case .bf16: try strip.map(\.bf16Bits).withUnsafeBytes(write)
+      default: throw CompilerError("weights of type \(type) are not written")
+      }
     }
   }
 
@@ -93,9 +97,9 @@ struct WeightWriter {
   ) throws {
     let shape = constantShape(id)
     if case .pack(let matrix, let width) = graph[id].op {
+      let size = shape.dropFirst().reduce(1, *)
       for (index, panel) in outer.enumerated() {
-        try fillPanel(
-          matrix, panel: panel, width: width, into: target + index * shape[1] * width)
+        try fillPanel(matrix, panel: panel, width: width, into: target + index * size)
       }
     } else if shape.count <= 1 {
       try fill(id, rows: 0..<1, columns: shape.isEmpty ? 0..<1 : outer, into: target, stride: 0)
@@ -111,8 +115,23 @@ struct WeightWriter {
   ) throws {
     let shape = constantShape(matrix)
     let columns = panel * width..<min(shape[1], (panel + 1) * width)
-    if columns.count < width { target.update(repeating: 0, count: shape[0] * width) }
+    let group = graph.tensorType(matrix).element.termsPerGroup
+    let lines = (shape[0] + group - 1) / group * group
+    if columns.count < width || lines > shape[0] {
+      target.update(repeating: 0, count: lines * width)
+    }
     try fill(matrix, rows: 0..<shape[0], columns: columns, into: target, stride: width)
+    guard group > 1 else { return }
+    // Terms that are multiplied together lie side by side.
+    let scratch = UnsafeMutablePointer<Float>.allocate(capacity: group * width)
+    defer { scratch.deallocate() }
+    for line in stride(from: 0, to: lines, by: group) {
+      let place = target + line * width
+      scratch.update(from: place, count: group * width)
+      for column in 0..<width {
+        for term in 0..<group { place[column * group + term] = scratch[term * width + column] }
+      }
+    }
   }
 
   /// Fills a rectangle of a matrix; a vector is a matrix of one row, and axes after the first count
@@ -193,6 +212,12 @@ struct WeightWriter {
           target[index] = Float(Double(target[index]) * factor)
         }
       }
+    case .cast(let x, .bf16) where graph.tensorType(x).element == .f32:
+      try fill(x, rows: rows, columns: columns, into: target, stride: stride)
+      for row in 0..<rows.count {
+        let line = target + row * stride
+        for column in 0..<columns.count { line[column] = Float(bf16Bits: line[column].bf16Bits) }
+      }
     default:
       let values = try interpret(id).values
       for (index, row) in rows.enumerated() {
@@ -220,8 +245,8 @@ struct WeightWriter {
     return value
   }
 
-  /// Integers and narrow floats come from literals: small, and left to the interpreter.
-  private func narrow(
+  /// Integers come from literals: small, and left to the interpreter.
+  private func integers(
     _ id: NodeID, _ type: TensorType, _ write: (UnsafeRawBufferPointer) throws -> Void
   ) throws {
     let values = try interpret(id).values
@@ -237,6 +262,18 @@ struct WeightWriter {
   private func constantShape(_ id: NodeID) -> [Int] {
     graph.tensorType(id).shape.compactMap(\.constant)
   }
+}
+
+extension Float {
+  /// The nearest bf16, ties to even, as its bits; a NaN stays one.
+  fileprivate var bf16Bits: UInt16 {
+    let bits = bitPattern
+    if isNaN { return UInt16((bits | 0x40_0000) >> 16) }
+    return UInt16(truncatingIfNeeded: (bits &+ 0x7FFF &+ (bits >> 16 & 1)) >> 16)
+  }
+
+  /// The value of a bf16.
+  fileprivate init(bf16Bits bits: UInt16) { self.init(bitPattern: UInt32(bits) << 16) }
 }
 
 /// `source[rows][columns]` as `target[columns][stride]`, in blocks that stay in the first cache.

@@ -64,7 +64,8 @@ extension Dim {
 enum RuntimeHeader {
   private static let lines: [String: CRawLine] = [
     "vectors.h": CRawLine("vectors.h"), "vector_math.h": CRawLine("vector_math.h"),
-    "tile.h": CRawLine("tile.h"), "attention.h": CRawLine("attention.h"),
+    "bf16.h": CRawLine("bf16.h"), "tile.h": CRawLine("tile.h"),
+    "tile_bf16.h": CRawLine("tile_bf16.h"), "attention.h": CRawLine("attention.h"),
   ]
 
   /// The header of that name.

@@ -2,6 +2,7 @@ import ArgumentParser
 import Burin
 import BurinHub
 import BurinIR
+import BurinPasses
 import Glibc
 
 /// `burin bench`
@@ -52,14 +53,15 @@ struct Bench: ParsableCommand {
   func run() throws {
     let model = try CompiledModel(library)
     let session = try Session(model, threads: threads ?? 0)
-    let program = try ModelDescription(library: model.file).program.map { text in
+    let description = try ModelDescription(library: model.file)
+    let program = try description.program.map { text in
       do { return try Program(text: text) } catch {
         throw Failure.input("\(line(library)): its program cannot be read: \(error)")
       }
     }
     let meter = Meter(
-      model: model, session: session, program: program, threads: threads ?? Meter.defaultThreads,
-      repeats: repeats)
+      model: model, session: session, program: program, precision: description.precision,
+      threads: threads ?? Meter.defaultThreads, repeats: repeats)
     let decodes = prompt != nil || generate != nil
     let result =
       try decodes
@@ -75,16 +77,19 @@ private struct Meter {
   let model: CompiledModel
   let session: Session
   let program: Program?
+  let precision: Precision
   let threads: Int
   let repeats: Int?
   private let clock = ContinuousClock()
 
   init(
-    model: CompiledModel, session: Session, program: Program?, threads: Int, repeats: Int?
+    model: CompiledModel, session: Session, program: Program?, precision: Precision, threads: Int,
+    repeats: Int?
   ) {
     self.model = model
     self.session = session
     self.program = program
+    self.precision = precision
     self.threads = threads
     self.repeats = repeats
   }
@@ -191,7 +196,7 @@ private struct Meter {
     try check("--seq", seq, "seq")
     let extents = ["batch": batch, "seq": seq]
     let tensors = try inputs(entry, extents)
-    var ceiling = Ceiling(threads: threads)
+    var ceiling = Ceiling(threads: threads, precision: precision)
     ceiling.measure()
     let times = try times { _ = try session.run("forward", tensors) }
     ceiling.measure()
@@ -205,6 +210,7 @@ private struct Meter {
       ("p75_ms", .score(quantile(times, 0.75) * 1e3)),
       ("max_ms", .score(times[times.count - 1] * 1e3)), ("runs", JSON(times.count)),
       ("batch", JSON(batch)), ("seq", JSON(seq)), ("threads", JSON(threads)),
+      ("dtype", JSON(precision.rawValue)),
       ("gflops", JSON(work.map { .score(2 * Double($0.multiplyAdds) / median * 1e-9) })),
       ("peak_share", JSON(share.map { .score($0) })), ("ceiling", ceiling.json),
     ]
@@ -240,7 +246,7 @@ private struct Meter {
     }
     let start = ["input_ids": ids(prompt)]
     let next = ["input_ids": ids(1)]
-    var ceiling = Ceiling(threads: threads)
+    var ceiling = Ceiling(threads: threads, precision: precision)
     ceiling.measure()
     let prefill = try times(atMost: 100) {
       try session.truncate(0, to: 0)
@@ -267,6 +273,7 @@ private struct Meter {
       ("prefill_ms", .score(prefillSeconds * 1e3)),
       ("decode_ms_per_token", .score(decodeSeconds * 1e3)), ("prompt", JSON(prompt)),
       ("generate", JSON(count)), ("threads", JSON(threads)),
+      ("dtype", JSON(precision.rawValue)),
       ("prefill_peak_share", JSON(prefillShare.map { .score($0) })),
       ("peak_share", JSON(decodeShare.map { .score($0) })), ("ceiling", ceiling.json),
     ]
@@ -287,7 +294,7 @@ private struct Meter {
 extension Ceiling {
   /// For people.
   var text: String {
-    "\(decimal(operations * 1e-9, 0)) GFLOP/s, \(decimal(bytes * 1e-9, 1)) GB/s"
+    "\(decimal(operations * 1e-9, 0)) GFLOP/s in \(precision.rawValue), \(decimal(bytes * 1e-9, 1)) GB/s"
   }
 
   /// For `--json`.

@@ -16,7 +16,7 @@ struct Compile: ParsableCommand {
   var output: String
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("The precision of the arithmetic; f32 for now.", valueName: "TYPE"))
+    help: ArgumentHelp("In what products multiply: f32 or bf16.", valueName: "TYPE"))
   var dtype = "f32"
   @Option(
     parsing: .unconditional,
@@ -35,13 +35,7 @@ struct Compile: ParsableCommand {
   var threadsToBuild: Int?
 
   func validate() throws {
-    switch dtype {
-    case "f32": break
-    case "bf16", "int8", "int4":
-      throw Failure.usage("--dtype \(dtype): not available yet, only f32 is")
-    default:
-      throw Failure.usage("--dtype: expected f32, bf16, int8 or int4, found \"\(line(dtype))\"")
-    }
+    _ = try precision(named: dtype)
     guard weights == "embedded" || weights == "separate" else {
       throw Failure.usage("--weights: expected embedded or separate, found \"\(line(weights))\"")
     }
@@ -58,7 +52,8 @@ struct Compile: ParsableCommand {
     let spec = try options.spec()
     let compiler = Compiler(
       options: Compiler.Options(
-        target: target, weights: weights == "separate" ? .separate : .embedded, emit: emit,
+        target: target, precision: try precision(named: dtype),
+        weights: weights == "separate" ? .separate : .embedded, emit: emit,
         jobs: threadsToBuild))
     var progress = ProgressLine()
     defer { progress.clear() }

@@ -55,8 +55,13 @@ struct Inspect: ParsableCommand {
     parsing: .unconditional,
     help: ArgumentHelp("As for compile; a library's own if left out.", valueName: "TARGET"))
   var target: String?
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("As for compile; a library's own if left out.", valueName: "TYPE"))
+  var dtype: String?
 
   func validate() throws {
+    if let dtype { _ = try precision(named: dtype) }
     if let graph, graph != "svg", graph != "dot" {
       throw Failure.usage("--graph: expected svg or dot, found \"\(line(graph))\"")
     }
@@ -218,6 +223,7 @@ private final class Subject {
   let name: String
   let program: Program
   let target: Target
+  let precision: Precision
   let description: ModelDescription?
   let library: LibraryFile?
   private var known: Compiler.Lowered?
@@ -244,13 +250,15 @@ private final class Subject {
       (program, description, library) = (try Program(file: path), nil, nil)
       self.target = target ?? .native
     }
+    precision = try options.dtype.map(BurinCLI.precision(named:)) ?? description?.precision ?? .f32
     name = description?.name ?? program.name
   }
 
   /// The program through all passes, and its C.
   func lowered() throws -> Compiler.Lowered {
     if let known { return known }
-    let lowered = try Compiler(options: Compiler.Options(target: target)).lower(program)
+    let options = Compiler.Options(target: target, precision: precision)
+    let lowered = try Compiler(options: options).lower(program)
     known = lowered
     return lowered
   }

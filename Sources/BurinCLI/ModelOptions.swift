@@ -2,6 +2,7 @@ import ArgumentParser
 import Burin
 import BurinHub
 import BurinIR
+import BurinPasses
 
 /// What is compiled, and for how much of it.
 struct ModelOptions: ParsableArguments {
@@ -34,6 +35,15 @@ struct ModelOptions: ParsableArguments {
     for warning in spec.warnings { Standard.note("warning: " + warning) }
     return spec
   }
+}
+
+/// The precision that `--dtype` names.
+func precision(named name: String) throws -> Precision {
+  if let precision = Precision(rawValue: name) { return precision }
+  if ["int8", "int4"].contains(name) {
+    throw Failure.usage("--dtype \(name): not available yet, only f32 and bf16 are")
+  }
+  throw Failure.usage("--dtype: expected f32, bf16, int8 or int4, found \"\(line(name))\"")
 }
 
 /// Refuses impossible extents.

@@ -1,18 +1,21 @@
 // How the interpreter chooses and moves elements.
 
 extension NumericArray {
-  /// Rows of `self[rows, width]`, or of the columns of a packed `self[panels, width, panel]`.
+  /// Rows of `self[rows, width]`, or columns of what is packed.
   func embedding(
     _ indices: NumericArray, rows: Int
   ) throws(InterpreterError) -> NumericArray {
-    let width = shape[1]
-    let panel = rank == 3 ? shape[2] : 1
+    let group = rank == 4 ? shape[3] : 1
+    let width = shape[1] * group
+    let panel = rank > 2 ? shape[2] : 1
     var result: [Double] = []
     result.reserveCapacity(indices.count * width)
     for index in indices.values {
       let row = try checked(index, limit: rows, "embedding")
-      let first = row / panel * width * panel + row % panel
-      for column in 0..<width { result.append(values[first + column * panel]) }
+      let first = row / panel * width * panel + row % panel * group
+      for column in 0..<width {
+        result.append(values[first + column / group * panel * group + column % group])
+      }
     }
     return NumericArray(element, indices.shape + [width], result)
   }
@@ -64,15 +67,35 @@ extension NumericArray {
     return result
   }
 
-  /// `[K, N]` as `[ceil(N / width), K, width]`, padded with zeros.
+  /// `[K, N]` as `[ceil(N / width), K, width]`, or in groups of terms if the type is narrow.
   func packed(width: Int) -> NumericArray {
     let (inner, columns) = (shape[0], shape[1])
     let panels = (columns + width - 1) / width
-    var result = NumericArray(element, [panels, inner, width], repeating: 0)
+    let group = element.termsPerGroup
+    let groups = (inner + group - 1) / group
+    var result = NumericArray(
+      element, [panels, groups, width] + (group > 1 ? [group] : []), repeating: 0)
     for row in 0..<inner {
       for column in 0..<columns {
-        result.values[(column / width * inner + row) * width + column % width] =
+        let line = column / width * groups + row / group
+        result.values[(line * width + column % width) * group + row % group] =
           values[row * columns + column]
+      }
+    }
+    return result
+  }
+
+  /// What `packed` made of a matrix of `inner` rows, its columns filled up to whole panels.
+  func unpacked(inner: Int) -> NumericArray {
+    let (panels, groups, width) = (shape[0], shape[1], shape[2])
+    let group = rank == 4 ? shape[3] : 1
+    let columns = panels * width
+    var result = NumericArray(element, [inner, columns], repeating: 0)
+    for row in 0..<inner {
+      for column in 0..<columns {
+        let line = column / width * groups + row / group
+        result.values[row * columns + column] =
+          values[(line * width + column % width) * group + row % group]
       }
     }
     return result

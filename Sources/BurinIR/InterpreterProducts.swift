@@ -50,25 +50,25 @@ extension NumericArray {
     return NumericArray(element, shape.dropLast() + [columns], result)
   }
 
-  /// `epilogues(self x weight)`; a weight of rank 3 is packed, `[panels, K, width]`.
+  /// `epilogues(self x weight)`; a weight of more than two axes is packed.
   func linear(
     _ weight: NumericArray, columns: Int, _ epilogues: [Epilogue<NumericArray>]
   ) -> NumericArray {
     let inner = shape[rank - 1]
-    let width = weight.rank == 3 ? weight.shape[2] : columns
+    let weight = weight.rank > 2 ? weight.unpacked(inner: inner) : weight
+    let width = weight.shape[weight.rank - 1]
     var result: [Double] = []
     result.reserveCapacity(count / max(inner, 1) * columns)
     values.withPointer { x in
       weight.values.withPointer { w in
         for row in stride(from: 0, to: count, by: inner) {
           for column in 0..<columns {
-            let panel = w + column / width * inner * width
-            result.append(dot(x + row, 1, panel + column % width, width, inner))
+            result.append(dot(x + row, 1, w + column, width, inner))
           }
         }
       }
     }
-    let product = NumericArray(element, shape.dropLast() + [columns], result)
+    let product = NumericArray(element.sum, shape.dropLast() + [columns], result)
     return epilogues.reduce(product) { product, epilogue in
       switch epilogue {
       case .bias(let bias): product.combined(.add, bias)

@@ -33,7 +33,7 @@ public enum Op<Operand> {
   /// `[..., M, K] x [..., K, N]`: leading axes equal, or the right side has rank 2.
   case matmul(Operand, Operand)
   /// `epilogues(x[..., K] x weight)`, with `columns` columns: the weight is `[K, columns]`, or
-  /// packed by `pack` into `[panels, K, width]`.
+  /// packed by `pack`, of the element type of `x` or narrower; the result is f32.
   case linear(
     Operand, weight: Operand, columns: Int, epilogues: [Epilogue<Operand>], tile: LinearTile?)
   /// `softmax(scores(query x keyᵀ)) x value`, positions before heads: the query is
@@ -76,7 +76,8 @@ public enum Op<Operand> {
 
   // How weights lie in memory, and tuples.
 
-  /// `[K, N]` as `[ceil(N / width), K, width]`, padded with zeros.
+  /// `[K, N]` as `[ceil(N / width), K, width]`, padded with zeros; of types narrower than 32 bits as
+  /// `[ceil(N / width), ceil(K / group), width, group]`, where a group of terms fills 32 bits.
   case pack(Operand, width: Int)
   /// One tensor of a tuple.
   case part(Operand, Int)

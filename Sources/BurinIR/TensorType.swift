@@ -22,6 +22,13 @@ public enum ElementType: String, Hashable, Sendable, CaseIterable {
 
   /// Whether values are integers (`bool` is neither).
   public var isInteger: Bool { !isFloat && self != .bool }
+
+  /// The type in which a `linear` adds up products of this type, and that of its result.
+  public var sum: ElementType { isFloat ? .f32 : .i32 }
+
+  /// How many consecutive terms of a product lie side by side in a packed weight: those that fill 32
+  /// bits, which the instructions for narrow types multiply and add as one.
+  public var termsPerGroup: Int { max(1, 4 / bytes) }
 }
 
 /// The type of a tensor: an element type and the extent of each axis, outermost first.

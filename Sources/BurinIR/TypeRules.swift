@@ -158,7 +158,7 @@ private func tensorRule(_ op: Op<TensorType>) throws(IRError) -> TensorType {
     guard x.rank == 2, width > 0, let columns = x.shape[1].constant else {
       throw IRError("pack: \(x) into panels of \(width)")
     }
-    return TensorType(x.element, [Dim((columns + width - 1) / width), x.shape[0], Dim(width)])
+    return TensorType(x.element, packedShape(x.element, x.shape[0], columns, width: width))
   case .part, .addNorm: throw IRError("a tuple where a tensor belongs")
   }
 }
@@ -171,18 +171,29 @@ private func matmulType(_ x: TensorType, _ y: TensorType) throws(IRError) -> Ten
   return TensorType(x.element, x.shape.dropLast() + [y.shape[y.rank - 1]])
 }
 
+/// The shape of a packed matrix.
+private func packedShape(
+  _ element: ElementType, _ inner: Dim, _ columns: Int, width: Int
+) -> [Dim] {
+  let panels = Dim((columns + width - 1) / width)
+  let group = element.termsPerGroup
+  if group == 1 { return [panels, inner, Dim(width)] }
+  return [panels, (inner + Dim(group - 1)) / group, Dim(width), Dim(group)]
+}
+
 private func linearType(
   _ x: TensorType, _ weight: TensorType, _ columns: Int, _ epilogues: [Epilogue<TensorType>]
 ) throws(IRError) -> TensorType {
   guard let inner = x.shape.last, x.element.isFloat else { throw IRError("linear: \(x)") }
-  let packed = weight.rank == 3
-  let width = packed ? weight.shape[2].constant ?? 1 : 1
-  let expected: [Dim] =
-    packed
-    ? [Dim((columns + width - 1) / width), inner, Dim(width)] : [inner, Dim(columns)]
+  let expected =
+    weight.rank < 3
+    ? [inner, Dim(columns)]
+    : packedShape(weight.element, inner, columns, width: weight.shape[2].constant ?? 1)
   try require(
-    weight.shape == expected, "linear: \(x) by the weight \(weight) to \(columns) columns")
-  let result = TensorType(x.element, x.shape.dropLast() + [Dim(columns)])
+    weight.shape == expected
+      && (weight.element == x.element || x.element == .f32 && weight.element.isFloat),
+    "linear: \(x) by the weight \(weight) to \(columns) columns")
+  let result = TensorType(x.element.sum, x.shape.dropLast() + [Dim(columns)])
   for epilogue in epilogues {
     switch epilogue {
     case .bias(let bias):
@@ -250,10 +261,13 @@ private func embeddingType(
   switch table.rank {
   case 2 where table.shape[0] == Dim(rows):
     return TensorType(table.element, indices.shape + [table.shape[1]])
-  case 3:
-    guard let width = table.shape[2].constant, table.shape[0] == Dim((rows + width - 1) / width)
+  case 3, 4:
+    let group = table.element.termsPerGroup
+    guard (table.rank == 4) == (group > 1), table.rank == 3 || table.shape[3] == Dim(group),
+      let width = table.shape[2].constant, width > 0,
+      table.shape[0] == Dim((rows + width - 1) / width)
     else { break }
-    return TensorType(table.element, indices.shape + [table.shape[1]])
+    return TensorType(table.element, indices.shape + [table.shape[1] * Dim(group)])
   default: break
   }
   throw IRError("embedding: the table \(table) has not \(rows) rows")

@@ -12,10 +12,11 @@ extension Pass {
     ])
 }
 
-/// x × w ⟶ linear(x, w), for a matrix w that is known when the model is compiled
+/// x × w ⟶ linear(x, w), for a matrix w of f32 that is known when the model is compiled
 private let findLinear = Rule("find-linear") { root in
   guard case .matmul(let x, let weight) = root.op, weight.type.rank == 2,
-    weight.isWeightExpression, !x.isWeightExpression, let columns = weight.type.shape[1].constant
+    x.type.element == .f32, weight.isWeightExpression, !x.isWeightExpression,
+    let columns = weight.type.shape[1].constant
   else { return nil }
   return .node(.linear(x, weight: weight, columns: columns, epilogues: [], tile: nil))
 }

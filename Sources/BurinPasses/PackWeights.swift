@@ -27,33 +27,11 @@ private let packWeight = Rule("pack-weight") { root in
 private func packTable(_ tied: TiedTables) -> Rule {
   Rule("pack-table") { root in
     guard case .embedding(let table, let indices, let rows) = root.op, table.type.rank == 2,
-      tied.contains(table)
+      tied.contains(table),
+      table.type.shape[1].dividedExactly(by: Dim(table.type.element.termsPerGroup)) != nil
     else { return nil }
     let packed = Expression.new(
       .pack(.node(.transpose(table, permutation: [1, 0])), width: Pass.panelWidth))
     return .new(.embedding(table: packed, indices: .old(indices), rows: rows))
-  }
-}
-
-/// The weight expressions that a product of any entry reads transposed.
-private struct TiedTables: Sendable {
-  private var numbering = Numbering()
-  private var tables: Set<Int> = []
-
-  init(_ program: Program) {
-    for entry in program.entries {
-      let numbers = numbering.numbers(of: entry.graph)
-      for node in entry.graph.nodes {
-        guard case .linear(_, let weight, _, _, _) = node.op,
-          case .transpose(let table, [1, 0]) = entry.graph[weight].op
-        else { continue }
-        tables.insert(numbers[table.index])
-      }
-    }
-  }
-
-  func contains(_ value: Value) -> Bool {
-    var numbering = numbering
-    return tables.contains(numbering.numbers(of: value.subject.graph)[value.id.index])
   }
 }

@@ -10,11 +10,20 @@ public struct Pipeline: Sendable {
   public struct Options: Sendable {
     /// For which instructions schedules are made.
     public var level: InstructionLevel
+    /// In what products multiply.
+    public var precision: Precision
+    /// Whether the target multiplies pairs of bf16 faster than f32.
+    public var multipliesPairs: Bool
     /// Names of passes that are left out.
     public var disabled: Set<String>
 
-    public init(level: InstructionLevel, disabled: Set<String> = []) {
+    public init(
+      level: InstructionLevel, precision: Precision = .f32, multipliesPairs: Bool = false,
+      disabled: Set<String> = []
+    ) {
       self.level = level
+      self.precision = precision
+      self.multipliesPairs = multipliesPairs
       self.disabled = disabled
     }
   }
@@ -28,21 +37,27 @@ public struct Pipeline: Sendable {
   /// - Transposes, before products: one between a product and its bias keeps them apart.
   /// - Products before norms, since a residual belongs to the product, which has it at hand.
   /// - Projections merge once they have their biases.
-  /// - Weights are packed when it is settled which there are. A pass that lowers the precision
-  ///   belongs before that.
+  /// - The precision is lowered when it is settled which products there are.
+  /// - Weights are packed when it is settled which there are, and of which type.
   /// - Schedules come last, for what is there then.
   public static func standard(_ options: Options) -> Pipeline {
-    let all: [Pass] = [
-      .foldConstants,
-      .fuseActivations,
-      .fuseAttention,
-      .foldTransposes,
-      .fuseLinear,
-      .fuseNormalization,
-      .fuseProjections,
-      .packWeights,
-      .tileMatmuls(for: options.level),
-    ]
+    let lowering: [Pass] =
+      options.precision == .f32
+      ? []
+      : [.lowerPrecision(to: options.precision, roundsActivations: options.multipliesPairs)]
+    let all: [Pass] =
+      [
+        .foldConstants,
+        .fuseActivations,
+        .fuseAttention,
+        .foldTransposes,
+        .fuseLinear,
+        .fuseNormalization,
+        .fuseProjections,
+      ] + lowering + [
+        .packWeights,
+        .tileMatmuls(for: options.level),
+      ]
     return Pipeline(all.filter { !options.disabled.contains($0.name) })
   }
 

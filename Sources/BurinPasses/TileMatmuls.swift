@@ -26,11 +26,11 @@ private func microKernel(_ level: InstructionLevel) -> (rows: Int, vectors: Int)
   }
 }
 
-/// The schedule of a product over `depth` terms: a block is as many rows as fill about 3 MiB, which
+/// The schedule of a product of rows of so many bytes: a block is as many rows as fill 3 MiB, which
 /// the last cache keeps while the panels pass by; blocks of fewer rows read the weights more often.
-private func linearTile(_ level: InstructionLevel, depth: Int) -> LinearTile {
+private func linearTile(_ level: InstructionLevel, rowBytes: Int) -> LinearTile {
   let (rows, vectors) = microKernel(level)
-  let block = 786_432 / max(1, depth) / 64 * 64
+  let block = (3 << 20) / max(1, rowBytes) / 64 * 64
   return LinearTile(rows: rows, vectors: vectors, rowBlock: max(64, min(4096, block)))
 }
 
@@ -50,7 +50,7 @@ private func tileLinear(_ level: InstructionLevel) -> Rule {
     return .node(
       .linear(
         x, weight: weight, columns: columns, epilogues: epilogues,
-        tile: linearTile(level, depth: depth)))
+        tile: linearTile(level, rowBytes: depth * x.type.element.bytes)))
   }
 }
 

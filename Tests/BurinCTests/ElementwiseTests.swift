@@ -87,13 +87,28 @@ import Testing
     let edges: [Double] = [0, -0.5, 1.5, 3e9, -3e9, .nan, .infinity, -7.9]
     for (from, to) in [
       (ElementType.f32, ElementType.i32), (.f32, .bool), (.i32, .f32), (.i32, .bool), (.bool, .f32),
-      (.bool, .i32), (.i32, .i64), (.i64, .i32), (.i64, .f32), (.f32, .f32),
+      (.bool, .i32), (.i32, .i64), (.i64, .i32), (.i64, .f32), (.f32, .f32), (.bf16, .f32),
+      (.bf16, .bf16),
     ] {
       var item = try KernelCase(.cast(place(from, [batch, seq]), to: to), by: elementwiseKernel)
       if from == .f32 { item.values = { _, count in (0..<count).map { edges[$0 % 8] } } }
       cases.append(item)
     }
     try KernelLibrary(cases).check()
+  }
+
+  /// Ties to even, both ends of the range, and NaN.
+  @Test func roundingToBF16() throws {
+    let edges: [Double] = [
+      1, 1 + 0x1p-8, 1 + 0x1p-7 + 0x1p-8, -1 - 0x1p-8 - 0x1p-20, 0x1.fep127, 0x1.ff8p127, .nan,
+      -.infinity, -0.0, 0x1p-140, 0x1p-130 + 0x1p-134, 3.14159274101257,
+    ]
+    var item = try KernelCase(
+      .cast(Place(dense: TensorType(.f32, [Self.batch, Self.seq, 7])), to: .bf16),
+      by: elementwiseKernel)
+    item.values = { _, count in (0..<count).map { edges[$0 % edges.count] } }
+    item.tolerance = { _ in 0 }
+    for flags in LinearTests.levels { try KernelLibrary([item], flags: flags).check() }
   }
 
   @Test func countingAndExtents() throws {
@@ -114,6 +129,10 @@ import Testing
   @Test func whatCannotBeComputedSaysSo() {
     let place = Place(dense: TensorType(.f16, [4]))
     #expect(throws: IRError.self) { try KernelCase(.unary(.exp, place), by: elementwiseKernel) }
+    let half = Place(dense: TensorType(.bf16, [4]))
+    for op in [Op.unary(.relu, half), .binary(.less, half, half), .cast(half, to: .i32)] {
+      #expect(throws: IRError.self) { try KernelCase(op, by: elementwiseKernel) }
+    }
     let whole = Place(dense: TensorType(.i32, [4]))
     #expect(throws: IRError.self) {
       try KernelCase(.binary(.power, whole, whole), by: elementwiseKernel)

@@ -78,7 +78,7 @@ struct KernelLibrary {
   /// The C, for the reader of a failure.
   let source: String
 
-  init(_ cases: [KernelCase]) throws {
+  init(_ cases: [KernelCase], flags: [String] = ["-mavx2", "-mfma"]) throws {
     self.cases = cases
     var names = CNames()
     var items: [CItem] = [
@@ -86,6 +86,7 @@ struct KernelLibrary {
       .include(CRawLine("vector_math.h"), isSystem: false),
       .include(CRawLine("tile.h"), isSystem: false),
       .include(CRawLine("attention.h"), isSystem: false),
+      .include(CRawLine("tile_bf16.h"), isSystem: false),
       // Some headers' functions are not used by every set of kernels.
       .pragma("clang diagnostic ignored \"-Wunused-function\""),
     ]
@@ -124,12 +125,13 @@ struct KernelLibrary {
     source = text
     let loaded = try Folder.temporary { folder in
       try Clang.write(text, to: folder + "/kernels.c")
-      let built = try Clang.run([
-        Clang.path ?? "clang", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC",
-        "-shared", "-fopenmp", "-mavx2", "-mfma", "-fno-math-errno", "-fsanitize=undefined",
-        "-fsanitize-trap=undefined", "-I", KernelLibrary.headers, "-o", folder + "/kernels.so",
-        folder + "/kernels.c", "-lm",
-      ])
+      let built = try Clang.run(
+        [
+          Clang.path ?? "clang", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC",
+          "-shared", "-fopenmp", "-fno-math-errno", "-fsanitize=undefined",
+          "-fsanitize-trap=undefined", "-I", KernelLibrary.headers, "-o", folder + "/kernels.so",
+          folder + "/kernels.c", "-lm",
+        ] + flags)
       guard built.status == 0 else { throw Clang.Failure(text: built.output + "\n" + text) }
       return dlopen(folder + "/kernels.so", RTLD_NOW | RTLD_LOCAL)
     }
@@ -219,6 +221,8 @@ extension KernelCase {
         if let given { return given[index] }
         switch element {
         case .f32: return Double(Float.random(in: -3...3, using: &random))
+        case .bf16:
+          return element.rounded(Double(Float.random(in: -3...3, using: &random)))
         case .bool: return Double(Int.random(in: 0...1, using: &random))
         default: return Double(Int.random(in: 0..<6, using: &random))
         }
@@ -272,6 +276,8 @@ final class Memory {
       let at = address + index * element.bytes
       return switch element {
       case .f32: Double(at.loadUnaligned(as: Float.self))
+      case .bf16:
+        Double(Float(bitPattern: UInt32(at.loadUnaligned(as: UInt16.self)) << 16))
       case .i32: Double(at.loadUnaligned(as: Int32.self))
       case .i64: Double(at.loadUnaligned(as: Int64.self))
       case .i8: Double(at.loadUnaligned(as: Int8.self))
@@ -283,6 +289,9 @@ final class Memory {
       let at = address + index * element.bytes
       switch element {
       case .f32: at.storeBytes(of: Float(newValue), as: Float.self)
+      // The value is one of a bf16, so nothing is rounded off.
+      case .bf16:
+        at.storeBytes(of: UInt16(Float(newValue).bitPattern >> 16), as: UInt16.self)
       case .i32: at.storeBytes(of: Int32(newValue), as: Int32.self)
       case .i64: at.storeBytes(of: Int64(newValue), as: Int64.self)
       case .i8: at.storeBytes(of: Int8(newValue), as: Int8.self)

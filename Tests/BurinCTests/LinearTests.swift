@@ -8,12 +8,16 @@ import Testing
 
   /// A linear of the given shape; rows come from wider rows.
   static func linear(
-    _ depth: Int, _ columns: Int, isPacked: Bool = true,
-    _ epilogues: [Epilogue<Place>] = [], tile: LinearTile? = nil
+    _ depth: Int, _ columns: Int, isPacked: Bool = true, in element: ElementType = .f32,
+    of left: ElementType? = nil, _ epilogues: [Epilogue<Place>] = [], tile: LinearTile? = nil
   ) throws -> KernelCase {
-    let x = Place.sliced(TensorType(.f32, [batch, seq, Dim(depth)]), from: Dim(depth + 3))
-    let shape = isPacked ? [(columns + 31) / 32, depth, 32] : [depth, columns]
-    let weight = Place(dense: TensorType(.f32, shape.map { Dim($0) }))
+    let x = Place.sliced(
+      TensorType(left ?? element, [batch, seq, Dim(depth)]), from: Dim(depth + 3))
+    let group = element.termsPerGroup
+    let shape =
+      isPacked
+      ? [(columns + 31) / 32, depth / group, 32] + (group > 1 ? [group] : []) : [depth, columns]
+    let weight = Place(dense: TensorType(element, shape.map { Dim($0) }))
     var item = try KernelCase(
       .linear(x, weight: weight, columns: columns, epilogues: epilogues, tile: tile),
       by: linearKernel)
@@ -32,6 +36,33 @@ import Testing
       }
     }
     try KernelLibrary(cases).check()
+  }
+
+  /// Instructions for bf16 where the machine has them, and without.
+  static let levels = [["-mavx2", "-mfma"], ["-march=native"], []]
+
+  @Test("bf16 with the flags", arguments: levels)
+  func narrowProducts(flags: [String]) throws {
+    var cases: [KernelCase] = []
+    for depth in [2, 6, 16, 66] {
+      for columns in [1, 16, 17, 31, 32, 40, 96] {
+        cases.append(try Self.linear(depth, columns, in: .bf16))
+        cases.append(try Self.linear(depth, columns, in: .bf16, of: .f32))
+      }
+    }
+    let bias = Place(dense: TensorType(.f32, [40]))
+    let other = Place.sliced(TensorType(.f32, [Self.batch, Self.seq, 40]), from: 42)
+    cases.append(
+      try Self.linear(8, 40, in: .bf16, [.bias(bias), .activation(.gelu), .residual(other)]))
+    cases.append(
+      try Self.linear(
+        10, 40, in: .bf16, [.bias(bias)], tile: LinearTile(rows: 8, vectors: 2, rowBlock: 8)))
+    try KernelLibrary(cases, flags: flags).check()
+  }
+
+  @Test func refusesWhatHasNoPairs() {
+    #expect(throws: IRError.self) { try Self.linear(7, 32, in: .bf16) }
+    #expect(throws: IRError.self) { try Self.linear(8, 32, isPacked: false, in: .bf16) }
   }
 
   @Test func epiloguesInOrder() throws {
@@ -63,5 +94,7 @@ import Testing
     let bias = Place(dense: TensorType(.f32, [3072]))
     let kernel = try Self.linear(768, 3072, [.bias(bias), .activation(.geluTanh)]).kernel
     #expect(kernel.function.name.text == "linear_768x3072_bias_gelu_tanh")
+    let narrow = try Self.linear(768, 3072, in: .bf16, [.bias(bias)]).kernel
+    #expect(narrow.function.name.text == "linear_bf16_768x3072_bias")
   }
 }

@@ -12,7 +12,7 @@ import Testing
     let copy: KernelCase.Generator = { op, results, name in
       try copyKernel(from: op.operands[0], to: results[0], name: name)
     }
-    for element in [ElementType.f32, .i32, .bool] {
+    for element in [ElementType.f32, .i32, .bool, .bf16] {
       let type = TensorType(element, [batch, seq, 3, 5])
       for place in [
         Place(dense: type), .transposed(type, [0, 2, 1, 3]), .transposed(type, [0, 2, 3, 1]),
@@ -64,6 +64,11 @@ import Testing
         try KernelCase(
           .embedding(
             table: Place(dense: TensorType(.f32, [2, width, 4])), indices: indices, rows: 6),
+          by: embeddingKernel))
+      cases.append(
+        try KernelCase(
+          .embedding(
+            table: Place(dense: TensorType(.bf16, [2, width, 4, 2])), indices: indices, rows: 6),
           by: embeddingKernel))
     }
     for shape in [[batch, 6], [batch, 6, 5], [batch, 6, 3, 2]] as [[Dim]] {

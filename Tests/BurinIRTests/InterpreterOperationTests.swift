@@ -163,6 +163,20 @@ struct InterpreterOperationTests {
     try expect(linear(packed, []), gives: [2, 3], [1, 2, -3, 3, 4, -7])
   }
 
+  /// Pairs of terms lie side by side, the last one filled up; sums are f32.
+  @Test func linearOfPairs() throws {
+    let x = NumericArray(.bf16, [1, 3], [1, 2, 4])
+    let weight = NumericArray(.bf16, [3, 3], [1, 2, 3, 4, 5, 6, 7, 8, 9])
+    let packed = try interpret(.pack(weight, width: 2), extents: [:])[0]
+    #expect(packed.shape == [2, 2, 2, 2])
+    #expect(packed.values == [1, 4, 2, 5, 7, 0, 8, 0, 3, 6, 0, 0, 9, 0, 0, 0])
+    for factor in [weight, packed] {
+      let product = try interpret(
+        .linear(x, weight: factor, columns: 3, epilogues: [.scale(0.5)], tile: nil), extents: [:])
+      #expect(product == [NumericArray(.f32, [1, 3], [18.5, 22, 25.5])])
+    }
+  }
+
   @Test func softmax() throws {
     let e = 2.718281828459045
     try expect(

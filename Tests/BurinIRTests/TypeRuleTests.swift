@@ -21,6 +21,9 @@ struct TypeRuleTests {
         == f32(seq, 40))
     #expect(try typeRule(.pack(f32(4, 40), width: 32)) == f32(2, 4, 32))
     #expect(
+      try typeRule(.pack(.tensor(TensorType(.bf16, [5, 40])), width: 32))
+        == .tensor(TensorType(.bf16, [2, 3, 32, 2])))
+    #expect(
       try typeRule(.reshape(f32(batch, seq, 8), [batch * seq, 2, 4])) == f32(batch * seq, 2, 4))
     #expect(try typeRule(.concat([f32(seq, 2), f32(1, 2)], axis: 0)) == f32(seq + 1, 2))
     #expect(try typeRule(.reduce(.mean, f32(batch, seq), axes: [0])) == f32(1, seq))

@@ -35,9 +35,13 @@ int burin_spawn(
 /* The most threads that a probe starts. */
 #define BURIN_PROBE_THREADS 256
 
-/* Computes for some milliseconds on that many threads; returns f32 operations a second (a
- * multiply-add is two), or 0 if the threads could not be started. */
-double burin_probe_arithmetic(int32_t threads);
+/* What is multiplied; sums are f32. */
+enum burin_factors { BURIN_FACTORS_F32, BURIN_FACTORS_BF16 };
+
+/* Computes for some milliseconds on that many threads; returns operations a second (a multiply-add
+ * is two), or 0 if the threads could not be started. Without instructions for bf16 their rate is
+ * that of f32. */
+double burin_probe_arithmetic(int32_t threads, enum burin_factors factors);
 
 /* Reads `data` once, each thread its part; returns bytes a second, or 0. */
 double burin_probe_memory(int32_t threads, void *data, size_t bytes);

@@ -1,27 +1,39 @@
 import BurinIR
+import BurinPasses
 import CBurin
 
 /// What this machine can do at most, measured.
 public struct Ceiling: Sendable {
-  /// f32 operations a second; a multiply-add is two.
+  /// Operations a second in the precision; a multiply-add is two.
   public private(set) var operations = 0.0
   /// Bytes read from memory a second.
   public private(set) var bytes = 0.0
   /// How many threads took part.
   public let threads: Int
+  /// What is multiplied, and how weights lie in memory.
+  public let precision: Precision
 
   private let memory: ProbeMemory
 
   /// Nothing measured yet.
-  public init(threads: Int) {
+  public init(threads: Int, precision: Precision = .f32) {
+    self.precision = precision
     self.threads = max(1, min(threads, Int(BURIN_PROBE_THREADS)))
     memory = ProbeMemory()
   }
 
   /// Measures for some milliseconds; the best of all measurements counts.
   public mutating func measure() {
+    let kinds =
+      switch precision {
+      case .f32: [BURIN_FACTORS_F32]
+      // Not every processor multiplies pairs of bf16 faster.
+      case .bf16: [BURIN_FACTORS_F32, BURIN_FACTORS_BF16]
+      }
     for _ in 0..<3 {
-      operations = max(operations, burin_probe_arithmetic(Int32(threads)))
+      for factors in kinds {
+        operations = max(operations, burin_probe_arithmetic(Int32(threads), factors))
+      }
       bytes = max(
         bytes, burin_probe_memory(Int32(threads), memory.buffer.baseAddress, memory.buffer.count))
     }
@@ -30,7 +42,8 @@ public struct Ceiling: Sendable {
   /// The least time in seconds that some work can take here.
   public func seconds(for work: Work) -> Double {
     guard operations > 0, bytes > 0 else { return 0 }
-    return max(2 * Double(work.multiplyAdds) / operations, Double(work.bytes) / bytes)
+    let weights = Double(work.bytes) * precision.bytesPerWeight / 4
+    return max(2 * Double(work.multiplyAdds) / operations, weights / bytes)
   }
 }
 
@@ -48,7 +61,7 @@ private final class ProbeMemory: Sendable {
 }
 
 /// What an entry has to do at least: the multiplications of its products, and reading its weights
-/// once.
+/// once, in f32.
 public struct Work: Hashable, Sendable {
   public var multiplyAdds: Int
   public var bytes: Int

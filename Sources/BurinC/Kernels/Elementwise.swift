@@ -79,7 +79,9 @@ private func mapKernel(_ op: Op<Place>, results: [Place], name: String?) throws 
   let step: CExpression = isVector ? 16 : 1
   let statements = (isVector ? loop.left(column) : []) + body.statements
   let kernel = kernelName(name, stem, nest.constants, operands[0].type.element)
-  return parts.kernel(kernel, headers: isVector ? ["vector_math.h"] : []) {
+  let isHalf = (operands + [out]).contains { $0.type.element == .bf16 }
+  let headers = (isHalf ? ["bf16.h"] : []) + (isVector ? ["vector_math.h"] : [])
+  return parts.kernel(kernel, headers: headers) {
     if outer == 0 {
       Pragma("omp for schedule(static)")
       For(names[0].loop, to: extents[0], by: step) { _ in statements }
@@ -103,6 +105,10 @@ private enum ElementFunction {
 /// The stem of the kernel's name, and the function.
 private func elementFunction(_ op: Op<Place>) throws -> (String, ElementFunction) {
   switch op {
+  case .unary(_, let x) where x.type.element == .bf16,
+    .binary(_, let x, _) where x.type.element == .bf16,
+    .scale(let x, _) where x.type.element == .bf16:
+    throw IRError("no kernel computes \(op.mnemonic) of bf16")
   case .unary(let function, let x):
     return (function.rawValue, try unaryFunction(function, x.type.element))
   case .binary(let function, let x, _):
@@ -192,6 +198,11 @@ private func castExpression(
   _ x: CExpression, _ from: ElementType, _ to: ElementType
 ) throws -> CExpression {
   switch (from, to) {
+  case (.f32, .bf16): return ("bf16_from_float" as CExpression)(x)
+  case (.bf16, .f32): return ("float_from_bf16" as CExpression)(x)
+  case (.bf16, .bf16): return x
+  case (.bf16, _), (_, .bf16):
+    throw IRError("no kernel casts \(from.rawValue) to \(to.rawValue)")
   case (_, .bool): return x .!= (from == .f32 ? 0.0 : 0)
   case (.f32, .i32):
     let whole = (x .== x).then(x.cast(to: .int32), else: 0)

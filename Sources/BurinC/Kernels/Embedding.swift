@@ -26,13 +26,19 @@ func embeddingKernel(_ op: Op<Place>, results: [Place], name: String?) throws ->
 ///
 ///     for token: for column: out[token][column] = table[index][column]
 private func lookupKernel(_ table: Place, _ indices: Place, name: String?) throws -> Kernel {
-  let width = table.shape[1]
-  let panel = table.shape.count == 3 ? table.shape[2].constant : nil
+  let group = table.shape.count == 4 ? table.type.element.termsPerGroup : 1
+  let width = table.shape[1] * Dim(group)
+  let panel = table.shape.count > 2 ? table.shape[2].constant : nil
   var parts = KernelParts()
   let count = parts.size(indices.type.count, "tokens")
   let columns = parts.size(width, "columns")
   let element = table.type.element
-  let tableNote = panel.map { "[panels, \(columns.flat), \($0)]" } ?? "[rows, \(columns.flat)]"
+  let tableNote =
+    panel.map { panel in
+      group == 1
+        ? "[panels, \(columns.flat), \(panel)]"
+        : "[panels, \(columns.flat) / \(group), \(panel), \(group)]"
+    } ?? "[rows, \(columns.flat)]"
   let values = try parts.operand(0, "table", element, note: tableNote)
   let places = try parts.operand(1, "indices", .i32, note: "[\(count.flat)]")
   let out = try parts.result(0, "out", element, note: "[\(count.flat), \(columns.flat)]")
@@ -48,10 +54,14 @@ private func lookupKernel(_ table: Place, _ indices: Place, name: String?) throw
         Declare(CType.int64.const, "index", places[token])
         Declare(
           type.const.pointer, row,
-          values + "index" / panel * (columns * panel) + "index" % panel)
+          values + "index" / panel * (columns * panel) + "index" % panel * .integer(group))
         Declare(type.pointer, target, out + token * columns)
         For("column", to: columns) { column in
-          target[column].assign(row[column * panel])
+          group == 1
+            ? target[column].assign(row[column * panel])
+            : target[column].assign(
+              row[
+                column / .integer(group) * (panel * .integer(group)) + column % .integer(group)])
         }
       } else {
         Declare(

@@ -24,16 +24,15 @@ func linearKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Ke
   guard case .linear(let x, let weight, let columns, let epilogues, let tile) = op else {
     throw IRError("not a linear")
   }
-  guard x.type.element == .f32, weight.type.element == .f32, let input = x.rows,
-    let depth = input.width.constant, let output = results[0].rows
+  guard let input = x.rows, let depth = input.width.constant, let output = results[0].rows
   else { throw IRError("no kernel multiplies \(x.type) by \(weight.type)") }
+  let matrix = try Factor(weight, by: x.type.element, depth: depth, columns: columns)
 
   var parts = KernelParts()
   let rows = parts.size(input.count, "rows")
   let stride = parts.size(input.stride, "x_stride")
-  let from = try parts.operand(0, "x", .f32, note: "[\(rows.flat), \(depth)]")
-  let matrix = try Panels(weight, depth: depth, columns: columns)
-  let weights = try parts.operand(1, "weights", .f32, note: matrix.note)
+  let from = try parts.operand(0, "x", x.type.element, note: "[\(rows.flat), \(depth)]")
+  let weights = try parts.operand(1, "weights", weight.type.element, note: matrix.note)
   let steps = try epilogueSteps(epilogues, rows: rows, columns: columns, parts: &parts)
   let outStride = parts.size(output.stride, "out_stride")
   let out = try parts.result(0, "out", .f32, note: "[\(rows.flat), \(columns)]")
@@ -41,7 +40,7 @@ func linearKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Ke
   let isWhole = columns % 16 == 0
   let last: CExpression =
     columns % 32 == 0 ? "panel" + 32 : smaller("panel" + 32, .integer(columns))
-  let block = tile?.rowBlock ?? rowBlock(depth: depth)
+  let block = tile?.rowBlock ?? rowBlock(bytes: depth * x.type.element.bytes)
   let isOneBlock = input.count.constant.map { $0 <= block } ?? false
   let end: CExpression = isOneBlock ? rows : "end"
 
@@ -66,9 +65,10 @@ func linearKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Ke
       }
     }
   }
-  let stem = (["linear_\(depth)x\(columns)"] + epilogues.map(\.word)).joined(separator: "_")
+  let stem = (["linear"] + matrix.words + ["\(depth)x\(columns)"] + epilogues.map(\.word)).joined(
+    separator: "_")
   return parts.kernel(
-    CIdentifier(cleaning: name ?? stem), headers: ["tile.h", "vector_math.h"]
+    CIdentifier(cleaning: name ?? stem), headers: [matrix.header, "vector_math.h"]
   ) {
     if isOneBlock {
       tiles
@@ -81,65 +81,10 @@ func linearKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Ke
   }
 }
 
-/// As many rows as fill about 3 MiB: what the last cache keeps of them while the panels pass by.
-private func rowBlock(depth: Int) -> Int {
-  max(64, min(4096, 786_432 / max(1, depth) / 64 * 64))
-}
-
-/// The right side of the product: panels of 32 columns, or a matrix as it is.
-private struct Panels {
-  let depth: Int
-  let columns: Int
-  let isPacked: Bool
-
-  init(_ weight: Place, depth: Int, columns: Int) throws {
-    self.depth = depth
-    self.columns = columns
-    isPacked = weight.shape.count == 3
-    if isPacked, weight.shape[2] != 32 {
-      throw IRError("linear: panels of \(weight.shape[2]) columns where the kernels read 32")
-    }
-  }
-
-  var note: String {
-    isPacked ? "[\((columns + 31) / 32), \(depth), 32]" : "[\(depth), \(columns)]"
-  }
-
-  /// Fills `sums[height][32]` for the columns from `panel` on.
-  func product(
-    _ rows: CExpression, _ stride: CExpression, _ weights: CExpression
-  ) -> [CStatement] {
-    let sums = ("sums" as CExpression)[0]
-    let panel: CExpression = "panel"
-    let height: CExpression = "height"
-    let tileProduct: CExpression = "tile_product"
-    let tileRemainder: CExpression = "tile_remainder"
-    let inner = CExpression.integer(depth)
-    if isPacked {
-      return tileProduct(
-        height, 32, inner, rows, stride, weights + panel * inner, 32, sums, 32, "TILE_FROM_ZERO"
-      ).statements
-    }
-    let width = CExpression.integer(columns)
-    if columns % 32 == 0 {
-      return tileProduct(
-        height, 32, inner, rows, stride, weights + panel, width, sums, 32, "TILE_FROM_ZERO"
-      ).statements
-    }
-    // No padding behind the last column, so nothing may be read there.
-    return CBlockBuilder.build {
-      Declare(.int.const, "whole", (smaller(32, width - panel) / 16 * 16).cast(to: .int))
-      tileProduct(
-        height, "whole", inner, rows, stride, weights + panel, width, sums, 32, "TILE_FROM_ZERO")
-      if columns % 16 != 0 {
-        If(smaller(32, width - panel) > "whole") {
-          tileRemainder(
-            height, (width - panel - "whole").cast(to: .int), inner, rows, stride,
-            weights + panel + "whole", width, sums + "whole", 32, "TILE_FROM_ZERO")
-        }
-      }
-    }
-  }
+/// As many rows of so many bytes as fill 3 MiB: what the last cache keeps of them while the panels
+/// pass by.
+private func rowBlock(bytes: Int) -> Int {
+  max(64, min(4096, (3 << 20) / max(1, bytes) / 64 * 64))
 }
 
 /// The statements that take `value`, 16 columns of a row, through the epilogues.

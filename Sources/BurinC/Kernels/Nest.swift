@@ -176,9 +176,9 @@ func parallelLoops(
 }
 
 extension CType {
-  /// How an element lies in memory.
+  /// How an element lies in memory; a bf16 is its bits.
   ///
-  /// - Throws: `IRError` for the types that only weights are stored in.
+  /// - Throws: `IRError` for the types that no kernel knows.
   init(_ element: ElementType) throws {
     switch element {
     case .f32: self = .float
@@ -186,7 +186,8 @@ extension CType {
     case .i32: self = .int32
     case .i8: self = .int8
     case .u8, .bool: self = .uint8
-    case .f16, .bf16: throw IRError("no kernel computes in \(element.rawValue)")
+    case .bf16: self = .uint16
+    case .f16: throw IRError("no kernel computes in \(element.rawValue)")
     }
   }
 }

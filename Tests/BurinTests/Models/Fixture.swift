@@ -1,6 +1,7 @@
 import Burin
 import BurinHub
 import BurinIR
+import BurinPasses
 import Glibc
 import Testing
 
@@ -15,9 +16,9 @@ struct Fixture: Sendable, CustomTestStringConvertible {
 
   var path: String { Fixture.root + "models/" + name }
 
-  /// One library for each fixture and process, compiled when it is first asked for.
-  func library() throws -> CompiledModel {
-    try Fixture.libraries.model(for: self)
+  /// One library for each fixture, precision and process, compiled when it is first asked for.
+  func library(_ precision: Precision = .f32) throws -> CompiledModel {
+    try Fixture.libraries.model(for: self, precision)
   }
 
   private static let libraries = Libraries()
@@ -49,15 +50,17 @@ private final class Libraries: @unchecked Sendable {
     directory = mkdtemp(&template).map { String(cString: $0) } ?? "/tmp"
   }
 
-  func model(for fixture: Fixture) throws -> CompiledModel {
+  func model(for fixture: Fixture, _ precision: Precision) throws -> CompiledModel {
     pthread_mutex_lock(&lock)
     defer { pthread_mutex_unlock(&lock) }
-    if let model = models[fixture.name] { return model }
-    let path = "\(directory)/\(fixture.name).so"
-    try Compiler().compile(ModelDirectory(fixture.path).spec(), to: path)
+    let key = "\(fixture.name)-\(precision)"
+    if let model = models[key] { return model }
+    let path = "\(directory)/\(key).so"
+    let compiler = Compiler(options: .init(precision: precision))
+    try compiler.compile(ModelDirectory(fixture.path).spec(), to: path)
     let model = try CompiledModel(path)
     unlink(path)
-    models[fixture.name] = model
+    models[key] = model
     return model
   }
 }

@@ -73,35 +73,35 @@ import Testing
     }
   }
 
-  /// For every row of `reference`, whether it belongs to a token that is not padding.
-  private func validRows(_ mask: HostTensor?, _ reference: HostTensor) -> [Bool]? {
-    guard let mask, reference.shape.count >= 2, reference.shape[1] == mask.shape[1] else {
-      return nil
-    }
-    return mask.ids.map { $0 != 0 }
-  }
-
-  /// The largest difference relative to the largest value, over the rows that count.
-  private func largestDifference(
-    _ output: HostTensor, _ reference: HostTensor, valid: [Bool]?
-  ) -> Float {
-    let (a, b) = (output.floats, reference.floats)
-    let width = valid.map { b.count / $0.count } ?? 1
-    var difference: Float = 0
-    var largest: Float = 0
-    for index in b.indices where valid?[index / width] ?? true {
-      let distance = abs(a[index] - b[index])
-      difference = max(difference, distance.isNaN ? .infinity : distance)
-      largest = max(largest, abs(b[index]))
-    }
-    return difference / largest
-  }
-
   private func sequenceLength(_ mask: HostTensor?, _ sequence: Int, of ids: HostTensor) -> Int {
     guard let mask else { return ids.shape[1] }
     let row = mask.ids[sequence * mask.shape[1]..<(sequence + 1) * mask.shape[1]]
     return row.count { $0 != 0 }
   }
+}
+
+/// For every row of `reference`, whether it belongs to a token that is not padding.
+func validRows(_ mask: HostTensor?, _ reference: HostTensor) -> [Bool]? {
+  guard let mask, reference.shape.count >= 2, reference.shape[1] == mask.shape[1] else {
+    return nil
+  }
+  return mask.ids.map { $0 != 0 }
+}
+
+/// The largest difference relative to the largest value, over the rows that count.
+func largestDifference(
+  _ output: HostTensor, _ reference: HostTensor, valid: [Bool]?
+) -> Float {
+  let (a, b) = (output.floats, reference.floats)
+  let width = valid.map { b.count / $0.count } ?? 1
+  var difference: Float = 0
+  var largest: Float = 0
+  for index in b.indices where valid?[index / width] ?? true {
+    let distance = abs(a[index] - b[index])
+    difference = max(difference, distance.isNaN ? .infinity : distance)
+    largest = max(largest, abs(b[index]))
+  }
+  return difference / largest
 }
 
 extension HostTensor {

@@ -1,0 +1,99 @@
+import BurinIR
+import BurinPasses
+import BurinTestSupport
+import Testing
+
+@Suite struct LowerPrecisionTests {
+  private static let (batch, seq) = (
+    Dim(Symbol("batch", maximum: 4)), Dim(Symbol("seq", maximum: 8))
+  )
+  private let pipeline = Pipeline.standard(
+    Pipeline.Options(level: .v4, precision: .bf16, multipliesPairs: true))
+
+  @Test func productsTakeRoundedFactors() throws {
+    let b = Builder()
+    let x = b.input("x", [Self.batch, Self.seq, 6])
+    let program = try pipeline(b.program(b.linear(b.linear(x, 6), 4) + x.slice(2, 0, 4)))
+    #expect(
+      program.text == """
+        program "test"
+
+        symbol batch <= 4
+        symbol seq <= 8
+
+        entry "forward" {
+          %0 = input("x") : f32[batch, seq, 6]
+          %1 = weight("w1") : f32[6, 6]
+          %2 = transpose(%1, permutation: [1, 0]) : f32[6, 6]
+          %3 = weight("w2") : f32[6]
+          %4 = pack(%2, width: 32) : f32[1, 6, 32]
+          %5 = linear(%0, weight: %4, bias: %3, columns: 6) tile: 8x2 rows 4096 : f32[batch, seq, 6]
+          %6 = weight("w3") : f32[4, 6]
+          %7 = weight("w4") : f32[4]
+          %8 = slice(%0, axis: 2, start: 0, count: 4) : f32[batch, seq, 4]
+          %9 = cast(%5, to: bf16) : bf16[batch, seq, 6]
+          %10 = cast(%6, to: bf16) : bf16[4, 6]
+          %11 = transpose(%10, permutation: [1, 0]) : bf16[6, 4]
+          %12 = pack(%11, width: 32) : bf16[1, 3, 32, 2]
+          %13 = linear(%9, weight: %12, bias: %7, residual: %8, columns: 4) tile: 8x2 rows 4096 : f32[batch, seq, 4]
+
+          output "y0" = %13
+        }
+
+        """)
+    #expect(try Program(text: program.text).text == program.text)
+  }
+
+  @Test func withoutInstructionsForPairsOnlyWeightsAreRounded() throws {
+    let b = Builder()
+    let x = b.input("x", [Self.batch, Self.seq, 6])
+    let plain = Pipeline.standard(Pipeline.Options(level: .v3, precision: .bf16))
+    let graph = try plain(b.program(b.linear(b.linear(x, 6), 4))).entries[0].graph
+    let factors = graph.nodes.compactMap { node in
+      if case .linear(let x, let weight, _, _, _) = node.op {
+        [graph.tensorType(x).element, graph.tensorType(weight).element]
+      } else {
+        nil
+      }
+    }
+    #expect(factors == [[.f32, .f32], [.f32, .bf16]])
+  }
+
+  /// A table that a product shares is one weight, looked up and multiplied in bf16.
+  @Test func tiedTablesAreStoredOnce() throws {
+    let b = Builder()
+    let ids = b.input("ids", [Self.batch, Self.seq], .i32)
+    let table = b.weight([10, 6])
+    let words = b.append(.embedding(table: table.id, indices: ids.id, rows: 10))
+    let logits = b.linear(words, 6).matmul(table.transposed([1, 0]))
+    let graph = try pipeline(b.program(logits)).entries[0].graph
+    let packs = graph.ids.filter { if case .pack = graph[$0].op { true } else { false } }
+    let types = packs.map { graph.tensorType($0) }
+    #expect(types == [TensorType(.bf16, [1, 3, 32, 2]), TensorType(.f32, [1, 6, 32])])
+    let lookups = graph.nodes.compactMap { node in
+      if case .embedding(let table, _, _) = node.op { table } else { nil }
+    }
+    #expect(lookups == [packs[0]])
+  }
+
+  @Test func anOddNumberOfTermsStaysAsItIs() throws {
+    let b = Builder()
+    let x = b.input("x", [Self.batch, Self.seq, 7])
+    var notes: [Note] = []
+    let program = try pipeline(b.program(b.linear(b.linear(x, 7), 4))) { _, _, new in notes += new }
+    #expect(!program.operations.contains("cast"))
+    let reasons = notes.filter { $0.pass == "lower-precision" }.map(\.description)
+    #expect(reasons.count == 2)
+    #expect(reasons[0].contains("it is the first product"))
+    #expect(reasons[1].hasSuffix("has 7 terms, and bf16 comes in pairs"))
+  }
+
+  /// What a model computes then is near to what it did: factors have 8 bits, and errors add up.
+  @Test(arguments: 0..<8) func generatedModels(seed: Int) throws {
+    let model = try GeneratedModel(seed: UInt64(seed))
+    let program = try pipeline(model.program)
+    try verify(program)
+    let difference = try model.difference(from: program, calls: 2)
+    #expect(difference < 0.05)
+  }
+}
