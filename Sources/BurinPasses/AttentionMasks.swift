@@ -221,15 +221,25 @@ extension Value {
 
   /// The vector `f32[heads]` and a factor, if the node is slopes × (key − anything per row): what
   /// is the same along a row of scores does not change their softmax.
-  func slopes(on grid: Grid) -> (slopes: Value, factor: Double)? {
+  func slopes(on grid: Grid) -> (slopes: Expression, factor: Double)? {
     guard let heads = grid.heads else { return nil }
     for (x, y) in commuted(.multiply) {
-      guard case .reshape(let slopes, let shape) = x.op, slopes.type == TensorType(.f32, [heads]),
-        shape.count >= 3, shape.suffix(3) == [heads, 1, 1], x.type.count == heads,
-        let distance = y.distance(on: grid), distance.key != 0
+      guard x.type.rank >= 3, x.type.shape.suffix(3) == [heads, 1, 1], x.type.count == heads,
+        let slopes = x.vector(TensorType(.f32, [heads])), let distance = y.distance(on: grid),
+        distance.key != 0
       else { continue }
       return (slopes, Double(distance.key))
     }
     return nil
+  }
+
+  /// The same elements as a vector of this type: what a reshape was made of, or a constant's.
+  private func vector(_ type: TensorType) -> Expression? {
+    switch op {
+    case .reshape(let vector, _) where vector.type == type: .old(vector)
+    case .constant(let literal) where literal.type.element == type.element:
+      .new(.constant(Literal(type, literal.values)))
+    default: nil
+    }
   }
 }

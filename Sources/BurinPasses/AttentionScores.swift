@@ -150,7 +150,7 @@ struct PeeledScores {
       if slopes == nil, softCap == nil, let found = addend.slopes(on: grid) {
         slopes =
           factor * found.factor == 1
-          ? .old(found.slopes) : .node(.scale(found.slopes, by: factor * found.factor))
+          ? found.slopes : .new(.scale(found.slopes, by: factor * found.factor))
       } else {
         try add(.old(addend), addend.type)
       }

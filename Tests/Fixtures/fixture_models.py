@@ -56,9 +56,23 @@ def rotary(kind, hidden, heads, groups, intermediate, layers=2, vocab=113, **mor
     """The keys of Llama and its relatives."""
     return kind(**{
         "vocab_size": vocab, "hidden_size": hidden, "num_attention_heads": heads,
-        "num_key_value_heads": groups, "intermediate_size": intermediate,
+        **({"num_key_value_heads": groups} if groups else {}), "intermediate_size": intermediate,
         "num_hidden_layers": layers, "max_position_embeddings": 127, "bos_token_id": 0,
         "eos_token_id": 0, "pad_token_id": None, **more})
+
+
+def opt(hidden, heads, intermediate, **more):
+    return t.OPTConfig(**{
+        "vocab_size": 113, "hidden_size": hidden, "num_attention_heads": heads,
+        "ffn_dim": intermediate, "num_hidden_layers": 2, "max_position_embeddings": 127,
+        "word_embed_proj_dim": hidden, "bos_token_id": 2, "eos_token_id": 2, "pad_token_id": 1,
+        **more})
+
+
+def bloom(hidden, heads, **more):
+    return t.BloomConfig(**{
+        "vocab_size": 113, "hidden_size": hidden, "n_head": heads, "n_layer": 2,
+        "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 3, **more})
 
 
 def image(kind, hidden, heads, size, patch, layers=2, **more):
@@ -229,6 +243,39 @@ FIXTURES = {
     "starcoder2-lm": (
         t.Starcoder2ForCausalLM,
         rotary(t.Starcoder2Config, 24, 6, 2, 43, sliding_window=9), {"generate": True}),
+    "gpt2-token-classification": (t.GPT2ForTokenClassification, gpt2(20, 5, **ENTITIES), {}),
+    "gpt2-question-answering": (t.GPT2ForQuestionAnswering, gpt2(16, 2), {}),
+    # GPT-NeoX, Phi, StableLM, OPT, BLOOM
+    "gpt-neox-lm": (
+        t.GPTNeoXForCausalLM,
+        rotary(t.GPTNeoXConfig, 32, 2, None, 37, rotary_pct=0.25, rotary_emb_base=5000),
+        {"generate": True}),
+    "gpt-neox-lm-serial": (
+        t.GPTNeoXForCausalLM,
+        rotary(t.GPTNeoXConfig, 24, 3, None, 41, rotary_pct=0.5, use_parallel_residual=False,
+               attention_bias=False, hidden_act="gelu_fast"), {"generate": True}),
+    "gpt-neox-token-classification": (
+        t.GPTNeoXForTokenClassification,
+        rotary(t.GPTNeoXConfig, 24, 3, None, 41, rotary_pct=1.0, **ENTITIES), {}),
+    "phi-lm": (
+        t.PhiForCausalLM, rotary(t.PhiConfig, 32, 4, 2, 37, qk_layernorm=True), {"generate": True}),
+    "stablelm-lm": (
+        t.StableLmForCausalLM,
+        rotary(t.StableLmConfig, 32, 4, 2, 37, partial_rotary_factor=0.5, use_qkv_bias=True),
+        {"generate": True}),
+    "stablelm-lm-parallel": (
+        t.StableLmForCausalLM,
+        rotary(t.StableLmConfig, 32, 4, 2, 37, qk_layernorm=True, use_parallel_residual=True,
+               partial_rotary_factor=0.25), {"generate": True}),
+    "opt-lm": (t.OPTForCausalLM, opt(24, 4, 43), {"generate": True}),
+    "opt-lm-after": (
+        t.OPTForCausalLM,
+        opt(20, 5, 47, do_layer_norm_before=False, word_embed_proj_dim=12, enable_bias=False),
+        {"generate": True}),
+    "opt-sequence-classification": (t.OPTForSequenceClassification, opt(24, 2, 31, **MOODS), {}),
+    "bloom-lm": (t.BloomForCausalLM, bloom(24, 3), {"generate": True}),
+    "bloom-token-classification": (
+        t.BloomForTokenClassification, bloom(20, 4, **ENTITIES), {}),
     # Images
     "vit": (
         t.ViTModel, image(t.ViTConfig, 20, 4, 17, 5, intermediate_size=31, hidden_act="gelu_new",
@@ -287,6 +334,11 @@ def build(name):
     kind, config, _ = FIXTURES[name]
     torch.manual_seed(seed(name))
     config.architectures = [kind.__name__]
-    model = kind(config)
+    if getattr(config, "qk_layernorm", False):
+        # transformers 4.57 cannot initialise the norms of StableLM that have no bias.
+        with t.modeling_utils.no_init_weights():
+            model = kind(config)
+    else:
+        model = kind(config)
     randomise(model, torch.Generator().manual_seed(seed(name)))
     return model.eval()

@@ -107,7 +107,8 @@ def random_images(config, generator, count):
 
 def forward(model, inputs):
     with torch.no_grad():
-        outputs = model(**inputs, **({"use_cache": False} if is_decoder(model) else {}))
+        uncached = is_decoder(model) and "Question" not in type(model).__name__
+        outputs = model(**inputs, **({"use_cache": False} if uncached else {}))
     return {k: v.contiguous() for k, v in outputs.items() if isinstance(v, torch.Tensor)}
 
 
@@ -127,7 +128,8 @@ def forward_in_double(model, inputs):
 def is_decoder(model):
     return model.config.model_type in (
         "gpt2", "llama", "mistral", "qwen2", "qwen3", "phi3", "gemma", "gemma2", "gemma3_text",
-        "granite", "smollm3", "olmo2", "starcoder2")
+        "granite", "smollm3", "olmo2", "starcoder2", "gpt_neox", "phi", "stablelm", "opt",
+        "bloom")
 
 
 def record_case(model, inputs, directory, suffix):

@@ -8,14 +8,16 @@ import BurinIR
 ///   - value: `[batch, heads, keys, width]`.
 ///   - scale: what the scores are multiplied by; the paper's `1 / sqrt(width)`.
 ///   - softCap: what keeps the scores between `-softCap` and `softCap`, by a tanh.
+///   - bias: added to the scores, before the mask.
 ///   - mask: added to the scores.
 /// - Returns: `[batch, heads, queries, width]`.
 public func attention(
   _ query: Tensor, _ key: Tensor, _ value: Tensor, scale: Double, softCap: Double? = nil,
-  mask: Tensor?
+  bias: Tensor? = nil, mask: Tensor?
 ) -> Tensor {
   var scores = query.matmul(key.transposed) * scale
   if let softCap { scores = scores.softCapped(softCap) }
+  if let bias { scores = scores + bias }
   return (mask.map { scores + $0 } ?? scores).softmax().matmul(value)
 }
 
@@ -28,10 +30,12 @@ public func attention(
 ///   - value: as `key`.
 ///   - scale: what the scores are multiplied by.
 ///   - softCap: what keeps the scores between `-softCap` and `softCap`, by a tanh.
+///   - bias: added to the scores, before the mask.
 ///   - mask: added to the scores.
 /// - Returns: the heads side by side, `[batch, queries, heads * width]`.
 public func attention(
-  query: Tensor, key: Tensor, value: Tensor, scale: Double, softCap: Double? = nil, mask: Tensor?
+  query: Tensor, key: Tensor, value: Tensor, scale: Double, softCap: Double? = nil,
+  bias: Tensor? = nil, mask: Tensor?
 ) -> Tensor {
   let heads = query.shape[2]
   func repeated(_ x: Tensor) -> Tensor {
@@ -46,7 +50,7 @@ public func attention(
   }
   return attention(
     query.transposed([0, 2, 1, 3]), repeated(key), repeated(value), scale: scale,
-    softCap: softCap, mask: mask
+    softCap: softCap, bias: bias, mask: mask
   ).mergedHeads
 }
 

@@ -5,17 +5,20 @@ public struct LayerNorm: Layer {
   let width: Int
   let weights: Weights
   let epsilon: Double
+  let isAffine: Bool
 
-  public init(_ width: Int, _ weights: Weights, epsilon: Double = 1e-5) {
+  /// - Parameter isAffine: whether there are a scale and a bias.
+  public init(_ width: Int, _ weights: Weights, epsilon: Double = 1e-5, isAffine: Bool = true) {
     self.width = width
     self.weights = weights
     self.epsilon = epsilon
+    self.isAffine = isAffine
   }
 
   public func callAsFunction(_ x: Tensor) -> Tensor {
     x.layerNorm(
-      scale: weights.tensor("weight", [width], in: x.trace),
-      bias: weights.tensor("bias", [width], in: x.trace), epsilon: epsilon)
+      scale: isAffine ? weights.tensor("weight", [width], in: x.trace) : nil,
+      bias: isAffine ? weights.tensor("bias", [width], in: x.trace) : nil, epsilon: epsilon)
   }
 }
 

@@ -5,24 +5,12 @@ import BurinIR
 /// to the `step` over a cache.
 protocol DecoderFamily: Family {
   var head: Head { get }
-  /// The width of the hidden state.
-  var hidden: Int { get }
-  /// How many tokens there are scores for.
-  var vocabulary: Int { get }
-  /// How many labels a classifier has.
-  var labels: Int { get }
-  /// The token that classification skips at the end of a sequence.
-  var paddingID: Int? { get }
-  var layers: [any DecoderLayer] { get }
+  var body: DecoderBody { get }
 
-  /// The embeddings `[batch, seq, hidden]` of `ids[batch, seq]`.
-  func embed(_ ids: Tensor, positions: Tensor) -> Tensor
-
-  /// What follows the last layer.
-  func normalize(_ x: Tensor) -> Tensor
-
-  /// The scores `[..., vocabulary]` of the tokens that may follow.
-  func scores(_ x: Tensor) -> Tensor
+  /// Whether positions count only the tokens that are not padding.
+  var countsPadding: Bool { get }
+  /// Where the weights of a head for token classification are.
+  var tokenClassifier: String { get }
 }
 
 /// A layer of a decoder.
@@ -37,6 +25,8 @@ struct DecoderContext {
   let positions: Tensor
   /// How many positions each sequence has, this call's among them, `i32[batch, 1]`.
   let lengths: Tensor
+  /// How many keys there may be.
+  let keys: Dim
   /// The mask of self-attention; keys that lie `window` or more positions back do not count.
   let mask: (_ window: Int?) -> Tensor
   /// Puts new keys or values (`keys`, `values`; `[batch, seq, groups, width]`) behind those of
@@ -45,19 +35,25 @@ struct DecoderContext {
 }
 
 extension DecoderFamily {
+  var countsPadding: Bool { true }
+  var tokenClassifier: String { "score" }
+  var maximumLength: Int { body.maximumLength }
+
   func entries(_ limits: Limits, sentence: SentencePipeline?) throws(HubError) -> [Entry] {
     let batch = Dim(Symbol("batch", maximum: limits.batch))
-    let seq = Dim(Symbol("seq", maximum: limits.sequence ?? maximumLength))
+    let seq = Dim(Symbol("seq", maximum: limits.sequence ?? defaultLength))
     var entries = [
       Entry.trace("forward") { trace in
         let ids = trace.input("input_ids", .i32, [batch, seq])
         let padding = trace.input(
           "attention_mask", .i32, ids.shape, fallback: trace.full(1, .i32, ids.shape))
         let positions = trace.input(
-          "position_ids", .i32, ids.shape, fallback: trace.iota(ids.shape, axis: 1))
+          "position_ids", .i32, ids.shape,
+          fallback: countsPadding ? trace.iota(ids.shape, axis: 1) : padding.countedPositions)
         let hidden = stack(ids, positions: positions) { _ in
           DecoderContext(
             positions: positions, lengths: positions.maximum(1) + trace.constant(1, .i32),
+            keys: seq,
             mask: { window in
               trace.mask(
                 [.padding(padding), .causal(start: nil)]
@@ -75,7 +71,7 @@ extension DecoderFamily {
   /// The tokens `input_ids[batch, seq]` appended to each sequence's cache, of which the first
   /// `counts[batch]` count; the logits `[batch, vocabulary]` after the last of them.
   private func step(_ batch: Dim, _ seq: Dim, _ limits: Limits) -> Entry {
-    let context = Dim(Symbol("context", maximum: limits.sequence ?? maximumLength))
+    let context = Dim(Symbol("context", maximum: limits.sequence ?? defaultLength))
     return Entry.trace("step") { trace in
       let ids = trace.input("input_ids", .i32, [batch, seq])
       let counts = trace.input(
@@ -87,7 +83,7 @@ extension DecoderFamily {
       var caches: [(name: String, value: Tensor)] = []
       let hidden = stack(ids, positions: positions) { index in
         DecoderContext(
-          positions: positions, lengths: total.reshaped([batch, 1]),
+          positions: positions, lengths: total.reshaped([batch, 1]), keys: context,
           mask: { window in
             trace.mask(
               [.lengths(total), .causal(start: lengths)]
@@ -104,7 +100,8 @@ extension DecoderFamily {
       }
       let last = (counts + trace.constant(-1, .i32)).reshaped([batch, 1])
       let logits = trace.scoped("head") {
-        scores(normalize(hidden.gather(last))).reshaped([batch, Dim(vocabulary)])
+        body.scores(body.normalize(hidden.gather(last)))
+          .reshaped([batch, Dim(body.words.count)])
       }
       return (outputs: [("logits", logits)], successors: caches + [("lengths", total)])
     }
@@ -115,22 +112,25 @@ extension DecoderFamily {
     _ ids: Tensor, positions: Tensor, _ context: (Int) -> DecoderContext
   ) -> Tensor {
     let trace = ids.trace
-    let embedded = trace.scoped("embeddings") { embed(ids, positions: positions) }
-    return layers.enumerated().reduce(embedded) { x, layer in
+    let embedded = trace.scoped("embeddings") { body.embed(ids, positions: positions) }
+    return body.layers.enumerated().reduce(embedded) { x, layer in
       trace.scoped("layer \(layer.offset)") { layer.element(x, context(layer.offset)) }
     }
   }
 
   private func outputs(_ hidden: Tensor, ids: Tensor) -> [(String, Tensor)] {
-    let hidden = normalize(hidden)
+    let hidden = body.normalize(hidden)
     switch head {
-    case .languageModel: return [("logits", scores(hidden))]
+    case .languageModel: return [("logits", body.scores(hidden))]
     case .sequenceClassification:
-      let score = Linear(self.hidden, labels, Weights("score"), bias: false)
+      let score = Linear(body.outputWidth, body.labels, Weights("score"), bias: false)
       let last = hidden.gather(lastToken(ids))
-      return [("logits", score(last).reshaped([ids.shape[0], Dim(labels)]))]
+      return [("logits", score(last).reshaped([ids.shape[0], Dim(body.labels)]))]
     case .tokenClassification:
-      return [("logits", Linear(self.hidden, labels, Weights("score"))(hidden))]
+      let classifier = Linear(body.outputWidth, body.labels, Weights(tokenClassifier))
+      return [("logits", classifier(hidden))]
+    case .questionAnswering:
+      return Linear(body.outputWidth, 2, Weights("qa_outputs"))(hidden).spanScores
     default: return [("last_hidden_state", hidden)]
     }
   }
@@ -139,9 +139,17 @@ extension DecoderFamily {
   /// the last one.
   private func lastToken(_ ids: Tensor) -> Tensor {
     let places = ids.trace.iota(ids.shape, axis: 1)
-    guard let paddingID else { return places.maximum(1) }
+    guard let paddingID = body.paddingID else { return places.maximum(1) }
     let padding = ids.trace.constant(Double(paddingID), .i32)
     return (places * ids.binary(.equal, padding).unary(.not).cast(.i32)).maximum(1)
+  }
+}
+
+extension Tensor {
+  /// Of a mask `i32[batch, seq]`: how many tokens that are not padding stand before each token.
+  fileprivate var countedPositions: Tensor {
+    let before = cumulativeSum(axis: 1) * self + trace.constant(-1, .i32)
+    return before.binary(.maximum, trace.constant(0, .i32))
   }
 }
 

@@ -61,8 +61,15 @@ protocol Family: SendableMetatype {
   /// The longest sequence that the model takes.
   var maximumLength: Int { get }
 
+  /// The longest sequence of a library where the user asks for none.
+  var defaultLength: Int { get }
+
   /// The program's entries.
   func entries(_ limits: Limits, sentence: SentencePipeline?) throws(HubError) -> [Entry]
+}
+
+extension Family {
+  var defaultLength: Int { maximumLength }
 }
 
 /// All families, the one list to which a new one is added.
@@ -73,7 +80,8 @@ let families: [any Family.Type] = [
   ViT.self, DeiT.self, DINOv2.self,
   // Decoders.
   GPT2.self, Llama.self, Mistral.self, Qwen2.self, Qwen3.self, Phi3.self, Gemma.self, Gemma2.self,
-  Gemma3.self, Granite.self, SmolLM3.self, OLMo2.self, StarCoder2.self,
+  Gemma3.self, Granite.self, SmolLM3.self, OLMo2.self, StarCoder2.self, GPTNeoX.self,
+  Phi.self, StableLM.self, OPT.self, BLOOM.self,
 ]
 
 extension JSONField {

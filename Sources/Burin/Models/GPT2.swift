@@ -9,6 +9,8 @@ struct GPT2: DecoderFamily {
   static let architectures: KeyValuePairs<String, Head> = [
     "GPT2Model": .bare, "GPT2LMHeadModel": .languageModel,
     "GPT2ForSequenceClassification": .sequenceClassification,
+    "GPT2ForTokenClassification": .tokenClassification,
+    "GPT2ForQuestionAnswering": .questionAnswering,
   ]
 
   static func isUnused(_ name: String) -> Bool {
@@ -16,15 +18,8 @@ struct GPT2: DecoderFamily {
   }
 
   let head: Head
-  let hidden: Int
-  let layers: [any DecoderLayer]
-  let words, positions: Embedding
-  let finalNorm: LayerNorm
-  let output: Linear
-  let isTied: Bool
-  let paddingID: Int?
-  let labels: Int
-  let maximumLength: Int
+  let body: DecoderBody
+  let tokenClassifier = "classifier"
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
     self.head = head
@@ -38,16 +33,7 @@ struct GPT2: DecoderFamily {
     guard try !config["add_cross_attention"].bool(default: false) else {
       throw config["add_cross_attention"].error(expected: "false")
     }
-    self.hidden = hidden
-    maximumLength = try config["n_positions"].int(in: 1...1 << 24, default: 1024)
-    words = Embedding(try config["vocab_size"].int(in: 1...1 << 24), hidden, body["wte"])
-    positions = Embedding(maximumLength, hidden, body["wpe"])
-    finalNorm = LayerNorm(hidden, body["ln_f"], epsilon: epsilon)
-    isTied = try config["tie_word_embeddings"].bool(default: true)
-    output = Linear(hidden, words.count, Weights("lm_head"), bias: false)
-    paddingID = try config.paddingID()
-    labels = head == .sequenceClassification ? try config.labelCount() : 0
-    layers = (0..<(try config["n_layer"].layers())).map { index in
+    let layers = (0..<(try config["n_layer"].layers())).map { index in
       let layer = body["h"][index]
       let scale =
         (scales ? 1 / Double(hidden / heads).squareRoot() : 1)
@@ -62,15 +48,14 @@ struct GPT2: DecoderFamily {
           activation: activation,
           down: Linear(inner, hidden, layer["mlp"]["c_proj"], storage: .inputsByOutputs)))
     }
+    var stack = try DecoderBody(
+      config, hidden: hidden, words: body["wte"], layers: layers,
+      norm: LayerNorm(hidden, body["ln_f"], epsilon: epsilon), isTied: true,
+      positionsKey: "n_positions", positions: 1024)
+    stack.positions = LearnedPositions(
+      table: Embedding(stack.maximumLength, hidden, body["wpe"]))
+    self.body = stack
   }
-
-  var vocabulary: Int { words.count }
-
-  func embed(_ ids: Tensor, positions: Tensor) -> Tensor { words(ids) + self.positions(positions) }
-
-  func normalize(_ x: Tensor) -> Tensor { finalNorm(x) }
-
-  func scores(_ x: Tensor) -> Tensor { isTied ? words.scores(x) : output(x) }
 }
 
 /// `h = x + attention(norm(x)); h + feedForward(norm(h))`.

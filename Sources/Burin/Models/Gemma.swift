@@ -8,7 +8,7 @@ struct Gemma: LlamaFamily {
   static let architectures = decoderArchitectures("Gemma")
 
   let head: Head
-  let body: LlamaBody
+  let body: DecoderBody
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
     var variant = LlamaVariant()
@@ -22,7 +22,7 @@ struct Gemma: LlamaFamily {
     variant.groups = 16
     variant.positions = 8192
     self.head = head
-    self.body = try LlamaBody(config, body, variant)
+    self.body = try DecoderBody(config, body, variant)
   }
 }
 
@@ -33,7 +33,7 @@ struct Gemma2: LlamaFamily {
   static let architectures = decoderArchitectures("Gemma2")
 
   let head: Head
-  let body: LlamaBody
+  let body: DecoderBody
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
     var variant = LlamaVariant()
@@ -55,7 +55,7 @@ struct Gemma2: LlamaFamily {
     variant.finalSoftCap = 30
     try variant.readLayerTypes(config) { ($0 + 1) % 2 != 0 }
     self.head = head
-    self.body = try LlamaBody(config, body, variant)
+    self.body = try DecoderBody(config, body, variant)
   }
 }
 
@@ -66,7 +66,7 @@ struct Gemma3: LlamaFamily {
   static let architectures = decoderArchitectures("Gemma3", body: "Gemma3Text")
 
   let head: Head
-  let body: LlamaBody
+  let body: DecoderBody
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
     var variant = LlamaVariant()
@@ -95,6 +95,6 @@ struct Gemma3: LlamaFamily {
       throw config["use_bidirectional_attention"].error(expected: "false")
     }
     self.head = head
-    self.body = try LlamaBody(config, body, variant)
+    self.body = try DecoderBody(config, body, variant)
   }
 }

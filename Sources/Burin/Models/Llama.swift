@@ -8,7 +8,7 @@ struct Llama: LlamaFamily {
   static let architectures = decoderArchitectures("Llama")
 
   let head: Head
-  let body: LlamaBody
+  let body: DecoderBody
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
     var variant = LlamaVariant()
@@ -16,7 +16,7 @@ struct Llama: LlamaFamily {
     variant.outputBias = variant.projectionBias
     variant.feedForwardBias = try config["mlp_bias"].bool(default: false)
     self.head = head
-    self.body = try LlamaBody(config, body, variant)
+    self.body = try DecoderBody(config, body, variant)
   }
 }
 
@@ -26,7 +26,7 @@ struct Granite: LlamaFamily {
   static let architectures = decoderArchitectures("Granite")
 
   let head: Head
-  let body: LlamaBody
+  let body: DecoderBody
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
     var variant = LlamaVariant()
@@ -39,7 +39,7 @@ struct Granite: LlamaFamily {
     variant.attentionScale = try config["attention_multiplier"].double(default: 1)
     variant.outputScale = 1 / (try config["logits_scaling"].double(above: 0, default: 1))
     self.head = head
-    self.body = try LlamaBody(config, body, variant)
+    self.body = try DecoderBody(config, body, variant)
   }
 }
 
@@ -50,7 +50,7 @@ struct SmolLM3: LlamaFamily {
   static let architectures = decoderArchitectures("SmolLM3")
 
   let head: Head
-  let body: LlamaBody
+  let body: DecoderBody
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
     var variant = LlamaVariant()
@@ -75,7 +75,7 @@ struct SmolLM3: LlamaFamily {
     }
     try variant.readLayerTypes(config) { !turned[$0] }
     self.head = head
-    self.body = try LlamaBody(config, body, variant)
+    self.body = try DecoderBody(config, body, variant)
   }
 }
 
@@ -86,7 +86,7 @@ struct OLMo2: LlamaFamily {
   static let architectures = decoderArchitectures("Olmo2")
 
   let head: Head
-  let body: LlamaBody
+  let body: DecoderBody
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
     var variant = LlamaVariant()
@@ -96,6 +96,6 @@ struct OLMo2: LlamaFamily {
     variant.placement = .after
     variant.headNorms = .together
     self.head = head
-    self.body = try LlamaBody(config, body, variant)
+    self.body = try DecoderBody(config, body, variant)
   }
 }

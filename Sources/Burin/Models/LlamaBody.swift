@@ -2,9 +2,7 @@ import BurinHub
 import BurinIR
 
 /// The families whose stack is Llama's, or little else.
-protocol LlamaFamily: DecoderFamily {
-  var body: LlamaBody { get }
-}
+protocol LlamaFamily: DecoderFamily {}
 
 extension LlamaFamily {
   static var bodyPrefix: String { "model" }
@@ -12,27 +10,6 @@ extension LlamaFamily {
   /// Buffers of old files, and the copy of a tied output.
   static func isUnused(_ name: String) -> Bool {
     name.hasSuffix("rotary_emb.inv_freq") || name == "lm_head.weight"
-  }
-
-  var hidden: Int { body.hidden }
-  var vocabulary: Int { body.words.count }
-  var labels: Int { body.labels }
-  var paddingID: Int? { body.paddingID }
-  var layers: [any DecoderLayer] { body.layers }
-  var maximumLength: Int { body.maximumLength }
-
-  func embed(_ ids: Tensor, positions: Tensor) -> Tensor {
-    let scale = body.variant.embeddingScale(hidden)
-    return scale == 1 ? body.words(ids) : body.words(ids) * scale
-  }
-
-  func normalize(_ x: Tensor) -> Tensor { body.norm(x) }
-
-  func scores(_ x: Tensor) -> Tensor {
-    let output = Linear(hidden, vocabulary, Weights("lm_head"), bias: false)
-    var scores = body.isTied ? body.words.scores(x) : output(x)
-    if body.variant.outputScale != 1 { scores = scores * body.variant.outputScale }
-    return body.finalSoftCap.map { scores.softCapped($0) } ?? scores
   }
 }
 
@@ -47,41 +24,18 @@ func decoderArchitectures(
   ]
 }
 
-/// The stack of Llama and its relatives: embeddings, layers with rotary positions, a last norm.
-struct LlamaBody {
-  let variant: LlamaVariant
-  let hidden: Int
-  let words: Embedding
-  let layers: [RotaryLayer]
-  let norm: any NormLayer
-  let isTied: Bool
-  let finalSoftCap: Double?
-  let labels: Int
-  let paddingID: Int?
-  let maximumLength: Int
-
+extension DecoderBody {
+  /// The stack of Llama and its relatives: embeddings, layers with rotary positions, a last norm.
   init(_ config: JSONField, _ weights: Weights, _ variant: LlamaVariant) throws(HubError) {
     let sizes = try LlamaSizes(config, variant)
-    let hidden = sizes.hidden
-    self.variant = variant
-    self.hidden = hidden
-    words = Embedding(
-      try config["vocab_size"].int(in: 1...1 << 24), hidden, weights["embed_tokens"])
-    norm = sizes.norm(hidden, weights["norm"])
-    isTied = try config["tie_word_embeddings"].bool(default: variant.isTied)
-    finalSoftCap = try config.softCap("final_logit_softcapping", default: variant.finalSoftCap)
     let softCap = try config.softCap("attn_logit_softcapping", default: variant.softCap)
-    labels = try config.labelCount()
-    paddingID = try config.paddingID()
-    maximumLength = try config["max_position_embeddings"].int(
-      in: 1...1 << 24, default: variant.positions)
     var rotaries: [Rotary] = []
     for parameters in try variant.rotaryParameters(config) {
       rotaries.append(
         try Rotary(
           config, width: sizes.width, theta: parameters.theta, parameters: parameters.scaling))
     }
-    layers = (0..<(try config["num_hidden_layers"].layers())).map { index in
+    let layers = (0..<(try config["num_hidden_layers"].layers())).map { index in
       let layer = weights["layers"][index]
       let frames = sizes.frames(layer)
       return RotaryLayer(
@@ -90,15 +44,21 @@ struct LlamaBody {
           heads: sizes.heads, groups: sizes.groups, width: sizes.width,
           projections: sizes.projections(layer["self_attn"]),
           output: Linear(
-            sizes.heads * sizes.width, hidden, layer["self_attn"]["o_proj"],
+            sizes.heads * sizes.width, sizes.hidden, layer["self_attn"]["o_proj"],
             bias: variant.outputBias),
           norms: sizes.headNorms(layer["self_attn"]),
-          rotary: variant.isTurned(index)
-            ? rotaries[min(variant.rotary(index), rotaries.count - 1)] : nil,
+          rotary: variant.isTurned(index) ? rotaries[variant.rotary(index)] : nil,
           scale: variant.attentionScale ?? 1 / Double(sizes.width).squareRoot(),
           softCap: softCap, window: variant.isWindowed(index) ? variant.window : nil),
         feedForwardFrame: frames.feedForward, feedForward: sizes.feedForward(layer["mlp"]))
     }
+    try self.init(
+      config, hidden: sizes.hidden, words: weights["embed_tokens"], layers: layers,
+      norm: sizes.norm(sizes.hidden, weights["norm"]), isTied: variant.isTied,
+      positions: variant.positions)
+    embeddingScale = variant.embeddingScale(sizes.hidden)
+    outputScale = variant.outputScale
+    finalSoftCap = try config.softCap("final_logit_softcapping", default: variant.finalSoftCap)
   }
 }
 

@@ -7,7 +7,7 @@ struct Mistral: LlamaFamily {
   static let architectures = decoderArchitectures("Mistral")
 
   let head: Head
-  let body: LlamaBody
+  let body: DecoderBody
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
     var variant = LlamaVariant()
@@ -16,7 +16,7 @@ struct Mistral: LlamaFamily {
     try variant.readWindow(config, default: 4096)
     variant.isWindowed = { _ in true }
     self.head = head
-    self.body = try LlamaBody(config, body, variant)
+    self.body = try DecoderBody(config, body, variant)
   }
 }
 
@@ -27,7 +27,7 @@ struct StarCoder2: LlamaFamily {
   static let architectures = decoderArchitectures("Starcoder2")
 
   let head: Head
-  let body: LlamaBody
+  let body: DecoderBody
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
     var variant = LlamaVariant()
@@ -45,6 +45,6 @@ struct StarCoder2: LlamaFamily {
     try variant.readWindow(config, default: nil)
     variant.isWindowed = { _ in true }
     self.head = head
-    self.body = try LlamaBody(config, body, variant)
+    self.body = try DecoderBody(config, body, variant)
   }
 }

@@ -12,7 +12,7 @@ struct Phi3: LlamaFamily {
   static let architectures = decoderArchitectures("Phi3")
 
   let head: Head
-  let body: LlamaBody
+  let body: DecoderBody
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
     var variant = LlamaVariant()
@@ -22,6 +22,6 @@ struct Phi3: LlamaFamily {
     try variant.readWindow(config, default: nil)
     variant.isWindowed = { _ in true }
     self.head = head
-    self.body = try LlamaBody(config, body, variant)
+    self.body = try DecoderBody(config, body, variant)
   }
 }

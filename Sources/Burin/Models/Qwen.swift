@@ -8,7 +8,7 @@ struct Qwen2: LlamaFamily {
   static let architectures = decoderArchitectures("Qwen2")
 
   let head: Head
-  let body: LlamaBody
+  let body: DecoderBody
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
     var variant = LlamaVariant()
@@ -17,7 +17,7 @@ struct Qwen2: LlamaFamily {
     variant.positions = 32_768
     try variant.readWindows(config)
     self.head = head
-    self.body = try LlamaBody(config, body, variant)
+    self.body = try DecoderBody(config, body, variant)
   }
 }
 
@@ -28,7 +28,7 @@ struct Qwen3: LlamaFamily {
   static let architectures = decoderArchitectures("Qwen3")
 
   let head: Head
-  let body: LlamaBody
+  let body: DecoderBody
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
     var variant = LlamaVariant()
@@ -40,6 +40,6 @@ struct Qwen3: LlamaFamily {
     variant.headNorms = .perHead
     try variant.readWindows(config)
     self.head = head
-    self.body = try LlamaBody(config, body, variant)
+    self.body = try DecoderBody(config, body, variant)
   }
 }

@@ -17,7 +17,10 @@ import Testing
     "dinov2-image-classification", "llama", "llama-lm", "llama-lm-tied", "llama-lm-yarn",
     "llama-sequence-classification", "llama-token-classification", "mistral-lm", "qwen2-lm",
     "qwen3-lm", "phi3-lm", "phi3-lm-long", "gemma-lm", "gemma2-lm", "gemma3-lm", "granite-lm",
-    "smollm3-lm", "olmo2-lm", "starcoder2-lm",
+    "smollm3-lm", "olmo2-lm", "starcoder2-lm", "gpt-neox-lm", "gpt-neox-lm-serial", "phi-lm",
+    "stablelm-lm", "stablelm-lm-parallel", "opt-lm", "opt-lm-after", "bloom-lm",
+    "gpt2-token-classification", "gpt2-question-answering", "gpt-neox-token-classification",
+    "opt-sequence-classification", "bloom-token-classification",
   ].map(Fixture.init)
 
   @Test("agrees with transformers", arguments: fixtures)

@@ -1,0 +1,73 @@
+import BurinHub
+import BurinIR
+import Glibc
+
+/// BLOOM (BigScience, 2022), as transformers' `modeling_bloom`: no positions but what nearness is
+/// worth to each head.
+struct BLOOM: DecoderFamily {
+  static let modelTypes = ["bloom"]
+  static let bodyPrefix = "transformer"
+  static let architectures: KeyValuePairs<String, Head> = [
+    "BloomModel": .bare, "BloomForCausalLM": .languageModel,
+    "BloomForSequenceClassification": .sequenceClassification,
+    "BloomForTokenClassification": .tokenClassification,
+    "BloomForQuestionAnswering": .questionAnswering,
+  ]
+
+  /// The copy of a tied output.
+  static func isUnused(_ name: String) -> Bool { name == "lm_head.weight" }
+
+  let head: Head
+  let body: DecoderBody
+  let tokenClassifier = "classifier"
+  /// Nothing bounds a sequence but memory.
+  let defaultLength = 2048
+
+  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
+    let width = config["n_embed"].exists ? config["n_embed"] : config["hidden_size"]
+    let hidden = try width.width(default: 64)
+    let heads = try config[config["n_head"].exists ? "n_head" : "num_attention_heads"]
+      .heads(dividing: hidden, default: 8)
+    let epsilon = try config["layer_norm_epsilon"].epsilon(default: 1e-5)
+    guard try !config["apply_residual_connection_post_layernorm"].bool(default: false) else {
+      throw config["apply_residual_connection_post_layernorm"].error(expected: "false")
+    }
+    let count = config["n_layer"].exists ? config["n_layer"] : config["num_hidden_layers"]
+    let slopes = BLOOM.slopes(heads)
+    let layers = (0..<(try count.layers(default: 2))).map { index in
+      let layer = body["h"][index]
+      return DecoderBody.layer(
+        isParallel: false,
+        attentionNorm: LayerNorm(hidden, layer["input_layernorm"], epsilon: epsilon),
+        attention: RotaryAttention(
+          heads: heads, groups: heads, width: hidden / heads,
+          projections: .joinedByHead(
+            Linear(hidden, 3 * hidden, layer["self_attention"]["query_key_value"])),
+          output: Linear(hidden, hidden, layer["self_attention"]["dense"]), norms: .none,
+          rotary: nil, scale: 1 / Double(hidden / heads).squareRoot(), slopes: slopes),
+        feedForwardNorm: LayerNorm(hidden, layer["post_attention_layernorm"], epsilon: epsilon),
+        feedForward: FeedForward(
+          up: Linear(hidden, 4 * hidden, layer["mlp"]["dense_h_to_4h"]),
+          activation: Activation(.geluTanh),
+          down: Linear(4 * hidden, hidden, layer["mlp"]["dense_4h_to_h"])))
+    }
+    var stack = try DecoderBody(
+      config, hidden: hidden, words: body["word_embeddings"], layers: layers,
+      norm: LayerNorm(hidden, body["ln_f"], epsilon: epsilon), isTied: true,
+      positions: 1 << 24)
+    stack.embeddingNorm = LayerNorm(
+      hidden, body["word_embeddings_layernorm"], epsilon: epsilon)
+    self.head = head
+    self.body = stack
+  }
+
+  /// A geometric row for a power of two of heads; further heads lie between.
+  private static func slopes(_ heads: Int) -> [Double] {
+    let power = 1 << (Int.bitWidth - 1 - heads.leadingZeroBitCount)
+    func row(_ count: Int) -> [Double] {
+      (1...count).map { pow(2, -8 * Double($0) / Double(count)) }
+    }
+    let between = row(2 * power).enumerated().filter { $0.offset % 2 == 0 }.map(\.element)
+    return row(power) + between.prefix(heads - power)
+  }
+}
