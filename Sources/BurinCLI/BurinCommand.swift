@@ -12,7 +12,8 @@ struct BurinCommand: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      Compile.self, Run.self, Generate.self, Score.self, Embed.self, Classify.self, Tag.self, AnswerVerb.self,
+      Compile.self, Run.self, Generate.self, Score.self, Embed.self, Classify.self, Tag.self,
+      AnswerVerb.self,
       Tokenize.self, Inspect.self, Bench.self, Diff.self, Doctor.self,
     ])
 }

@@ -16,7 +16,9 @@ import Testing
 
   @Test(
     "embeds as sentence-transformers does, alone and in a batch",
-    arguments: ["sentence-mean", "sentence-cls", "sentence-max", "sentence-mean-sqrt-len"])
+    arguments: [
+      "sentence-mean", "sentence-cls", "sentence-max", "sentence-mean-sqrt-len", "sentence-mpnet",
+    ])
   func embeds(name: String) throws {
     let (model, sentences) = try texts(name, "sentences")
     let embedder = try SentenceEmbedder(model)

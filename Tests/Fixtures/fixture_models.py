@@ -40,6 +40,25 @@ def electra(hidden=28, heads=4, intermediate=37, layers=2, vocab=107, **more):
         "embedding_size": hidden, **sized(hidden, heads, intermediate, layers), **more})
 
 
+def like_roberta(kind, hidden, heads, intermediate, vocab=103, **more):
+    return kind(**{
+        "vocab_size": vocab, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2,
+        "layer_norm_eps": 1e-5, **sized(hidden, heads, intermediate), **more})
+
+
+def albert(hidden, heads, intermediate, layers=4, vocab=109, **more):
+    return t.AlbertConfig(**{
+        "vocab_size": vocab, "type_vocab_size": 2, "pad_token_id": 0, "embedding_size": 15,
+        **sized(hidden, heads, intermediate, layers), **more})
+
+
+def modernbert(hidden, heads, intermediate, layers=4, vocab=109, **more):
+    return t.ModernBertConfig(**{
+        "vocab_size": vocab, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
+        "cls_token_id": 1, "sep_token_id": 2, "local_attention": 10,
+        **sized(hidden, heads, intermediate, layers), **more})
+
+
 def distilbert(hidden=33, heads=3, intermediate=47, layers=2, vocab=109, **more):
     return t.DistilBertConfig(**{
         "vocab_size": vocab, "dim": hidden, "n_heads": heads, "hidden_dim": intermediate,
@@ -130,6 +149,47 @@ FIXTURES = {
     "roberta-masked-lm": (t.RobertaForMaskedLM, roberta(28, 4, 29, vocab=71), {}),
     "roberta-masked-lm-untied": (
         t.RobertaForMaskedLM, roberta(22, 2, 29, vocab=61, tie_word_embeddings=False), {}),
+    "xlm-roberta": (
+        t.XLMRobertaModel, like_roberta(t.XLMRobertaConfig, 24, 3, 31, type_vocab_size=1), {}),
+    "xlm-roberta-sequence-classification": (
+        t.XLMRobertaForSequenceClassification,
+        like_roberta(t.XLMRobertaConfig, 20, 4, 37, type_vocab_size=1, **MOODS), {}),
+    "xlm-roberta-masked-lm": (
+        t.XLMRobertaForMaskedLM,
+        like_roberta(t.XLMRobertaConfig, 21, 3, 29, type_vocab_size=1), {}),
+    "camembert-token-classification": (
+        t.CamembertForTokenClassification,
+        like_roberta(t.CamembertConfig, 18, 3, 35, type_vocab_size=1, **ENTITIES), {}),
+    "camembert-question-answering": (
+        t.CamembertForQuestionAnswering,
+        like_roberta(t.CamembertConfig, 22, 2, 33, type_vocab_size=1), {}),
+    # ALBERT
+    "albert": (t.AlbertModel, albert(24, 3, 37, num_hidden_groups=2, inner_group_num=2), {}),
+    "albert-sequence-classification": (
+        t.AlbertForSequenceClassification, albert(20, 4, 31, hidden_act="relu", **MOODS), {}),
+    "albert-question-answering": (t.AlbertForQuestionAnswering, albert(22, 2, 35), {}),
+    "albert-masked-lm": (t.AlbertForMaskedLM, albert(21, 3, 29, layers=3), {}),
+    # MPNet
+    "mpnet": (
+        t.MPNetModel,
+        like_roberta(t.MPNetConfig, 24, 3, 31, relative_attention_num_buckets=32), {}),
+    "mpnet-sequence-classification": (
+        t.MPNetForSequenceClassification, like_roberta(t.MPNetConfig, 20, 4, 37, **MOODS), {}),
+    "mpnet-token-classification": (
+        t.MPNetForTokenClassification, like_roberta(t.MPNetConfig, 21, 3, 33, **ENTITIES), {}),
+    "mpnet-masked-lm": (t.MPNetForMaskedLM, like_roberta(t.MPNetConfig, 22, 2, 29), {}),
+    # ModernBERT
+    "modernbert": (t.ModernBertModel, modernbert(24, 3, 31), {}),
+    "modernbert-sequence-classification": (
+        t.ModernBertForSequenceClassification,
+        modernbert(20, 2, 37, classifier_pooling="mean", classifier_bias=True, norm_bias=True,
+                   **MOODS), {}),
+    "modernbert-token-classification": (
+        t.ModernBertForTokenClassification,
+        modernbert(24, 2, 33, attention_bias=True, mlp_bias=True, **ENTITIES), {}),
+    "modernbert-masked-lm": (
+        t.ModernBertForMaskedLM,
+        modernbert(24, 4, 29, global_attn_every_n_layers=2, local_rope_theta=None), {}),
     # DistilBERT
     "distilbert": (t.DistilBertModel, distilbert(27, 3, 37), {}),
     "distilbert-sequence-classification": (
@@ -296,6 +356,11 @@ FIXTURES = {
         image(t.Dinov2Config, 18, 3, 20, 5, mlp_ratio=3, use_swiglu_ffn=True, qkv_bias=False,
               **MOODS), {}),
     # sentence-transformers
+    "sentence-mpnet": (
+        t.MPNetModel,
+        like_roberta(t.MPNetConfig, 20, 4, 31, vocab=tok.BYTE_LEVEL_SIZE),
+        {"tokenizer": "byte-level-roberta", "pooling": MEAN, "normalize": True,
+         "max_seq_length": 61}),
     "sentence-mean": (
         t.BertModel, bert(27, 3, 41, vocab=tok.WORDPIECE_SIZE),
         {"tokenizer": "wordpiece", "pooling": MEAN, "normalize": True, "max_seq_length": 61}),

@@ -212,7 +212,7 @@ def record(name):
     lengths = [23, 37, 1] if "distil" in name else [37, 5, 30]
     if "LM" in kind.__name__:
         lengths = lengths[:2]
-    if getattr(config, "sliding_window", None) or "long" in name:
+    if {"sliding_window", "local_attention"} & set(vars(config)) or "long" in name:
         # Padding beyond the window would see no key, and transformers makes that NaN; and the
         # longest row of a batch chooses the frequencies of longrope for all.
         lengths = [37, 34]

@@ -5,20 +5,26 @@ public struct LayerNorm: Layer {
   let width: Int
   let weights: Weights
   let epsilon: Double
-  let isAffine: Bool
+  let hasScale, hasBias: Bool
 
-  /// - Parameter isAffine: whether there are a scale and a bias.
-  public init(_ width: Int, _ weights: Weights, epsilon: Double = 1e-5, isAffine: Bool = true) {
+  /// - Parameters:
+  ///   - scale: whether the result is multiplied by a weight.
+  ///   - bias: whether a bias is added.
+  public init(
+    _ width: Int, _ weights: Weights, epsilon: Double = 1e-5, scale: Bool = true,
+    bias: Bool = true
+  ) {
     self.width = width
     self.weights = weights
     self.epsilon = epsilon
-    self.isAffine = isAffine
+    hasScale = scale
+    hasBias = bias
   }
 
   public func callAsFunction(_ x: Tensor) -> Tensor {
     x.layerNorm(
-      scale: isAffine ? weights.tensor("weight", [width], in: x.trace) : nil,
-      bias: isAffine ? weights.tensor("bias", [width], in: x.trace) : nil, epsilon: epsilon)
+      scale: hasScale ? weights.tensor("weight", [width], in: x.trace) : nil,
+      bias: hasBias ? weights.tensor("bias", [width], in: x.trace) : nil, epsilon: epsilon)
   }
 }
 

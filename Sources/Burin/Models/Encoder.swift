@@ -19,6 +19,9 @@ protocol EncoderFamily: Family {
 
   /// The outputs of the head, by transformers' names.
   func outputs(_ hidden: Tensor) -> [(String, Tensor)]
+
+  /// The same, for heads that need more than the hidden state.
+  func outputs(_ hidden: Tensor, _ inputs: EncoderInputs) -> [(String, Tensor)]
 }
 
 /// The inputs of an encoder's forward call.
@@ -31,13 +34,22 @@ struct EncoderInputs {
   let tokenTypes: Tensor?
 
   /// The mask of self-attention.
-  var mask: Tensor {
-    ids.trace.mask(
-      [.padding(padding)], batch: ids.shape[0], queries: ids.shape[1], keys: ids.shape[1])
+  var mask: Tensor { mask(window: nil) }
+
+  /// The mask of self-attention to keys fewer than `window` positions away.
+  func mask(window: Int?) -> Tensor {
+    let windows: [Mask<Tensor>] = window.map { [.window($0, start: nil)] } ?? []
+    return ids.trace.mask(
+      [.padding(padding)] + windows, batch: ids.shape[0], queries: ids.shape[1],
+      keys: ids.shape[1])
   }
 }
 
 extension EncoderFamily {
+  func outputs(_ hidden: Tensor, _ inputs: EncoderInputs) -> [(String, Tensor)] {
+    outputs(hidden)
+  }
+
   func entries(_ limits: Limits, sentence: SentencePipeline?) throws(HubError) -> [Entry] {
     let batch = Dim(Symbol("batch", maximum: limits.batch))
     let seq = Dim(Symbol("seq", maximum: limits.sequence ?? maximumLength))
@@ -45,7 +57,7 @@ extension EncoderFamily {
       Entry.trace("forward") { trace in
         let inputs = self.inputs(trace, batch, seq)
         let hidden = self.encode(inputs)
-        return trace.scoped(head == .bare ? "pooler" : "head") { self.outputs(hidden) }
+        return trace.scoped(head == .bare ? "pooler" : "head") { self.outputs(hidden, inputs) }
       }
     ]
     if let sentence {
@@ -102,6 +114,14 @@ extension [PostNormLayer] {
 }
 
 extension Tensor {
+  /// Of ids `[batch, seq]`: positions that count from `padding + 1` the tokens that are not padding,
+  /// whose own position is `padding`.
+  func positions(afterPadding padding: Int) -> Tensor {
+    let padding = trace.constant(Double(padding), .i32)
+    let counts = binary(.equal, padding).unary(.not).cast(.i32)
+    return counts.cumulativeSum(axis: 1) * counts + padding
+  }
+
   /// The vector of the first position: `[batch, seq, hidden]` as `[batch, hidden]`.
   var first: Tensor { vector(at: 0) }
 

@@ -75,7 +75,8 @@ extension Family {
 /// All families, the one list to which a new one is added.
 let families: [any Family.Type] = [
   // Encoders.
-  Bert.self, Roberta.self, DistilBert.self, Electra.self,
+  Bert.self, Roberta.self, DistilBert.self, Electra.self, Albert.self, MPNet.self,
+  ModernBert.self,
   // Images.
   ViT.self, DeiT.self, DINOv2.self,
   // Decoders.

@@ -32,7 +32,7 @@ struct OPT: DecoderFamily {
     let lacksFinalNorm = try config["_remove_final_layer_norm"].bool(default: false)
     let embeddingWidth = try config["word_embed_proj_dim"].width(default: hidden)
     func norm(_ weights: Weights) -> LayerNorm {
-      LayerNorm(hidden, weights, epsilon: 1e-5, isAffine: hasScales)
+      LayerNorm(hidden, weights, epsilon: 1e-5, scale: hasScales, bias: hasScales)
     }
     func linear(_ inputs: Int, _ outputs: Int, _ weights: Weights) -> Linear {
       Linear(inputs, outputs, weights, bias: hasBias)

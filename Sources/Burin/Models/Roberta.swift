@@ -46,11 +46,7 @@ struct Roberta: EncoderFamily {
   let takesPositions = true
   var maximumLength: Int { body.maximumPositions - paddingID - 1 }
 
-  func positions(_ ids: Tensor) -> Tensor {
-    let padding = ids.trace.constant(Double(paddingID), .i32)
-    let counts = ids.binary(.equal, padding).unary(.not).cast(.i32)
-    return counts.cumulativeSum(axis: 1) * counts + padding
-  }
+  func positions(_ ids: Tensor) -> Tensor { ids.positions(afterPadding: paddingID) }
 
   func encode(_ inputs: EncoderInputs) -> Tensor { body(inputs) }
 

@@ -59,6 +59,17 @@ struct Rotary {
     }
   }
 
+  /// Plain rotary positions of whole heads.
+  ///
+  /// - Requires: `width` is even.
+  init(width: Int, theta: Double) {
+    self.width = width
+    frequencies = stride(from: 0, to: width, by: 2).map {
+      1 / pow(theta, Double($0) / Double(width))
+    }
+    factor = 1
+  }
+
   /// How frequencies change for contexts longer than those of the training.
   private enum Kind: String, CaseIterable {
     case plain = "default"
@@ -166,15 +177,21 @@ struct Rotary {
 
   /// Turns the heads `x[batch, seq, heads, width]` by their positions.
   func callAsFunction(_ x: Tensor, _ context: DecoderContext) -> Tensor {
+    self(x, positions: context.positions, lengths: context.lengths)
+  }
+
+  /// Turns the heads `x[batch, seq, heads, width]` by `positions[batch, seq]`.
+  ///
+  /// - Parameter lengths: how many positions each sequence has, `i32[batch, 1]`.
+  func callAsFunction(_ x: Tensor, positions: Tensor, lengths: Tensor? = nil) -> Tensor {
     func turn(_ frequencies: [Double]) -> Tensor {
       x.rotated(
-        by: context.positions, frequencies: x.trace.constant(frequencies),
-        interleaved: isInterleaved)
+        by: positions, frequencies: x.trace.constant(frequencies), interleaved: isInterleaved)
     }
     var turned = turn(frequencies)
-    if let extended {
+    if let extended, let lengths {
       let limit = x.trace.constant(Double(extended.above), .i32)
-      let isLong = limit.binary(.less, context.lengths).reshaped([x.shape[0], 1, 1, 1])
+      let isLong = limit.binary(.less, lengths).reshaped([x.shape[0], 1, 1, 1])
       turned = isLong.select(turn(extended.frequencies), turned)
     }
     guard factor != 1 else { return turned }

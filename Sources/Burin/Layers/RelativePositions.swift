@@ -1,0 +1,55 @@
+import BurinIR
+import Glibc
+
+/// Biases of attention by how far the key is from the query, in buckets that widen with the distance
+/// (Raffel et al., 2019, section 2.1).
+public struct RelativePositions {
+  let table: Embedding
+  let buckets: Int
+  let farthest: Int
+  let isBidirectional: Bool
+
+  /// - Parameters:
+  ///   - table: the biases of each bucket, one for each head.
+  ///   - buckets: how many there are, for both directions together.
+  ///   - farthest: the distance from which on all share a bucket.
+  ///   - isBidirectional: whether keys after the query have buckets of their own.
+  public init(table: Embedding, buckets: Int, farthest: Int, isBidirectional: Bool) {
+    self.table = table
+    self.buckets = buckets
+    self.farthest = farthest
+    self.isBidirectional = isBidirectional
+  }
+
+  /// The bucket of each distance (key minus query) from `-farthest` to `farthest`, in the reference's
+  /// arithmetic of f32.
+  var bucketsByDistance: [Int] {
+    let count = isBidirectional ? buckets / 2 : buckets
+    let exact = count / 2
+    return (-farthest...farthest).map { distance in
+      let start = isBidirectional && distance > 0 ? count : 0
+      let far = isBidirectional ? abs(distance) : max(-distance, 0)
+      guard far >= exact else { return start + far }
+      let ratio =
+        logf(Float(far) / Float(exact)) / Float(log(Double(farthest) / Double(exact)))
+      return start + min(exact + Int(ratio * Float(count - exact)), count - 1)
+    }
+  }
+
+  /// The biases `f32[1, heads, queries, keys]`.
+  ///
+  /// - Parameter positions: where each query stands among the keys, `i32[queries]`.
+  public func callAsFunction(_ positions: Tensor, keys: Dim) -> Tensor {
+    let trace = positions.trace
+    let queries = positions.shape[0]
+    let grid = [queries, keys]
+    let bound = trace.constant(Double(farthest), .i32)
+    let distance =
+      trace.iota(grid, axis: 1) - positions.reshaped([queries, 1]).broadcast(grid)
+    let near = distance.binary(.maximum, trace.constant(-Double(farthest), .i32))
+      .binary(.minimum, bound)
+    let byDistance = table(trace.constant(bucketsByDistance.map(Double.init), .i32))
+    return byDistance.embedding(near + bound).transposed([2, 0, 1])
+      .reshaped([1, Dim(table.width), queries, keys])
+  }
+}

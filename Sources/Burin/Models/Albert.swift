@@ -1,0 +1,124 @@
+import BurinHub
+import BurinIR
+
+/// ALBERT (Lan et al., 2019), as transformers' `modeling_albert`: BERT with layers that share their
+/// weights, behind narrow embeddings.
+struct Albert: EncoderFamily {
+  static let modelTypes = ["albert"]
+  static let bodyPrefix = "albert"
+  static let architectures: KeyValuePairs<String, Head> = [
+    "AlbertModel": .bare, "AlbertForSequenceClassification": .sequenceClassification,
+    "AlbertForTokenClassification": .tokenClassification,
+    "AlbertForQuestionAnswering": .questionAnswering, "AlbertForMaskedLM": .maskedLanguageModel,
+  ]
+
+  static func isUnused(_ name: String) -> Bool {
+    name.hasSuffix("embeddings.position_ids") || name.hasPrefix("predictions.")
+      || name.hasPrefix("sop_classifier.") || name.contains("pooler.")
+  }
+
+  let head: Head
+  let weights: Weights
+  let hidden, embeddingWidth, labels: Int
+  let epsilon: Double
+  let activation: Activation
+  let isTied: Bool
+  let words, positionTable, tokenTypes: Embedding
+  let embeddingNorm: LayerNorm
+  let projection: Linear
+  let layers: [PostNormLayer]
+  let maximumLength: Int
+
+  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
+    let hidden = try config["hidden_size"].width()
+    let narrow = try config["embedding_size"].width(default: 128)
+    let heads = try config["num_attention_heads"].heads(dividing: hidden)
+    let intermediate = try config["intermediate_size"].width()
+    let epsilon = try config["layer_norm_eps"].epsilon(default: 1e-12)
+    let activation = try config["hidden_act"].activation(default: "gelu_new")
+    let kind = config["position_embedding_type"]
+    guard try kind.string(default: "absolute") == "absolute" else {
+      throw kind.error(expected: "\"absolute\"")
+    }
+    let count = try config["num_hidden_layers"].layers()
+    let groups = try config["num_hidden_groups"].int(in: 1...4096, default: 1)
+    let inner = try config["inner_group_num"].int(in: 1...4096, default: 1)
+    guard groups <= count else {
+      throw config["num_hidden_groups"].error(expected: "at most the \(count) layers")
+    }
+    self.head = head
+    self.hidden = hidden
+    self.epsilon = epsilon
+    self.activation = activation
+    weights = body
+    embeddingWidth = narrow
+    labels = try config.labelCount()
+    isTied = try config["tie_word_embeddings"].bool(default: true)
+    maximumLength = try config["max_position_embeddings"].int(in: 1...1 << 24, default: 512)
+    let embeddings = body["embeddings"]
+    words = Embedding(
+      try config["vocab_size"].int(in: 1...1 << 24), narrow, embeddings["word_embeddings"])
+    positionTable = Embedding(maximumLength, narrow, embeddings["position_embeddings"])
+    tokenTypes = Embedding(
+      try config["type_vocab_size"].int(in: 1...1 << 16, default: 2), narrow,
+      embeddings["token_type_embeddings"])
+    embeddingNorm = LayerNorm(narrow, embeddings["LayerNorm"], epsilon: epsilon)
+    projection = Linear(narrow, hidden, body["encoder"]["embedding_hidden_mapping_in"])
+    layers = (0..<count).flatMap { index in
+      let group = body["encoder"]["albert_layer_groups"][index * groups / count]
+      return (0..<inner).map { place in
+        let layer = group["albert_layers"][place]
+        let attention = layer["attention"]
+        return PostNormLayer(
+          attention: SelfAttention(
+            heads: heads, query: Linear(hidden, hidden, attention["query"]),
+            key: Linear(hidden, hidden, attention["key"]),
+            value: Linear(hidden, hidden, attention["value"]),
+            output: Linear(hidden, hidden, attention["dense"])),
+          attentionNorm: LayerNorm(hidden, attention["LayerNorm"], epsilon: epsilon),
+          feedForward: FeedForward(
+            up: Linear(hidden, intermediate, layer["ffn"]), activation: activation,
+            down: Linear(intermediate, hidden, layer["ffn_output"])),
+          feedForwardNorm: LayerNorm(
+            hidden, layer["full_layer_layer_norm"], epsilon: epsilon))
+      }
+    }
+  }
+
+  let takesTokenTypes = true
+  let takesPositions = true
+
+  func positions(_ ids: Tensor) -> Tensor { ids.trace.iota(ids.shape, axis: 1) }
+
+  func encode(_ inputs: EncoderInputs) -> Tensor {
+    let embedded = inputs.ids.trace.scoped("embeddings") {
+      var sum = words(inputs.ids)
+      if let types = inputs.tokenTypes { sum = sum + tokenTypes(types) }
+      return projection(embeddingNorm(sum + positionTable(inputs.positions)))
+    }
+    return layers(embedded, mask: inputs.mask)
+  }
+
+  private func pooled(_ hidden: Tensor) -> Tensor {
+    Linear(self.hidden, self.hidden, weights["pooler"])(hidden.first).tanh()
+  }
+
+  func outputs(_ hidden: Tensor) -> [(String, Tensor)] {
+    let classifier = Linear(self.hidden, labels, Weights("classifier"))
+    switch head {
+    case .sequenceClassification: return [("logits", classifier(pooled(hidden)))]
+    case .tokenClassification: return [("logits", classifier(hidden))]
+    case .questionAnswering:
+      return Linear(self.hidden, 2, Weights("qa_outputs"))(hidden).spanScores
+    case .maskedLanguageModel:
+      let predictions = Weights("predictions")
+      let dense = Linear(self.hidden, embeddingWidth, predictions["dense"])(hidden)
+      let h = LayerNorm(embeddingWidth, predictions["LayerNorm"], epsilon: epsilon)(
+        dense.unary(activation.function))
+      let decoder = Linear(embeddingWidth, words.count, predictions["decoder"], bias: false)
+      let bias = predictions.tensor("bias", [words.count], in: hidden.trace)
+      return [("logits", (isTied ? words.scores(h) : decoder(h)) + bias)]
+    default: return [("last_hidden_state", hidden), ("pooler_output", pooled(hidden))]
+    }
+  }
+}

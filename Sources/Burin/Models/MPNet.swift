@@ -1,0 +1,114 @@
+import BurinHub
+import BurinIR
+
+/// MPNet (Song et al., 2020), as transformers' `modeling_mpnet`: RoBERTa with biases by relative
+/// position that all layers share.
+struct MPNet: EncoderFamily {
+  static let modelTypes = ["mpnet"]
+  static let bodyPrefix = "mpnet"
+  static let architectures: KeyValuePairs<String, Head> = [
+    "MPNetModel": .bare, "MPNetForSequenceClassification": .sequenceClassification,
+    "MPNetForTokenClassification": .tokenClassification,
+    "MPNetForQuestionAnswering": .questionAnswering, "MPNetForMaskedLM": .maskedLanguageModel,
+  ]
+
+  static func isUnused(_ name: String) -> Bool {
+    name.hasSuffix("embeddings.position_ids") || name.contains("pooler.dense.")
+      || name.hasPrefix("lm_head.")
+  }
+
+  /// transformers' code fixes the padding of positions, and the buckets.
+  private static let paddingID = 1
+  private static let buckets = 32
+
+  let head: Head
+  let weights: Weights
+  let hidden, labels: Int
+  let epsilon: Double
+  let isTied: Bool
+  let words, positionTable: Embedding
+  let embeddingNorm: LayerNorm
+  let relativePositions: RelativePositions
+  let layers: [PostNormLayer]
+
+  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
+    let hidden = try config["hidden_size"].width()
+    let heads = try config["num_attention_heads"].heads(dividing: hidden)
+    let intermediate = try config["intermediate_size"].width()
+    let epsilon = try config["layer_norm_eps"].epsilon(default: 1e-12)
+    let activation = try config["hidden_act"].activation(default: "gelu")
+    let positions = try config["max_position_embeddings"].int(in: 3...1 << 24, default: 512)
+    self.head = head
+    self.hidden = hidden
+    self.epsilon = epsilon
+    weights = body
+    labels = try config.labelCount()
+    isTied = try config["tie_word_embeddings"].bool(default: true)
+    let embeddings = body["embeddings"]
+    words = Embedding(
+      try config["vocab_size"].int(in: 1...1 << 24), hidden, embeddings["word_embeddings"])
+    positionTable = Embedding(positions, hidden, embeddings["position_embeddings"])
+    embeddingNorm = LayerNorm(hidden, embeddings["LayerNorm"], epsilon: epsilon)
+    let rows = try config["relative_attention_num_buckets"].int(
+      in: MPNet.buckets...1 << 16, default: MPNet.buckets)
+    relativePositions = RelativePositions(
+      table: Embedding(rows, heads, body["encoder"]["relative_attention_bias"]),
+      buckets: MPNet.buckets, farthest: 128, isBidirectional: true)
+    layers = (0..<(try config["num_hidden_layers"].layers())).map { index in
+      let layer = body["encoder"]["layer"][index]
+      let attention = layer["attention"]["attn"]
+      return PostNormLayer(
+        attention: SelfAttention(
+          heads: heads, query: Linear(hidden, hidden, attention["q"]),
+          key: Linear(hidden, hidden, attention["k"]),
+          value: Linear(hidden, hidden, attention["v"]),
+          output: Linear(hidden, hidden, attention["o"])),
+        attentionNorm: LayerNorm(hidden, layer["attention"]["LayerNorm"], epsilon: epsilon),
+        feedForward: FeedForward(
+          up: Linear(hidden, intermediate, layer["intermediate"]["dense"]),
+          activation: activation, down: Linear(intermediate, hidden, layer["output"]["dense"])),
+        feedForwardNorm: LayerNorm(hidden, layer["output"]["LayerNorm"], epsilon: epsilon))
+    }
+  }
+
+  let takesTokenTypes = false
+  let takesPositions = true
+  var maximumLength: Int { positionTable.count - MPNet.paddingID - 1 }
+
+  func positions(_ ids: Tensor) -> Tensor { ids.positions(afterPadding: MPNet.paddingID) }
+
+  func encode(_ inputs: EncoderInputs) -> Tensor {
+    let trace = inputs.ids.trace
+    let seq = inputs.ids.shape[1]
+    let embedded = trace.scoped("embeddings") {
+      embeddingNorm(words(inputs.ids) + positionTable(inputs.positions))
+    }
+    let biases = trace.scoped("relative positions") {
+      relativePositions(trace.iota([seq], axis: 0), keys: seq)
+    }
+    return layers(embedded, mask: biases + inputs.mask)
+  }
+
+  func outputs(_ hidden: Tensor) -> [(String, Tensor)] {
+    let width = self.hidden
+    let classifier = Weights("classifier")
+    switch head {
+    case .sequenceClassification:
+      let dense = Linear(width, width, classifier["dense"])(hidden.first).tanh()
+      return [("logits", Linear(width, labels, classifier["out_proj"])(dense))]
+    case .tokenClassification: return [("logits", Linear(width, labels, classifier)(hidden))]
+    case .questionAnswering:
+      return Linear(width, 2, Weights("qa_outputs"))(hidden).spanScores
+    case .maskedLanguageModel:
+      let lmHead = Weights("lm_head")
+      let h = LayerNorm(width, lmHead["layer_norm"], epsilon: epsilon)(
+        Linear(width, width, lmHead["dense"])(hidden).gelu())
+      let decoder = Linear(width, words.count, lmHead["decoder"], bias: false)
+      let bias = lmHead.tensor("bias", [words.count], in: hidden.trace)
+      return [("logits", (isTied ? words.scores(h) : decoder(h)) + bias)]
+    default:
+      let pooler = Linear(width, width, weights["pooler"]["dense"])
+      return [("last_hidden_state", hidden), ("pooler_output", pooler(hidden.first).tanh())]
+    }
+  }
+}
