@@ -12,6 +12,13 @@ enum { TILE_ROWS = 8, TILE_VECTORS = 2 };  // 16 of 32 registers, and each row o
 enum { TILE_ROWS = 6, TILE_VECTORS = 1 };  // AVX2: 12 of 16 registers, NEON: 24 of 32
 #endif
 
+/// One case for each height of a tile.
+#ifdef __AVX512F__
+#define TILE_HEIGHTS(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8)
+#else
+#define TILE_HEIGHTS(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6)
+#endif
+
 /// How the sums of a tile begin: at zero, or where an earlier call left them.
 typedef enum { TILE_FROM_ZERO, TILE_CONTINUE } TileStart;
 
@@ -57,16 +64,7 @@ __attribute__((noinline, unused)) static void tile_product(
       tile_block(height, 1, depth, x, x_stride, part, panel_stride, to, sums_stride, start);    \
     break;
     switch (height) {
-      TILE_HEIGHT(1)
-      TILE_HEIGHT(2)
-      TILE_HEIGHT(3)
-      TILE_HEIGHT(4)
-      TILE_HEIGHT(5)
-      TILE_HEIGHT(6)
-#ifdef __AVX512F__
-      TILE_HEIGHT(7)
-      TILE_HEIGHT(8)
-#endif
+      TILE_HEIGHTS(TILE_HEIGHT)
     }
 #undef TILE_HEIGHT
   }

@@ -81,12 +81,6 @@ INLINE void tile_block_f32_bf16(
     for (int v = 0; v < TILE_VECTORS; v++) vector_store(sums + row * 32 + 16 * v, sum[row][v]);
 }
 
-#ifdef __AVX512F__
-#define TILE_HEIGHTS(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8)
-#else
-#define TILE_HEIGHTS(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6)
-#endif
-
 /// `sums[row][0 ..< 32] = sum over k of x[row][k] * panel[k / 2][0 ..< 32][k % 2]` for `height` rows
 /// (at most `TILE_ROWS`) and an even `depth`; `x_stride` in elements. The pairs of each sum are added
 /// in the order of k in one accumulator, whatever the height.
@@ -116,6 +110,5 @@ __attribute__((noinline, unused)) static void tile_product_f32_bf16(
 #undef TILE_HEIGHT
     }
 }
-#undef TILE_HEIGHTS
 
 #endif

@@ -17,6 +17,9 @@ static const unsigned char tile_h[] = {
 static const unsigned char tile_bf16_h[] = {
 #embed "../kernels/tile_bf16.h"
 };
+static const unsigned char tile_q8_h[] = {
+#embed "../kernels/tile_q8.h"
+};
 static const unsigned char vector_math_h[] = {
 #embed "../kernels/vector_math.h"
 };
@@ -57,6 +60,7 @@ static const struct burin_source sources[] = {
     {"bf16.h", bf16_h, sizeof bf16_h},
     {"tile.h", tile_h, sizeof tile_h},
     {"tile_bf16.h", tile_bf16_h, sizeof tile_bf16_h},
+    {"tile_q8.h", tile_q8_h, sizeof tile_q8_h},
     {"vector_math.h", vector_math_h, sizeof vector_math_h},
     {"vectors.h", vectors_h, sizeof vectors_h},
     {"program.h", program_h, sizeof program_h},

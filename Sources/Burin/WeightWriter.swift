@@ -50,6 +50,7 @@ struct WeightWriter {
   private func strips(
     of id: NodeID, _ type: TensorType, _ write: (UnsafeRawBufferPointer) throws -> Void
   ) throws {
+    if type.element == .q8 { return try blocks(of: id, type, write) }
     guard type.element.isFloat else { return try integers(id, type, write) }
     let shape = type.shape.compactMap(\.constant)
     // Strips run over the outermost axis: panels of a packed matrix, rows of a table.
@@ -67,6 +68,44 @@ struct WeightWriter {
       case .bf16: try strip.map(\.bf16Bits).withUnsafeBytes(write)
       default: throw CompilerError("weights of type \(type) are not written")
       }
+    }
+  }
+
+  /// Panels of blocks: for each 32 terms the scales of the columns, then the values, four terms of a
+  /// column side by side.
+  private func blocks(
+    of id: NodeID, _ type: TensorType, _ write: (UnsafeRawBufferPointer) throws -> Void
+  ) throws {
+    guard case .pack(let matrix, let width) = graph[id].op,
+      case .transpose(let rounded, [1, 0]) = graph[matrix].op,
+      case .cast(let rows, .q8) = graph[rounded].op
+    else { throw CompilerError("weights of type \(type) are packed from rows, or not at all") }
+    let (count, depth) = (constantShape(rows)[0], constantShape(rows)[1])
+    let values = UnsafeMutableBufferPointer<Float>.allocate(capacity: width * depth)
+    defer { values.deallocate() }
+    for panel in 0..<constantShape(id)[0] {
+      let columns = panel * width..<min(count, (panel + 1) * width)
+      values.update(repeating: 0)
+      try fill(rows, outer: columns, inner: depth, into: values)
+      var bytes: [UInt8] = []
+      bytes.reserveCapacity(width * depth / 32 * 36)
+      for start in Swift.stride(from: 0, to: depth, by: 32) {
+        let scales = (0..<width).map { column in
+          let block = values[(column * depth + start)...].prefix(32)
+          return Float(Double(block.reduce(0) { max($0, abs($1)) }) / 127)
+        }
+        scales.withUnsafeBytes { bytes += $0 }
+        for four in Swift.stride(from: start, to: start + 32, by: 4) {
+          for (column, scale) in scales.enumerated() {
+            for value in values[(column * depth + four)...].prefix(4) {
+              let multiple =
+                scale == 0 ? 0 : (Double(value) / Double(scale)).rounded(.toNearestOrEven)
+              bytes.append(UInt8(bitPattern: Int8(min(max(multiple, -127), 127))))
+            }
+          }
+        }
+      }
+      try bytes.withUnsafeBytes(write)
     }
   }
 
@@ -255,7 +294,7 @@ struct WeightWriter {
     case .i64: try values.map { Int64($0) }.withUnsafeBytes(write)
     case .i8: try values.map { Int8($0) }.withUnsafeBytes(write)
     case .u8, .bool: try values.map { UInt8($0) }.withUnsafeBytes(write)
-    case .f32, .f16, .bf16: throw CompilerError("weights of type \(type) are not written")
+    case .f32, .f16, .bf16, .q8: throw CompilerError("weights of type \(type) are not written")
     }
   }
 

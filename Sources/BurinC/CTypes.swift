@@ -8,7 +8,7 @@ extension ElementType {
     case .f16, .bf16: .uint16
     case .i64: .int64
     case .i32: .int32
-    case .i8: .int8
+    case .i8, .q8: .int8
     case .u8, .bool: .uint8
     }
   }
@@ -21,7 +21,8 @@ extension ElementType {
     case .bf16: "BURIN_BF16"
     case .i64: "BURIN_I64"
     case .i32: "BURIN_I32"
-    case .i8: "BURIN_I8"
+    // Blocks are weights, and never a port.
+    case .i8, .q8: "BURIN_I8"
     case .u8: "BURIN_U8"
     case .bool: "BURIN_BOOL"
     }
@@ -65,7 +66,8 @@ enum RuntimeHeader {
   private static let lines: [String: CRawLine] = [
     "vectors.h": CRawLine("vectors.h"), "vector_math.h": CRawLine("vector_math.h"),
     "bf16.h": CRawLine("bf16.h"), "tile.h": CRawLine("tile.h"),
-    "tile_bf16.h": CRawLine("tile_bf16.h"), "attention.h": CRawLine("attention.h"),
+    "tile_bf16.h": CRawLine("tile_bf16.h"), "tile_q8.h": CRawLine("tile_q8.h"),
+    "attention.h": CRawLine("attention.h"),
   ]
 
   /// The header of that name.

@@ -88,7 +88,25 @@ extension NumericArray {
   }
 
   func cast(to target: ElementType) -> NumericArray {
-    map(target) { element.isInteger && target.isInteger ? target.wrapped($0) : target.rounded($0) }
+    if target == .q8 { return roundedInBlocks() }
+    return map(target) {
+      element.isInteger && target.isInteger ? target.wrapped($0) : target.rounded($0)
+    }
+  }
+
+  /// Multiples of a scale for each block of 32 in a row, which is 1/127 of its largest magnitude and
+  /// rounded to f32; ties to even.
+  private func roundedInBlocks() -> NumericArray {
+    var result: [Double] = []
+    result.reserveCapacity(count)
+    for start in stride(from: 0, to: count, by: ElementType.q8.block) {
+      let block = values[start..<start + ElementType.q8.block]
+      let scale = Double(Float(block.reduce(0) { max($0, abs($1)) } / 127))
+      result += block.map {
+        scale == 0 ? 0 : min(max(($0 / scale).rounded(.toNearestOrEven), -127), 127) * scale
+      }
+    }
+    return NumericArray(.q8, shape, result)
   }
 
   /// The array with `change` made in every row of the last axis.

@@ -1,24 +1,29 @@
 /// The type of one element, spelled as in the IR's text.
 public enum ElementType: String, Hashable, Sendable, CaseIterable {
   case f32, f16, bf16, i64, i32, i8, u8, bool
+  /// Weights in blocks of 32 along the last axis: an f32 scale and 32 of i8, the scale's multiples.
+  case q8
 
-  /// Bytes that one element takes in memory.
+  /// Bytes that one element takes in memory; of a block its share without the scale.
   public var bytes: Int {
     switch self {
     case .i64: 8
     case .f32, .i32: 4
     case .f16, .bf16: 2
-    case .i8, .u8, .bool: 1
+    case .i8, .u8, .bool, .q8: 1
     }
   }
 
   /// Whether values are floating point.
   public var isFloat: Bool {
     switch self {
-    case .f32, .f16, .bf16: true
+    case .f32, .f16, .bf16, .q8: true
     case .i64, .i32, .i8, .u8, .bool: false
     }
   }
+
+  /// How many elements share a scale, or 1.
+  public var block: Int { self == .q8 ? 32 : 1 }
 
   /// Whether values are integers (`bool` is neither).
   public var isInteger: Bool { !isFloat && self != .bool }
@@ -48,7 +53,10 @@ public struct TensorType: Hashable, Sendable, CustomStringConvertible {
   public var count: Dim { shape.product }
 
   /// The memory that a dense tensor of this type takes.
-  public var bytes: Dim { count * Dim(element.bytes) }
+  public var bytes: Dim {
+    let values = count * Dim(element.bytes)
+    return element.block == 1 ? values : values + count / element.block * 4
+  }
 
   /// The type as the IR's text spells it: `f32[batch, seq, 768]`.
   public var description: String {

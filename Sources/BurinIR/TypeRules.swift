@@ -4,6 +4,12 @@
 func typeRule(_ op: Op<ValueType>) throws(IRError) -> ValueType {
   try checkAttributes(op)
   let type = try valueRule(op)
+  if type.tensor?.element == .q8 {
+    switch op {
+    case .cast, .transpose, .pack: break
+    default: throw IRError("\(op.mnemonic): only cast, transpose and pack give q8")
+    }
+  }
   switch type {
   case .tensor(let tensor): try checkLimits(tensor.shape)
   case .tuple(let tensors): for tensor in tensors { try checkLimits(tensor.shape) }
@@ -85,7 +91,12 @@ private func tensorRule(_ op: Op<TensorType>) throws(IRError) -> TensorType {
   case .scale(let x, _):
     try require(x.element.isFloat, "scale: \(x) is not floating point")
     return x
-  case .cast(let x, let element): return TensorType(element, x.shape)
+  case .cast(let x, let element):
+    try require(
+      element.block == 1
+        || x.element == .f32 && x.shape.last?.dividedExactly(by: Dim(element.block)) != nil,
+      "cast: \(x) has no rows of whole blocks of \(element.rawValue)")
+    return TensorType(element, x.shape)
 
   case .matmul(let x, let y): return try matmulType(x, y)
   case .linear(let x, let weight, let columns, let epilogues, _):
@@ -258,16 +269,18 @@ private func embeddingType(
   _ table: TensorType, _ indices: TensorType, _ rows: Int
 ) throws(IRError) -> TensorType {
   try require(indices.element == .i32, "embedding: the indices \(indices) are not i32")
+  // Blocks do not travel: what is looked up in them is f32.
+  let element = table.element == .q8 ? .f32 : table.element
   switch table.rank {
   case 2 where table.shape[0] == Dim(rows):
-    return TensorType(table.element, indices.shape + [table.shape[1]])
+    return TensorType(element, indices.shape + [table.shape[1]])
   case 3, 4:
     let group = table.element.termsPerGroup
     guard (table.rank == 4) == (group > 1), table.rank == 3 || table.shape[3] == Dim(group),
       let width = table.shape[2].constant, width > 0,
       table.shape[0] == Dim((rows + width - 1) / width)
     else { break }
-    return TensorType(table.element, indices.shape + [table.shape[1] * Dim(group)])
+    return TensorType(element, indices.shape + [table.shape[1] * Dim(group)])
   default: break
   }
   throw IRError("embedding: the table \(table) has not \(rows) rows")

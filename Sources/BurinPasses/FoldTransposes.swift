@@ -22,7 +22,8 @@ private let sinkThroughOne = Rule("sink-transpose") { root in
   switch root.op {
   case .unary(let function, let x): return sink(x) { .unary(function, $0) }
   case .scale(let x, let factor): return sink(x) { .scale($0, by: factor) }
-  case .cast(let x, let element): return sink(x) { .cast($0, to: element) }
+  case .cast(let x, let element):
+    return sink(x, keepingLast: element.block > 1) { .cast($0, to: element) }
   case .softmax(let x): return sink(x, keepingLast: true) { .softmax($0) }
   case .norm(let x, let norm):
     return sink(x, keepingLast: true) { .norm($0, norm.map(Expression.old)) }

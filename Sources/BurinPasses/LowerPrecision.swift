@@ -6,12 +6,15 @@ public enum Precision: String, Sendable, CaseIterable {
   /// Weights are rounded to bf16, and activations where that makes the product faster; products are
   /// added up in f32.
   case bf16
+  /// Weights are i8 in blocks of 32 terms with one f32 scale (`q8`), multiplied by f32.
+  case int8
 
   /// How many bytes a product's weight takes.
   public var bytesPerWeight: Double {
     switch self {
     case .f32: 4
     case .bf16: 2
+    case .int8: 36.0 / 32
     }
   }
 }
@@ -23,7 +26,7 @@ extension Pass {
   /// After `fuse-projections`, so that one rounding serves all of them, and before `pack-weights`,
   /// since a type has its own panels. The first products of a model, which no other precedes, stay
   /// f32 too: on small random models that takes a third off the largest error, and it is a few
-  /// hundredths of the work. So does a product of an odd number of terms, because bf16 comes in pairs.
+  /// hundredths of the work. So does a product whose terms do not fill pairs of bf16 or blocks of q8.
   ///
   /// - Parameter roundsActivations: whether the left side becomes bf16 too, as instructions that
   ///   multiply pairs need it. Without them the weights take half the memory, and the product is
@@ -32,14 +35,23 @@ extension Pass {
     Pass("lower-precision") { program in
       switch precision {
       case .f32: []
-      case .bf16: [lowerProduct(roundsActivations), lowerTable(TiedTables(program))]
+      case .bf16:
+        [
+          lowerProduct(to: .bf16, roundsActivations: roundsActivations),
+          lowerTable(to: .bf16, TiedTables(program)),
+        ]
+      case .int8:
+        [
+          lowerProduct(to: .q8, roundsActivations: false),
+          lowerTable(to: .q8, TiedTables(program)),
+        ]
       }
     }
   }
 }
 
-/// linear(x, w) ⟶ linear(cast(x, bf16), cast(w, bf16)), or with x as it is
-private func lowerProduct(_ roundsActivations: Bool) -> Rule {
+/// linear(x, w) ⟶ linear(x, cast(wᵀ)ᵀ), or with x cast too
+private func lowerProduct(to element: ElementType, roundsActivations: Bool) -> Rule {
   Rule("lower-product") { (root) throws(NearMiss) in
     guard case .linear(let x, let weight, let columns, let epilogues, let tile) = root.op,
       weight.type.element == .f32, weight.type.rank == 2
@@ -47,27 +59,35 @@ private func lowerProduct(_ roundsActivations: Bool) -> Rule {
     guard x.followsProduct else {
       throw NearMiss("it is the first product, and everything after it would see its rounding")
     }
-    guard weight.hasPairs(axis: 0) else {
-      throw NearMiss("the product has \(weight.type.shape[0]) terms, and bf16 comes in pairs")
+    guard weight.fills(element, axis: 0) else {
+      throw NearMiss(
+        "the product has \(weight.type.shape[0]) terms, no multiple of \(element.unit)")
     }
     return .new(
       .linear(
-        roundsActivations ? .node(.cast(x, to: .bf16)) : .old(x), weight: weight.lowered,
-        columns: columns, epilogues: epilogues.map { $0.map(Expression.old) }, tile: tile))
+        roundsActivations ? .node(.cast(x, to: element)) : .old(x),
+        weight: weight.lowered(to: element), columns: columns,
+        epilogues: epilogues.map { $0.map(Expression.old) }, tile: tile))
   }
 }
 
-/// embedding(table) ⟶ cast(embedding(cast(table, bf16)), f32), if a product has the weight tableᵀ, so
+/// embedding(table) ⟶ embedding(cast(table)), widened again, if a product has the weight tableᵀ, so
 /// that the table is stored once
-private func lowerTable(_ tied: TiedTables) -> Rule {
+private func lowerTable(to element: ElementType, _ tied: TiedTables) -> Rule {
   Rule("lower-table") { root in
     guard case .embedding(let table, let indices, let rows) = root.op,
       table.type.element == .f32, table.type.rank == 2, tied.contains(table),
-      table.hasPairs(axis: 1)
+      table.fills(element, axis: 1)
     else { return nil }
-    return .new(
-      .cast(.new(.embedding(table: table.lowered, indices: .old(indices), rows: rows)), to: .f32))
+    let lookup = Expression.new(
+      .embedding(table: .node(.cast(table, to: element)), indices: .old(indices), rows: rows))
+    return element == .q8 ? lookup : .new(.cast(lookup, to: .f32))
   }
+}
+
+extension ElementType {
+  /// Of how many terms a product must have a multiple.
+  fileprivate var unit: Int { max(block, termsPerGroup) }
 }
 
 extension Value {
@@ -84,17 +104,20 @@ extension Value {
     return false
   }
 
-  /// Whether the extent is even.
-  fileprivate func hasPairs(axis: Int) -> Bool {
-    type.shape[axis].dividedExactly(by: 2) != nil
+  /// Whether the extent is made of whole groups or blocks.
+  fileprivate func fills(_ element: ElementType, axis: Int) -> Bool {
+    type.shape[axis].dividedExactly(by: Dim(element.unit)) != nil
   }
 
-  /// The weight rounded to bf16, before it is transposed: so a table looks the same to the product
-  /// and to the embedding that share it.
-  fileprivate var lowered: Expression {
-    if case .transpose(let table, let permutation) = op {
-      return .new(.transpose(.node(.cast(table, to: .bf16)), permutation: permutation))
-    }
-    return .node(.cast(self, to: .bf16))
+  /// The weight cast with its terms along the last axis: so blocks run along them, and a table looks
+  /// the same to the product and to the embedding that share it.
+  fileprivate func lowered(to element: ElementType) -> Expression {
+    let rows: Expression =
+      if case .transpose(let table, [1, 0]) = op {
+        .old(table)
+      } else {
+        .node(.transpose(self, permutation: [1, 0]))
+      }
+    return .new(.transpose(.new(.cast(rows, to: element)), permutation: [1, 0]))
   }
 }

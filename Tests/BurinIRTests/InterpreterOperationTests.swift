@@ -177,6 +177,21 @@ struct InterpreterOperationTests {
     }
   }
 
+  /// A block has the scale of its largest value; ties go to even, and a block of zeros stays one.
+  @Test func blocks() throws {
+    let values = [127, -63.5, 1.5, 0.25] + [Double](repeating: 0, count: 60)
+    let rounded = try interpret(.cast(array([1, 64], values), to: .q8), extents: [:])[0]
+    #expect(rounded.element == .q8)
+    #expect(rounded.values == [127, -64, 2] + [Double](repeating: 0, count: 61))
+    let table = try interpret(
+      .pack(interpret(.transpose(rounded, permutation: [1, 0]), extents: [:])[0], width: 32),
+      extents: [:])[0]
+    #expect(table.shape == [1, 16, 32, 4])
+    try expect(
+      .embedding(table: table, indices: NumericArray(.i32, [1], [0]), rows: 1), gives: [1, 64],
+      rounded.values)
+  }
+
   @Test func softmax() throws {
     let e = 2.718281828459045
     try expect(

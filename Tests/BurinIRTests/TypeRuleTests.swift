@@ -21,6 +21,9 @@ struct TypeRuleTests {
         == f32(seq, 40))
     #expect(try typeRule(.pack(f32(4, 40), width: 32)) == f32(2, 4, 32))
     #expect(
+      try typeRule(.cast(f32(4, 64), to: .q8)) == .tensor(TensorType(.q8, [4, 64])))
+    #expect(TensorType(.q8, [4, 64]).bytes.constant == 288)
+    #expect(
       try typeRule(.pack(.tensor(TensorType(.bf16, [5, 40])), width: 32))
         == .tensor(TensorType(.bf16, [2, 3, 32, 2])))
     #expect(
@@ -74,6 +77,11 @@ struct TypeRuleTests {
     (.constant(Literal(TensorType(.f32, [-3]), [0])), "an axis of [-3] may be empty"),
     (.iota(TensorType(.bool, [3]), axis: 0), "iota: axis 0 of bool[3]"),
     (.extent(Dim(1 << 40)), "extent: 1099511627776 does not fit i32"),
+    (.cast(f32(4, 40), to: .q8), "cast: f32[4, 40] has no rows of whole blocks of q8"),
+    (
+      .weight(name: "w", type: TensorType(.q8, [32])),
+      "weight: only cast, transpose and pack give q8"
+    ),
     (.pack(f32(4, 4), width: .max), "pack: 9223372036854775807 is not in 1...1099511627776"),
     (
       .input(name: "x", type: TensorType(.f32, [Dim(1 << 56), 2]), fallback: nil),

@@ -85,7 +85,7 @@ import Testing
     let reasons = notes.filter { $0.pass == "lower-precision" }.map(\.description)
     #expect(reasons.count == 2)
     #expect(reasons[0].contains("it is the first product"))
-    #expect(reasons[1].hasSuffix("has 7 terms, and bf16 comes in pairs"))
+    #expect(reasons[1].hasSuffix("has 7 terms, no multiple of 2"))
   }
 
   /// What a model computes then is near to what it did: factors have 8 bits, and errors add up.

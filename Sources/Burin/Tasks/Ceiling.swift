@@ -26,7 +26,8 @@ public struct Ceiling: Sendable {
   public mutating func measure() {
     let kinds =
       switch precision {
-      case .f32: [BURIN_FACTORS_F32]
+      // Weights of i8 are multiplied as f32.
+      case .f32, .int8: [BURIN_FACTORS_F32]
       // Not every processor multiplies pairs of bf16 faster.
       case .bf16: [BURIN_FACTORS_F32, BURIN_FACTORS_BF16]
       }

@@ -26,6 +26,9 @@ func embeddingKernel(_ op: Op<Place>, results: [Place], name: String?) throws ->
 ///
 ///     for token: for column: out[token][column] = table[index][column]
 private func lookupKernel(_ table: Place, _ indices: Place, name: String?) throws -> Kernel {
+  if table.type.element == .q8 {
+    return try blockLookupKernel(table, indices, name: name)
+  }
   let group = table.shape.count == 4 ? table.type.element.termsPerGroup : 1
   let width = table.shape[1] * Dim(group)
   let panel = table.shape.count > 2 ? table.shape[2].constant : nil
@@ -71,6 +74,29 @@ private func lookupKernel(_ table: Place, _ indices: Place, name: String?) throw
           target[column].assign(row[column])
         }
       }
+    }
+  }
+}
+
+/// The same for a packed table of blocks, whose rows come out as f32.
+private func blockLookupKernel(_ table: Place, _ indices: Place, name: String?) throws -> Kernel {
+  guard table.shape.count == 4, let groups = table.shape[1].constant, table.shape[2] == 32 else {
+    throw IRError("no kernel looks up rows of \(table.type)")
+  }
+  let width = groups * table.type.element.termsPerGroup
+  var parts = KernelParts()
+  let count = parts.size(indices.type.count, "tokens")
+  let columns = CExpression.integer(width)
+  let values = parts.blocks(0, "table", note: "[panels, \(width / 32)] x (32 scales, [8, 32, 4])")
+  let places = try parts.operand(1, "indices", .i32, note: "[\(count.flat)]")
+  let out = try parts.result(0, "out", .f32, note: "[\(count.flat), \(width)]")
+  let token: CExpression = "token"
+  let column: CExpression = "q8_column"
+  return parts.kernel(kernelName(name, "embedding_q8", [width]), headers: ["tile_q8.h"]) {
+    parallelLoops([("token", count, 1)]) {
+      Declare(CType.int64.const, "index", places[token])
+      column(
+        out + token * columns, values + "index" / 32 * .integer(width * 36), "index" % 32, columns)
     }
   }
 }

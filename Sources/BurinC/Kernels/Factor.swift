@@ -23,6 +23,7 @@ struct Factor {
     case (.f32, .f32): break
     case (.bf16, .bf16) where isPacked && depth % 2 == 0: break
     case (.f32, .bf16) where isPacked && depth % 2 == 0: break
+    case (.f32, .q8) where isPacked && depth % 32 == 0: break
     default:
       throw IRError("no kernel multiplies \(depth) terms of \(left.rawValue) by \(weight.type)")
     }
@@ -41,6 +42,7 @@ struct Factor {
     guard isPacked else { return "[\(depth), \(columns)]" }
     let panels = (columns + 31) / 32
     let group = element.termsPerGroup
+    if element == .q8 { return "[\(panels), \(depth / 32)] x (32 scales, [8, 32, 4])" }
     return group == 1
       ? "[\(panels), \(depth), 32]" : "[\(panels), \(depth / group), 32, \(group)]"
   }
@@ -56,9 +58,11 @@ struct Factor {
     let tileRemainder: CExpression = "tile_remainder"
     let inner = CExpression.integer(depth)
     if element != .f32 {
+      // A block of 32 terms has a scale of four bytes.
+      let bytes = element == .q8 ? .integer(depth + depth / 32 * 4) : inner
       let product = CExpression.name(
         CIdentifier(cleaning: (["tile_product"] + words).joined(separator: "_")))
-      return product(height, inner, rows, stride, weights + panel * inner, sums).statements
+      return product(height, inner, rows, stride, weights + panel * bytes, sums).statements
     }
     if isPacked {
       return tileProduct(

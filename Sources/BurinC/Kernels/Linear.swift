@@ -32,7 +32,10 @@ func linearKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Ke
   let rows = parts.size(input.count, "rows")
   let stride = parts.size(input.stride, "x_stride")
   let from = try parts.operand(0, "x", x.type.element, note: "[\(rows.flat), \(depth)]")
-  let weights = try parts.operand(1, "weights", weight.type.element, note: matrix.note)
+  let weights =
+    weight.type.element == .q8
+    ? parts.blocks(1, "weights", note: matrix.note)
+    : try parts.operand(1, "weights", weight.type.element, note: matrix.note)
   let steps = try epilogueSteps(epilogues, rows: rows, columns: columns, parts: &parts)
   let outStride = parts.size(output.stride, "out_stride")
   let out = try parts.result(0, "out", .f32, note: "[\(rows.flat), \(columns)]")

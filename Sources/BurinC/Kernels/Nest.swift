@@ -101,6 +101,11 @@ struct KernelParts {
     return .name(name)
   }
 
+  /// A pointer to a weight in blocks.
+  mutating func blocks(_ index: Int, _ name: CIdentifier, note: String) -> CExpression {
+    parameter(CType.int8.const.restrict, name, .operand(index), note: note)
+  }
+
   /// A pointer to a result.
   mutating func result(
     _ index: Int, _ name: CIdentifier, _ element: ElementType, note: String? = nil
@@ -187,7 +192,7 @@ extension CType {
     case .i8: self = .int8
     case .u8, .bool: self = .uint8
     case .bf16: self = .uint16
-    case .f16: throw IRError("no kernel computes in \(element.rawValue)")
+    case .f16, .q8: throw IRError("no kernel computes in \(element.rawValue)")
     }
   }
 }
