@@ -165,7 +165,7 @@ import Testing
       "compile", Self.bert, "--weights", "separate", "-o", library, "--emit", place + "/-emitted",
     ])
     #expect(outcome.status == 0, "\(outcome.errors)")
-    #expect(Set(Burin.names(in: place)) == ["-x.so", "-x.weights", "-emitted"])
+    #expect(Set(Burin.names(in: place)) == ["-x.so", "-x.h", "-x.weights", "-emitted"])
     let result = try Burin.run([
       "run", library, "--inputs", Self.bert + "/inputs.safetensors", "--outputs", place + "/-y",
     ])
