@@ -30,6 +30,8 @@ public struct ModelDescription: Sendable {
   public var generation: JSON
   /// The ids after which generation stops.
   public var endTokens: [Int]
+  /// The id that begins every target of an encoder-decoder.
+  public var startToken: Int?
   /// In what its products multiply.
   public var precision: Precision
   /// The program before any pass, as the IR's text; `inspect` and `bench` look at it.
@@ -67,6 +69,7 @@ extension ModelDescription {
       "labels": .array(labels.map { JSON($0) }), "problem_type": JSON(problem.rawValue),
       "maximum_tokens": maximumTokens.map { JSON($0) } ?? .null, "lowercases": JSON(lowercases),
       "prompt": JSON(prompt), "end_tokens": .array(endTokens.map { JSON($0) }),
+      "start_token": startToken.map { JSON($0) } ?? .null,
       "generation": generation, "tokenizer_config": tokenizerConfig,
       "dtype": JSON(precision.rawValue),
       "program": program.map { JSON($0) } ?? .null, "tokenizer": tokenizer,
@@ -91,6 +94,7 @@ extension ModelDescription {
     prompt = try text("prompt") ?? ""
     for id in try field["end_tokens"].array() { endTokens.append(try id.int()) }
     precision = try text("dtype").flatMap(Precision.init(rawValue:)) ?? .f32
+    if field["start_token"].exists { startToken = try field["start_token"].int() }
     program = try text("program")
     generation = field["generation"].value ?? .null
     tokenizerConfig = field["tokenizer_config"].value ?? .null

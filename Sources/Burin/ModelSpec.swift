@@ -119,13 +119,21 @@ extension ModelSpec {
   /// The end tokens of generation: one id or several, of `generation_config.json`, else of the
   /// configuration. An id that no logit stands for is a warning.
   private mutating func describeEndTokens(_ config: JSONField) throws(HubError) {
-    guard description.head == .languageModel else { return }
     let generation = JSONField(description.generation, file: "generation_config.json")
+    if description.head == .sequenceToSequence {
+      let start =
+        generation["decoder_start_token_id"].exists
+        ? generation["decoder_start_token_id"] : config["decoder_start_token_id"]
+      if start.exists { description.startToken = try start.int(in: 0...1 << 24) }
+    }
+    guard description.head == .languageModel || description.head == .sequenceToSequence else {
+      return
+    }
     let field =
       generation["eos_token_id"].exists ? generation["eos_token_id"] : config["eos_token_id"]
     guard field.exists else { return }
     let ids = field.value?.array == nil ? [field] : try field.array()
-    let vocabulary = try config["vocab_size"].int(in: 1...1 << 24)
+    let vocabulary = try config["vocab_size"].int(in: 1...1 << 24, default: 1 << 24)
     for id in ids {
       let value = try id.int()
       if (0..<vocabulary).contains(value) {

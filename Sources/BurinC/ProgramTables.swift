@@ -131,8 +131,11 @@ struct ProgramTables {
       ? [] : [.expression(.cast(.void, "symbols"))]
   }
 
+  /// Whether a fork copies a sequence's part of the state: not where its size changes from call to
+  /// call, as of what an encoder leaves behind, which all sequences of a batch keep.
   private func isPerSequence(_ state: MemoryPlan.State) -> CExpression {
-    state.type.shape.first?.symbol?.name == batch?.name ? 1 : 0
+    state.type.shape.first?.symbol?.name == batch?.name
+      && state.type.shape.dropFirst().allSatisfy { $0.constant != nil } ? 1 : 0
   }
 
   /// The extents of the caches: how many sequences, and how long they get.

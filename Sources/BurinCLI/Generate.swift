@@ -8,11 +8,12 @@ struct Generate: ParsableCommand {
     abstract: "Continue a text.",
     discussion: """
       Writes the text as it comes; with --json, at the end, {"text", "tokens", "prompt_tokens", \
-      "seconds", ...}. Greedy unless one of the sampling options is given.
+      "seconds", ...}. Greedy unless one of the sampling options is given. An encoder-decoder \
+      takes the prompt as its source.
       """)
 
   @OptionGroup var options: LibraryOptions
-  @Option(parsing: .unconditional, help: "The text to continue.")
+  @Option(parsing: .unconditional, help: "The text to continue, or to translate.")
   var prompt: String?
   @Option(
     parsing: .unconditional,

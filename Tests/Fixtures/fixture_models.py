@@ -94,6 +94,13 @@ def bloom(hidden, heads, **more):
         "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 3, **more})
 
 
+def t5(kind, hidden, heads, width, intermediate, **more):
+    return kind(**{
+        "vocab_size": 113, "d_model": hidden, "num_heads": heads, "d_kv": width,
+        "d_ff": intermediate, "num_layers": 2, "pad_token_id": 0, "eos_token_id": 1,
+        "decoder_start_token_id": 0, **more})
+
+
 def image(kind, hidden, heads, size, patch, layers=2, **more):
     """The keys of ViT, DeiT and DINOv2."""
     return kind(**{
@@ -336,6 +343,17 @@ FIXTURES = {
     "bloom-lm": (t.BloomForCausalLM, bloom(24, 3), {"generate": True}),
     "bloom-token-classification": (
         t.BloomForTokenClassification, bloom(20, 4, **ENTITIES), {}),
+    # Encoder-decoders
+    "t5": (t.T5Model, t5(t.T5Config, 22, 3, 8, 37, num_decoder_layers=3), {}),
+    "t5-encoder": (t.T5EncoderModel, t5(t.T5Config, 20, 4, 6, 31), {}),
+    "t5-lm": (
+        t.T5ForConditionalGeneration,
+        t5(t.T5Config, 24, 4, 7, 41, relative_attention_num_buckets=8,
+           relative_attention_max_distance=20), {"translate": True}),
+    "mt5-lm": (
+        t.MT5ForConditionalGeneration,
+        t5(t.MT5Config, 26, 2, 9, 35, feed_forward_proj="gated-gelu", tie_word_embeddings=False),
+        {"translate": True}),
     # Images
     "vit": (
         t.ViTModel, image(t.ViTConfig, 20, 4, 17, 5, intermediate_size=31, hidden_act="gelu_new",

@@ -98,6 +98,45 @@ def random_inputs(config, generator, lengths, width, masked):
     return inputs
 
 
+def with_target(config, inputs, generator):
+    """A target of 11 tokens beside the source."""
+    if not config.is_encoder_decoder:
+        return inputs
+    batch = inputs["input_ids"].shape[0]
+    inputs["decoder_input_ids"] = torch.randint(
+        1, config.vocab_size, (batch, 11), generator=generator)
+    return inputs
+
+
+def record_translation(model, directory):
+    """Greedy targets of a source of 17 tokens, and where an end token stops them."""
+    generator = torch.Generator().manual_seed(3)
+    for _ in range(64):
+        source = torch.randint(2, model.config.vocab_size, (1, 17), generator=generator)
+        target, lead = torch.tensor([[model.config.decoder_start_token_id]]), float("inf")
+        with torch.no_grad():
+            for _ in range(40):
+                logits = model(
+                    input_ids=source, decoder_input_ids=target, use_cache=False).logits[0, -1]
+                logits[model.config.eos_token_id] = float("-inf")
+                best = logits.topk(2)
+                lead = min(lead, float(best.values[0] - best.values[1]))
+                target = torch.cat([target, best.indices[None, :1]], 1)
+        if lead > 2e-3 and len(set(target[0].tolist())) > 3:
+            break
+    assert lead > 2e-3, f"{directory}: no source with a clear lead at every token"
+    end = model.config.eos_token_id
+    until_end = model.generate(source, max_new_tokens=40, do_sample=False)[0, 1:].tolist()
+    tokens = target[0, 1:].tolist()
+    assert tokens == model.generate(
+        source, max_new_tokens=40, do_sample=False, eos_token_id=None,
+        suppress_tokens=[end])[0, 1:].tolist()
+    write_json(os.path.join(directory, "generate.json"), {
+        "source": source[0].tolist(), "ignoring_end": tokens, "until_end": until_end,
+        "smallest_lead": lead})
+    return f"{len(set(tokens))} different tokens, smallest lead {lead:.4f}"
+
+
 def random_images(config, generator, count):
     size = config.image_size
     height, width = (size, size) if isinstance(size, int) else size
@@ -108,6 +147,7 @@ def random_images(config, generator, count):
 def forward(model, inputs):
     with torch.no_grad():
         uncached = is_decoder(model) and "Question" not in type(model).__name__
+        uncached = uncached or "decoder_input_ids" in inputs
         outputs = model(**inputs, **({"use_cache": False} if uncached else {}))
     return {k: v.contiguous() for k, v in outputs.items() if isinstance(v, torch.Tensor)}
 
@@ -216,13 +256,18 @@ def record(name):
         # Padding beyond the window would see no key, and transformers makes that NaN; and the
         # longest row of a batch chooses the frequencies of longrope for all.
         lengths = [37, 34]
+    def inputs(lengths, width, masked):
+        drawn = random_inputs(config, generator, lengths, width, masked)
+        return drawn if "Encoder" in kind.__name__ else with_target(config, drawn, generator)
+
     shapes = {}
     if "pooling" not in more:
         shapes = record_case(
-            model, random_inputs(config, generator, lengths, 37, True), directory, "")
-        record_case(
-            model, random_inputs(config, generator, [13, 13], 13, False), directory, "-ids")
+            model, inputs(lengths, 37, True), directory, "")
+        record_case(model, inputs([13, 13], 13, False), directory, "-ids")
     note = record_generation(model, directory) if more.get("generate") else ""
+    if more.get("translate"):
+        note = record_translation(model, directory)
     if "tokenizer" in more:
         record_text.record(kind, directory, more)
     for file in os.listdir(directory):

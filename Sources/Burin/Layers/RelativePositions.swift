@@ -36,20 +36,19 @@ public struct RelativePositions {
     }
   }
 
-  /// The biases `f32[1, heads, queries, keys]`.
+  /// The biases `f32[batch, heads, queries, keys]`.
   ///
-  /// - Parameter positions: where each query stands among the keys, `i32[queries]`.
+  /// - Parameter positions: where each query stands among the keys, `i32[batch, queries]`.
   public func callAsFunction(_ positions: Tensor, keys: Dim) -> Tensor {
     let trace = positions.trace
-    let queries = positions.shape[0]
-    let grid = [queries, keys]
+    let (batch, queries) = (positions.shape[0], positions.shape[1])
+    let grid = [batch, queries, keys]
     let bound = trace.constant(Double(farthest), .i32)
     let distance =
-      trace.iota(grid, axis: 1) - positions.reshaped([queries, 1]).broadcast(grid)
+      trace.iota(grid, axis: 2) - positions.reshaped([batch, queries, 1]).broadcast(grid)
     let near = distance.binary(.maximum, trace.constant(-Double(farthest), .i32))
       .binary(.minimum, bound)
     let byDistance = table(trace.constant(bucketsByDistance.map(Double.init), .i32))
-    return byDistance.embedding(near + bound).transposed([2, 0, 1])
-      .reshaped([1, Dim(table.width), queries, keys])
+    return byDistance.embedding(near + bound).transposed([0, 3, 1, 2])
   }
 }

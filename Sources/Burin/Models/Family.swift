@@ -23,6 +23,9 @@ public enum Head: String, Hashable, Sendable {
   case maskedLanguageModel = "masked-language-model"
   case replacedTokenDetection = "replaced-token-detection"
   case languageModel = "language-model"
+  /// The encoder of an encoder-decoder alone.
+  case encoder
+  case sequenceToSequence = "sequence-to-sequence"
   case imageClassification = "image-classification"
   /// Two classifiers of an image, one taught by another model, and their mean.
   case distilledImageClassification = "distilled-image-classification"
@@ -35,7 +38,8 @@ extension Head {
     case .sequenceClassification, .tokenClassification, .imageClassification,
       .distilledImageClassification:
       true
-    case .bare, .questionAnswering, .maskedLanguageModel, .replacedTokenDetection, .languageModel:
+    case .bare, .questionAnswering, .maskedLanguageModel, .replacedTokenDetection, .languageModel,
+      .encoder, .sequenceToSequence:
       false
     }
   }
@@ -83,6 +87,8 @@ let families: [any Family.Type] = [
   GPT2.self, Llama.self, Mistral.self, Qwen2.self, Qwen3.self, Phi3.self, Gemma.self, Gemma2.self,
   Gemma3.self, Granite.self, SmolLM3.self, OLMo2.self, StarCoder2.self, GPTNeoX.self,
   Phi.self, StableLM.self, OPT.self, BLOOM.self,
+  // Encoder-decoders.
+  T5.self,
 ]
 
 extension JSONField {

@@ -84,7 +84,7 @@ struct MPNet: EncoderFamily {
       embeddingNorm(words(inputs.ids) + positionTable(inputs.positions))
     }
     let biases = trace.scoped("relative positions") {
-      relativePositions(trace.iota([seq], axis: 0), keys: seq)
+      relativePositions(trace.iota([1, seq], axis: 1), keys: seq)
     }
     return layers(embedded, mask: biases + inputs.mask)
   }

@@ -43,12 +43,15 @@ public struct Generation: Sendable {
 public struct Generator {
   /// The decoder.
   public let model: TextModel
+  /// Whether a prompt is a source that an encoder reads.
+  private let isEncoderDecoder: Bool
 
   /// A generator over a model with a language model head.
   ///
   /// - Throws: `TaskError` if the library's model cannot generate.
   public init(_ model: TextModel) throws {
-    try model.require(.languageModel, for: "generate")
+    isEncoderDecoder = model.description.head == .sequenceToSequence
+    if !isEncoderDecoder { try model.require(.languageModel, for: "generate") }
     self.model = model
   }
 
@@ -73,7 +76,7 @@ public struct Generator {
         "the prompt has \(prompt.count) tokens, the context takes at most "
           + "\(min(context, model.maximumLength))")
     }
-    let room = context - prompt.count + 1
+    let room = isEncoderDecoder ? context : context - prompt.count + 1
     guard let asked else { return min(64, room) }
     guard asked >= 1 else {
       throw TaskError(
@@ -108,13 +111,16 @@ public struct Generator {
   private static let piece = 256
 
   /// Appends tokens to the sequence and gives the logits after the last one; nil if cancelled.
-  private func step(_ tokens: [Int32], _ isCancelled: () -> Bool) throws -> [Float]? {
+  private func step(
+    _ tokens: [Int32], source: HostTensor?, _ isCancelled: () -> Bool
+  ) throws -> [Float]? {
     var logits: [Float] = []
     for start in stride(from: 0, to: tokens.count, by: Self.piece) {
       if isCancelled() { return nil }
       let piece = Array(tokens[start..<min(tokens.count, start + Self.piece)])
-      let outputs = try model.runner.run(
-        "step", ["input_ids": HostTensor(piece, shape: [1, piece.count])], outputs: ["logits"])
+      var inputs = ["input_ids": HostTensor(piece, shape: [1, piece.count])]
+      if let source { inputs["encoder_attention_mask"] = source }
+      let outputs = try model.runner.run("step", inputs, outputs: ["logits"])
       logits = outputs["logits"]?.floats ?? []
     }
     guard !logits.isEmpty else {
@@ -123,7 +129,27 @@ public struct Generator {
     return logits
   }
 
-  /// Continues a prompt of ids, which are taken as they are. What the session still holds of an
+  /// Encodes a source and forgets the target so far; gives the mask that each step needs.
+  private func encode(source: [Int32]) throws -> HostTensor {
+    let shape = [1, source.count]
+    let mask = HostTensor([Int32](repeating: 1, count: source.count), shape: shape)
+    _ = try model.runner.run(
+      "encode", ["input_ids": HostTensor(source, shape: shape), "attention_mask": mask],
+      outputs: [])
+    _ = try model.runner.reset(to: [])
+    return mask
+  }
+
+  /// The token that begins every target.
+  private func startToken() throws -> Int32 {
+    guard let start = model.description.startToken, let id = Int32(exactly: start) else {
+      throw TaskError("\(model.name): no decoder_start_token_id says how a target begins")
+    }
+    return id
+  }
+
+  /// Continues a prompt of ids, which are taken as they are; an encoder-decoder takes them as its
+  /// source. What the session still holds of an
   /// earlier call's tokens is not computed again.
   ///
   /// - Parameters:
@@ -139,11 +165,13 @@ public struct Generator {
     let rules = try rules(options)
     var text = try GeneratedText(model, stops: options.stops)
     var random = options.sampling.map { SeededRandom(seed: $0.seed) }
-    var sequence = prompt
+    let source = isEncoderDecoder ? try encode(source: prompt) : nil
+    var sequence = isEncoderDecoder ? [try startToken()] : prompt
     var result = Generation(promptTokens: prompt.count)
-    var fresh = Array(prompt[try model.runner.reset(to: prompt)...])
+    var fresh =
+      isEncoderDecoder ? sequence : Array(prompt[try model.runner.reset(to: prompt)...])
     while result.tokens.count < count {
-      guard var logits = try step(fresh, isCancelled) else {
+      guard var logits = try step(fresh, source: source, isCancelled) else {
         result.end = .cancelled
         break
       }
