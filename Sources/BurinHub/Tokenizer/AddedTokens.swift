@@ -139,7 +139,9 @@ struct AddedTokens: Sendable {
             return
           }
           if token.stripsLeft {
+            // What the token before this one has taken is not taken again.
             let floor = max(start, pending)
+            from = max(from, floor)
             while from > floor {
               let (scalar, length) = UTF8Text.decode(bytes, before: from)
               guard UnicodeTables.shared[scalar].contains(.space) else { break }

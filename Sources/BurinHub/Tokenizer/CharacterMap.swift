@@ -5,12 +5,16 @@
 struct CharacterMap: Sendable {
   private let units: [UInt32]
   private let pool: [UInt8]
+  /// Whether text is rewritten as SentencePiece itself does it, the longest match first, and not as
+  /// `tokenizers` does it.
+  private let matchesLongest: Bool
 
   /// Reads the table: its size in bytes, its units, and the pool, all little-endian.
   ///
   /// - Returns: nil unless every step of every walk stays inside the table and every replacement
   ///   begins at a scalar of the pool.
-  init?(_ bytes: [UInt8]) {
+  init?(_ bytes: [UInt8], matchesLongest: Bool = false) {
+    self.matchesLongest = matchesLongest
     func number(at index: Int) -> UInt32 {
       (0..<4).reduce(0) { $0 | UInt32(bytes[index + $1]) << (8 * UInt32($1)) }
     }
@@ -37,31 +41,33 @@ struct CharacterMap: Sendable {
 
   private static func hasLeaf(_ unit: UInt32) -> Bool { unit & 0x100 != 0 }
 
-  /// What replaces some text: the replacement of the shortest of its beginnings that has one, which
-  /// is how the original reads the table; nil when none has.
-  func replacement(of text: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
+  /// A beginning of some text that is in the table, the shortest or the longest one: its length and
+  /// what replaces it.
+  private func match(_ text: ArraySlice<UInt8>) -> (length: Int, replacement: ArraySlice<UInt8>)? {
     var place = CharacterMap.offset(units[0])
-    for byte in text where byte != 0 {
+    var best: (Int, ArraySlice<UInt8>)?
+    for (index, byte) in zip(text.indices, text) {
       place ^= Int(byte)
       let unit = units[place]
-      guard unit & 0x8000_00FF == UInt32(byte) else { return nil }
+      guard byte != 0, unit & 0x8000_00FF == UInt32(byte) else { break }
       place ^= CharacterMap.offset(unit)
       if CharacterMap.hasLeaf(unit) {
         let rest = pool[Int(units[place] & 0x7FFF_FFFF)...]
-        return rest[..<(rest.firstIndex(of: 0) ?? rest.endIndex)]
+        best = (index + 1 - text.startIndex, rest[..<(rest.firstIndex(of: 0) ?? rest.endIndex)])
+        if !matchesLongest { break }
       }
     }
-    return nil
+    return best
   }
 
-  /// Rewrites text: graphemes of less than 6 bytes whole, longer ones scalar by scalar.
+  /// Rewrites text. As `tokenizers` does it, graphemes of less than 6 bytes are replaced whole by
+  /// what replaces the shortest beginning of theirs, and longer ones scalar by scalar.
   func apply(_ text: inout AlignedText) {
     var changes: [ScalarChange] = []
     changes.reserveCapacity(text.bytes.count)
     var isChanged = false
-    /// Rewrites some bytes as one; false when they stay as they are.
-    func replace(_ range: Range<Int>) -> Bool {
-      guard let new = replacement(of: text.bytes[range]) else { return false }
+    /// Rewrites some bytes as one.
+    func replace(_ range: Range<Int>, with new: ArraySlice<UInt8>) {
       isChanged = true
       let scalars = UTF8Text.scalars(Array(new))
       let old = text.bytes[range].reduce(0) { $0 + ($1 & 0xC0 != 0x80 ? 1 : 0) }
@@ -73,22 +79,41 @@ struct CharacterMap: Sendable {
       if scalars.count < old, !changes.isEmpty {
         changes[changes.count - 1].count += scalars.count - old
       }
-      return true
+    }
+    func keep(_ range: Range<Int>) {
+      for scalar in UTF8Text.scalars(Array(text.bytes[range])) {
+        changes.append(ScalarChange(scalar: scalar, count: 0))
+      }
     }
     var start = 0
-    for length in graphemeLengths(text.bytes) {
-      let end = start + length
-      if length >= 6 || !replace(start..<end) {
-        var index = start
-        while index < end {
-          let (scalar, size) = UTF8Text.decode(text.bytes, at: index)
-          if !replace(index..<index + size) {
-            changes.append(ScalarChange(scalar: scalar, count: 0))
-          }
-          index += size
+    if matchesLongest {
+      while start < text.bytes.count {
+        let length = UTF8Text.length(of: text.bytes[start])
+        if let (length, new) = match(text.bytes[start...]) {
+          replace(start..<start + length, with: new)
+          start += length
+        } else {
+          keep(start..<start + length)
+          start += length
         }
       }
-      start = end
+    } else {
+      for length in graphemeLengths(text.bytes) {
+        let end = start + length
+        if length < 6, let (_, new) = match(text.bytes[start..<end]) {
+          replace(start..<end, with: new)
+          start = end
+        }
+        while start < end {
+          let next = start + UTF8Text.length(of: text.bytes[start])
+          if let (_, new) = match(text.bytes[start..<next]) {
+            replace(start..<next, with: new)
+          } else {
+            keep(start..<next)
+          }
+          start = next
+        }
+      }
     }
     if isChanged { text.transform(changes) }
   }
@@ -99,36 +124,5 @@ struct CharacterMap: Sendable {
       return [Int](repeating: 1, count: bytes.count)
     }
     return String(decoding: bytes, as: UTF8.self).map(\.utf8.count)
-  }
-}
-
-extension [UInt8] {
-  /// The bytes that Base64 stands for (RFC 4648, with padding); nil when it is something else.
-  init?(base64 text: [UInt8]) {
-    guard text.count % 4 == 0 else { return nil }
-    self = []
-    reserveCapacity(text.count / 4 * 3)
-    let padding = text.suffix(2).count { $0 == UInt8(ascii: "=") }
-    if padding == 2, text.last != UInt8(ascii: "=") { return nil }
-    var bits: UInt32 = 0
-    for (index, letter) in text.enumerated() {
-      let digit: UInt8
-      switch letter {
-      case UInt8(ascii: "A")...UInt8(ascii: "Z"): digit = letter - UInt8(ascii: "A")
-      case UInt8(ascii: "a")...UInt8(ascii: "z"): digit = letter - UInt8(ascii: "a") + 26
-      case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = letter - UInt8(ascii: "0") + 52
-      case UInt8(ascii: "+"): digit = 62
-      case UInt8(ascii: "/"): digit = 63
-      case UInt8(ascii: "=") where index >= text.count - padding: digit = 0
-      default: return nil
-      }
-      bits = bits << 6 | UInt32(digit)
-      if index % 4 == 3 {
-        for shift in [16, 8, 0] as [UInt32] { append(UInt8(truncatingIfNeeded: bits >> shift)) }
-      }
-    }
-    removeLast(padding)
-    // The bits beyond the last byte are zeros.
-    if padding > 0, bits & (padding == 1 ? 0xFF : 0xFFFF) != 0 { return nil }
   }
 }

@@ -22,7 +22,7 @@ indirect enum Normalizer: Sendable {
     "NFKC": [],
     "NFKD": [],
     "Nmt": [],
-    "Precompiled": ["precompiled_charsmap"],
+    "Precompiled": ["precompiled_charsmap", "longest_match"],
     "Prepend": ["prepend"],
     "Replace": ["pattern", "content"],
     "Sequence": ["normalizers"],
@@ -64,7 +64,9 @@ indirect enum Normalizer: Sendable {
     case "ByteLevel": self = .byteLevel
     default:
       let place = field["precompiled_charsmap"]
-      guard let bytes = [UInt8](base64: try place.string().bytes), let map = CharacterMap(bytes)
+      guard let bytes = [UInt8](base64: try place.string().bytes),
+        let map = CharacterMap(
+          bytes, matchesLongest: try field["longest_match"].bool(default: false))
       else { throw place.error(expected: "a character map of SentencePiece in Base64") }
       self = .characterMap(map)
     }

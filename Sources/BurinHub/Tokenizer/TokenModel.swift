@@ -39,7 +39,8 @@ enum TokenModel: Sendable {
     guard ["WordPiece", "BPE", "WordLevel", "Unigram"].contains(type) else {
       throw field["type"].error(expected: "BPE, Unigram, WordLevel or WordPiece")
     }
-    try field.requireKeys(["type", "vocab"] + (TokenModel.keys[type] ?? []))
+    let idKeys: [ByteString] = field["ids"].exists && type == "Unigram" ? ["ids", "unk_token"] : []
+    try field.requireKeys(["type", "vocab"] + (TokenModel.keys[type] ?? []) + idKeys)
     let isUnigram = type == "Unigram"
     let tokens: TokenList
     if let tables, isUnigram == tables.tokens.hasScores {

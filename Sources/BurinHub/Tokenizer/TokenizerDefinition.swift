@@ -14,9 +14,9 @@ public struct TokenizerDefinition: Sendable {
   /// Whether decoded text gets `Tokenizer.cleanUpSpaces`.
   public var cleansUpSpaces: Bool
 
-  /// Reads `tokenizer.json`, or `vocab.txt`, or `vocab.json` and `merges.txt`, together with
-  /// `tokenizer_config.json` and `special_tokens_map.json`; nil when there is no tokenizer of these
-  /// kinds.
+  /// Reads `tokenizer.json`, or `vocab.txt`, or `vocab.json` and `merges.txt`, or a SentencePiece
+  /// model, together with `tokenizer_config.json` and `special_tokens_map.json`; nil when there is
+  /// no tokenizer of these kinds.
   ///
   /// - Throws: `HubError` when a file is there but wrong.
   public init?(_ directory: ModelDirectory) throws(HubError) {
@@ -34,7 +34,23 @@ public struct TokenizerDefinition: Sendable {
       let merges = try directory.bytes("merges.txt")
     {
       json = try settings.byteLevel(vocabulary: vocabulary, merges: merges).utf8
+    } else if let name = settings.family.sentencePieceFile, let bytes = try directory.bytes(name) {
+      let model = try SentencePieceModel(bytes, file: directory.shown(name))
+      if settings.family == .marian {
+        guard let vocabulary = try directory.json("vocab.json") else {
+          throw HubError(
+            .cannotRead, file: directory.shown("vocab.json"), expected: "a vocabulary",
+            found: "nothing")
+        }
+        json = try settings.marian(model, vocabulary: vocabulary).utf8
+      } else {
+        json = try settings.converted(model).utf8
+      }
     } else {
+      for name in TokenizerFamily.sentencePieceFiles where try directory.bytes(name) != nil {
+        throw config["tokenizer_class"].error(
+          expected: "a class of tokenizers whose \(name) can be read, or a tokenizer.json")
+      }
       return nil
     }
     maxLength = nil

@@ -1,19 +1,7 @@
 /// What the files beside a vocabulary say about a tokenizer, defaults of its class filled in.
 struct TokenizerSettings {
-  /// Classes of transformers that treat their settings alike.
-  enum Family {
-    /// BERT and its relatives with WordPiece.
-    case bert
-    /// RoBERTa and its relatives with byte-level BPE.
-    case roberta
-    /// GPT-2.
-    case gpt2
-    /// Anything else: the file says everything.
-    case other
-  }
-
-  let family: Family
-  private let config: JSONField
+  let family: TokenizerFamily
+  let config: JSONField
   /// The special tokens by the name of their part, in the order in which they are added.
   private var special: [(key: ByteString, token: AddedToken)] = []
   /// Tokens that `tokenizer_config.json` lists with all their properties.
@@ -26,7 +14,7 @@ struct TokenizerSettings {
   /// Reads the files.
   init(_ config: JSONField, model: JSONField?, map: JSONField?) throws(HubError) {
     self.config = config
-    family = try TokenizerSettings.family(config, model)
+    family = try TokenizerFamily(config, model)
     let decoder = config["added_tokens_decoder"]
     if decoder.exists {
       var numbered: [(Int, AddedToken)] = []
@@ -44,20 +32,32 @@ struct TokenizerSettings {
       if !decoder.exists, let map, map[key].exists { field = map[key] }
       if field.exists {
         special.append((key, try TokenizerSettings.token(field, isSpecial: true)))
-      } else if config.value?[key] == nil, let content = defaults[key] {
+      } else if config.value?[key] == nil, let content = family.defaults[key] {
         special.append((key, TokenizerSettings.special(content)))
       }
     }
-    if family == .roberta, let mask = special.firstIndex(where: { $0.key == "mask_token" }),
-      config["mask_token"].value?.object == nil, map?["mask_token"].value?.object == nil
-    {
-      special[mask].token.stripsLeft = true
+    for index in special.indices {
+      let (key, token) = special[index]
+      if let listed = listed.first(where: { $0.content == token.content }) {
+        special[index].token = listed
+        special[index].token.isSpecial = true
+      } else if config[key].value?.object == nil, map?[key].value?.object == nil {
+        if key == "mask_token", family.maskStripsLeft { special[index].token.stripsLeft = true }
+        if key == "unk_token", family == .debertaV2 { special[index].token.isNormalized = true }
+      }
     }
     let additional = config["additional_special_tokens"]
+    var names: [ByteString]?
     if additional.exists {
+      names = []
       for field in try additional.array() {
-        special.append(("", try TokenizerSettings.token(field, isSpecial: true)))
+        let token = try TokenizerSettings.token(field, isSpecial: true)
+        special.append(("", token))
+        names?.append(token.content)
       }
+    }
+    for name in try family.additional(names, config) where names?.contains(name) != true {
+      special.append(("", TokenizerSettings.special(name)))
     }
   }
 
@@ -66,49 +66,7 @@ struct TokenizerSettings {
     special.first { $0.key == key }?.token
   }
 
-  private static func family(_ config: JSONField, _ model: JSONField?) throws(HubError) -> Family {
-    var name = try config["tokenizer_class"].string(default: "").utf8String
-    if name.isEmpty, let model {
-      name = try model["tokenizer_class"].string(default: "").utf8String
-      if name.isEmpty { name = try model["model_type"].string(default: "").utf8String }
-    }
-    name = name.lowercased()
-    for suffix in ["tokenizerfast", "tokenizer"] where name.hasSuffix(suffix) {
-      name.removeLast(suffix.count)
-      break
-    }
-    switch name {
-    case "bert", "distilbert", "electra", "mobilebert", "squeezebert", "convbert", "layoutlm",
-      "retribert", "lxmert", "dprquestionencoder", "dprcontextencoder", "dprreader":
-      return .bert
-    case "roberta", "longformer", "bart", "led": return .roberta
-    case "gpt2": return .gpt2
-    default: return .other
-    }
-  }
-
-  /// The special tokens that the class has unless told otherwise.
-  private var defaults: [ByteString: ByteString] {
-    switch family {
-    case .bert:
-      [
-        "unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]",
-        "mask_token": "[MASK]",
-      ]
-    case .roberta:
-      [
-        "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "sep_token": "</s>",
-        "pad_token": "<pad>", "cls_token": "<s>", "mask_token": "<mask>",
-      ]
-    case .gpt2:
-      [
-        "bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>",
-      ]
-    case .other: [:]
-    }
-  }
-
-  private static func special(_ content: ByteString) -> AddedToken {
+  static func special(_ content: ByteString) -> AddedToken {
     AddedToken(
       content: content, id: 0, isSpecial: true, isSingleWord: false, stripsLeft: false,
       stripsRight: false, isNormalized: false)
@@ -156,6 +114,14 @@ struct TokenizerSettings {
       result.set(
         ["post_processor", "trim_offsets"], JSON(try config["trim_offsets"].bool(default: true)))
     }
+    if let model = root["model"]?["vocab"],
+      let processor = try beginAndEnd({ token in
+        model[token]?.int
+          ?? root["added_tokens"]?.array?.first { $0["content"]?.string == token }?["id"]?.int
+      })
+    {
+      result.set(["post_processor"], processor)
+    }
     let added = root["added_tokens"]?.array ?? []
     let all = merged(with: added)
     if all != added { result.set(["added_tokens"], .array(all)) }
@@ -164,7 +130,7 @@ struct TokenizerSettings {
 
   /// The file's tokens, then those listed that differ from them, then special tokens that are in
   /// neither.
-  private func merged(with added: [JSON]) -> [JSON] {
+  func merged(with added: [JSON]) -> [JSON] {
     var all = added
     var contents = Set(added.compactMap { $0["content"]?.string })
     let names = Set(special.map(\.token.content))
@@ -176,8 +142,16 @@ struct TokenizerSettings {
       all.append(json)
       contents.insert(token.content)
     }
-    for (_, token) in special where !contents.contains(token.content) {
-      all.append(TokenizerSettings.json(token))
+    for (_, token) in special {
+      let json = TokenizerSettings.json(token)
+      if contents.contains(token.content) {
+        // Only one with properties of its own is said again.
+        guard token.stripsLeft || token.stripsRight || token.isSingleWord || token.isNormalized,
+          let known = all.last(where: { $0["content"]?.string == token.content }),
+          !TokenizerSettings.isSame(known, json)
+        else { continue }
+      }
+      all.append(json)
       contents.insert(token.content)
     }
     return all
@@ -189,7 +163,7 @@ struct TokenizerSettings {
     }
   }
 
-  private static func json(_ token: AddedToken, id: Int = 0) -> JSON {
+  static func json(_ token: AddedToken, id: Int = 0) -> JSON {
     [
       "id": JSON(id), "content": .string(token.content),
       "single_word": JSON(token.isSingleWord), "lstrip": JSON(token.stripsLeft),
