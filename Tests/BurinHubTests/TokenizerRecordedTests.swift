@@ -22,7 +22,7 @@ enum TokenizerFixtures {
   @Test(arguments: [
     "bert-uncased", "bert-cased", "gpt2", "roberta", "roberta-prefix", "llama3", "qwen2", "o200k",
     "odd", "byte-fallback", "words", "t5", "xlm-roberta", "albert", "unigram-bytes", "llama2",
-    "gemma", "gpt4",
+    "gemma", "gpt4", "scripts",
   ])
   func matchesTheRecording(_ name: String) throws {
     let tokenizer = try TokenizerFixtures.tokenizer(name)

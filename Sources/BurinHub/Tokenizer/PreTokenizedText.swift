@@ -180,6 +180,28 @@ struct PreTokenizedText {
     }
   }
 
+  /// Cuts where the script changes; what goes with any script goes with the one before it, and
+  /// before the first it is dropped, as in the original.
+  mutating func splitScripts(_ scripts: UnicodeScripts) {
+    let bytes = text.bytes
+    cut { piece, result in
+      var start = Int(piece.end)
+      var script = 0
+      var index = Int(piece.start)
+      while index < Int(piece.end) {
+        let (scalar, length) = UTF8Text.decode(bytes, at: index)
+        let next = scripts[scalar]
+        if next != 0, next != script {
+          if script != 0 { result.append(start, index) }
+          start = index
+          script = next
+        }
+        index += length
+      }
+      result.append(start, index)
+    }
+  }
+
   /// Cuts into pieces of as many scalars.
   mutating func split(every length: Int) {
     let bytes = text.bytes

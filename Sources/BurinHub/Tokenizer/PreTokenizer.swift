@@ -10,6 +10,7 @@ indirect enum PreTokenizer: Sendable {
   case delimiter(UInt32)
   case split(TextPattern, SplitBehavior, isInverted: Bool)
   case fixedLength(Int)
+  case unicodeScripts
   case metaspace(Metaspace)
 
   /// The pattern by which GPT-2 cuts text.
@@ -27,6 +28,7 @@ indirect enum PreTokenizer: Sendable {
     "Punctuation": ["behavior"],
     "Sequence": ["pretokenizers"],
     "Split": ["pattern", "behavior", "invert"],
+    "UnicodeScripts": [],
     "Whitespace": [],
     "WhitespaceSplit": [],
   ]
@@ -54,6 +56,7 @@ indirect enum PreTokenizer: Sendable {
       }
       self = .byteLevel(
         addsPrefixSpace: try field["add_prefix_space"].bool(), pattern: pattern)
+    case "UnicodeScripts": self = .unicodeScripts
     case "Whitespace": self = .whitespace
     case "WhitespaceSplit": self = .whitespaceSplit
     case "Punctuation":
@@ -113,6 +116,8 @@ indirect enum PreTokenizer: Sendable {
       try text.split(pattern, behavior, isInverted: isInverted)
     case .fixedLength(let length):
       text.split(every: length)
+    case .unicodeScripts:
+      text.splitScripts(UnicodeScripts.shared)
     case .metaspace(let metaspace):
       try metaspace.apply(&text)
     }

@@ -211,6 +211,37 @@ struct ScalarMap: Sendable {
   }
 }
 
+/// The scripts that the `UnicodeScripts` pre-tokenizer tells apart.
+struct UnicodeScripts: Sendable {
+  /// The only instance, made on first use.
+  static let shared = UnicodeScripts()
+
+  /// Where each run of one script begins.
+  private var starts: [UInt32] = []
+  private var numbers: [UInt8] = []
+
+  private init() {
+    var digits = PackedDigits(UnicodeData.scripts)
+    var start: UInt32 = 0
+    for _ in 0..<digits.next() {
+      start += digits.next()
+      starts.append(start)
+      numbers.append(UInt8(digits.next()))
+    }
+  }
+
+  /// The number of a scalar's script; 0 when it goes with any.
+  subscript(scalar: UInt32) -> Int {
+    var low = 0
+    var high = starts.count
+    while low + 1 < high {
+      let middle = (low + high) / 2
+      if starts[middle] <= scalar { low = middle } else { high = middle }
+    }
+    return Int(numbers[low])
+  }
+}
+
 /// Reads the numbers of `UnicodeData`: digits of 5 bits, the lowest first, 32 added to all but the
 /// last of a number.
 private struct PackedDigits {

@@ -164,7 +164,14 @@ def gpt4():
     return t
 
 
+def scripts():
+    t = unigram(["<unk>"], 200, None, pre_tokenizers.Sequence(
+        [pre_tokenizers.UnicodeScripts(), pre_tokenizers.Metaspace(prepend_scheme="never")]))
+    return t
+
+
 FAMILIES = {
+    "scripts": scripts,
     "t5": t5, "xlm-roberta": xlm_roberta, "albert": albert, "unigram-bytes": unigram_bytes, "llama2": llama2,
     "gemma": gemma, "gpt4": gpt4,
 }
