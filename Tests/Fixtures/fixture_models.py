@@ -94,6 +94,15 @@ def bloom(hidden, heads, **more):
         "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 3, **more})
 
 
+def bart(kind, hidden, heads, intermediate, **more):
+    return kind(**{
+        "vocab_size": 113, "d_model": hidden, "encoder_layers": 2, "decoder_layers": 2,
+        "encoder_attention_heads": heads, "decoder_attention_heads": heads,
+        "encoder_ffn_dim": intermediate, "decoder_ffn_dim": intermediate + 4,
+        "max_position_embeddings": 67, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2,
+        "decoder_start_token_id": 2, "forced_eos_token_id": None, **more})
+
+
 def t5(kind, hidden, heads, width, intermediate, **more):
     return kind(**{
         "vocab_size": 113, "d_model": hidden, "num_heads": heads, "d_kv": width,
@@ -354,6 +363,19 @@ FIXTURES = {
         t.MT5ForConditionalGeneration,
         t5(t.MT5Config, 26, 2, 9, 35, feed_forward_proj="gated-gelu", tie_word_embeddings=False),
         {"translate": True}),
+    "bart": (t.BartModel, bart(t.BartConfig, 21, 3, 37), {}),
+    "bart-lm": (
+        t.BartForConditionalGeneration, bart(t.BartConfig, 24, 4, 41, scale_embedding=True),
+        {"translate": True}),
+    "mbart-lm": (
+        t.MBartForConditionalGeneration, bart(t.MBartConfig, 20, 2, 35), {"translate": True}),
+    "marian-lm": (
+        t.MarianMTModel,
+        bart(t.MarianConfig, 18, 3, 33, activation_function="swish", scale_embedding=True),
+        {"translate": True}),
+    "pegasus-lm": (
+        t.PegasusForConditionalGeneration,
+        bart(t.PegasusConfig, 22, 2, 31, activation_function="relu"), {"translate": True}),
     # Images
     "vit": (
         t.ViTModel, image(t.ViTConfig, 20, 4, 17, 5, intermediate_size=31, hidden_act="gelu_new",
@@ -408,6 +430,8 @@ def randomise(model, generator):
         part = name.lower()
         norm = "layernorm" in part or "layer_norm" in part or ".ln_" in part or part[:3] == "ln_"
         norm = norm or "norm" in part.split(".")[-2]
+        if not parameter.requires_grad:
+            continue  # sinusoidal positions, which are not learnt
         noise = torch.randn(parameter.shape, generator=generator)
         parameter.data = 1 + 0.3 * noise if norm and part.endswith("weight") else 0.3 * noise
 

@@ -88,7 +88,7 @@ let families: [any Family.Type] = [
   Gemma3.self, Granite.self, SmolLM3.self, OLMo2.self, StarCoder2.self, GPTNeoX.self,
   Phi.self, StableLM.self, OPT.self, BLOOM.self,
   // Encoder-decoders.
-  T5.self,
+  T5.self, Bart.self,
 ]
 
 extension JSONField {
