@@ -14,45 +14,15 @@ public struct TokenizerDefinition: Sendable {
   /// Whether decoded text gets `Tokenizer.cleanUpSpaces`.
   public var cleansUpSpaces: Bool
 
-  /// Reads `tokenizer.json`, or `vocab.txt`, or `vocab.json` and `merges.txt`, or a SentencePiece
-  /// model, together with `tokenizer_config.json` and `special_tokens_map.json`; nil when there is
-  /// no tokenizer of these kinds.
+  /// Reads the directory's tokenizer together with `tokenizer_config.json` and
+  /// `special_tokens_map.json`; nil when there is none of the kinds that `file(in:)` reads.
   ///
   /// - Throws: `HubError` when a file is there but wrong.
   public init?(_ directory: ModelDirectory) throws(HubError) {
     let config = try directory.json("tokenizer_config.json") ?? JSONField([:], file: "")
-    let settings = try TokenizerSettings(
-      config, model: try directory.json("config.json"),
-      map: try directory.json("special_tokens_map.json"))
-    if let bytes = try directory.bytes("tokenizer.json") {
-      json = try settings.apply(to: bytes, file: directory.shown("tokenizer.json"))
-    } else if settings.family != .gpt2, settings.family != .roberta,
-      let lines = try directory.bytes("vocab.txt")
-    {
-      json = try settings.wordPiece(vocabulary: lines, file: directory.shown("vocab.txt")).utf8
-    } else if let vocabulary = try directory.json("vocab.json"),
-      let merges = try directory.bytes("merges.txt")
-    {
-      json = try settings.byteLevel(vocabulary: vocabulary, merges: merges).utf8
-    } else if let name = settings.family.sentencePieceFile, let bytes = try directory.bytes(name) {
-      let model = try SentencePieceModel(bytes, file: directory.shown(name))
-      if settings.family == .marian {
-        guard let vocabulary = try directory.json("vocab.json") else {
-          throw HubError(
-            .cannotRead, file: directory.shown("vocab.json"), expected: "a vocabulary",
-            found: "nothing")
-        }
-        json = try settings.marian(model, vocabulary: vocabulary).utf8
-      } else {
-        json = try settings.converted(model).utf8
-      }
-    } else {
-      for name in TokenizerFamily.sentencePieceFiles where try directory.bytes(name) != nil {
-        throw config["tokenizer_class"].error(
-          expected: "a class of tokenizers whose \(name) can be read, or a tokenizer.json")
-      }
-      return nil
-    }
+    let settings = try TokenizerSettings(config, in: directory)
+    guard let json = try TokenizerDefinition.file(in: directory, settings) else { return nil }
+    self.json = json
     maxLength = nil
     if let length = config["model_max_length"].value?.double, length >= 1, length <= 1e20 {
       maxLength = Int(min(length, Double(Int32.max)))
@@ -68,5 +38,56 @@ public struct TokenizerDefinition: Sendable {
           side: config["padding_side"].value == "left" ? .left : .right)
       }
     }
+  }
+
+  /// The tokenizer.json of a directory, as it stands there or made of other files, with what the
+  /// configuration changes in it; its parts are not looked at.
+  ///
+  /// - Throws: `HubError` when a file is there but wrong.
+  public static func file(in directory: ModelDirectory) throws(HubError) -> [UInt8]? {
+    let config = try directory.json("tokenizer_config.json") ?? JSONField([:], file: "")
+    return try file(in: directory, TokenizerSettings(config, in: directory))
+  }
+
+  /// `tokenizer.json`, or `vocab.txt`, or `vocab.json` and `merges.txt`, or a SentencePiece model.
+  private static func file(
+    in directory: ModelDirectory, _ settings: TokenizerSettings
+  ) throws(HubError) -> [UInt8]? {
+    if let bytes = try directory.bytes("tokenizer.json") {
+      return try settings.apply(to: bytes, file: directory.shown("tokenizer.json"))
+    }
+    if settings.family != .gpt2, settings.family != .roberta,
+      let lines = try directory.bytes("vocab.txt")
+    {
+      return try settings.wordPiece(vocabulary: lines, file: directory.shown("vocab.txt")).utf8
+    }
+    if let vocabulary = try directory.json("vocab.json"),
+      let merges = try directory.bytes("merges.txt")
+    {
+      return try settings.byteLevel(vocabulary: vocabulary, merges: merges).utf8
+    }
+    if let name = settings.family.sentencePieceFile, let bytes = try directory.bytes(name) {
+      let model = try SentencePieceModel(bytes, file: directory.shown(name))
+      guard settings.family == .marian else { return try settings.converted(model).utf8 }
+      guard let vocabulary = try directory.json("vocab.json") else {
+        throw HubError(
+          .cannotRead, file: directory.shown("vocab.json"), expected: "a vocabulary",
+          found: "nothing")
+      }
+      return try settings.marian(model, vocabulary: vocabulary).utf8
+    }
+    for name in TokenizerFamily.sentencePieceFiles where try directory.bytes(name) != nil {
+      throw settings.config["tokenizer_class"].error(
+        expected: "a class of tokenizers whose \(name) can be read, or a tokenizer.json")
+    }
+    return nil
+  }
+}
+
+extension TokenizerSettings {
+  fileprivate init(_ config: JSONField, in directory: ModelDirectory) throws(HubError) {
+    try self.init(
+      config, model: try directory.json("config.json"),
+      map: try directory.json("special_tokens_map.json"))
   }
 }
