@@ -8,8 +8,8 @@ struct Generate: ParsableCommand {
     abstract: "Continue a text.",
     discussion: """
       Writes the text as it comes; with --json, at the end, {"text", "tokens", "prompt_tokens", \
-      "seconds", ...}. Greedy unless one of the sampling options is given. An encoder-decoder \
-      takes the prompt as its source.
+      "seconds", ...}. Greedy unless one of the sampling options is given, or \
+      --num-beams: then the text comes whole. An encoder-decoder takes the prompt as its source.
       """)
 
   @OptionGroup var options: LibraryOptions
@@ -38,8 +38,16 @@ struct Generate: ParsableCommand {
   var repetitionPenalty: Double?
   @Option(parsing: .unconditional, help: "Sample; what the draws follow from.")
   var seed: UInt64?
-  @Option(parsing: .unconditional, help: "Beams; only 1 for now.")
+  @Option(parsing: .unconditional, help: "Search with this many sequences at a time.")
   var numBeams = 1
+  @Option(
+    parsing: .unconditional,
+    help: "With beams: divide scores by the length to this power.")
+  var lengthPenalty: Double?
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("With beams: when to end.", valueName: "true|false|never"))
+  var earlyStopping: String?
   @Flag(help: "Give end tokens no probability.")
   var ignoreEos = false
   @Option(
@@ -72,6 +80,7 @@ struct Generate: ParsableCommand {
         "prompt_tokens": JSON(result.promptTokens), "seconds": .score(seconds),
         "tokens_per_second": .score(Double(result.tokens.count) / max(seconds, 1e-9)),
         "end": JSON(result.end.rawValue),
+        "score": JSON(result.score.map { .score($0) }),
         "seed": JSON(choices.sampling.map { JSON(Int(clamping: $0.seed)) }),
       ])
     }
@@ -85,10 +94,22 @@ struct Generate: ParsableCommand {
     guard numBeams >= 1 else {
       throw Failure.usage("--num-beams: expected an integer of at least 1, found \(numBeams)")
     }
-    guard numBeams == 1 else {
-      throw Failure.usage("--num-beams \(numBeams): beam search is not available yet")
-    }
     var choices = GenerationOptions()
+    choices.beams = numBeams
+    if numBeams == 1, lengthPenalty != nil || earlyStopping != nil {
+      throw Failure.usage("--length-penalty and --early-stopping need --num-beams of at least 2")
+    }
+    choices.lengthPenalty = lengthPenalty
+    choices.earlyStopping = try earlyStopping.map { text in
+      switch text {
+      case "true": return .whenFull
+      case "false": return .heuristic
+      case "never": return .never
+      default:
+        throw Failure.usage(
+          "--early-stopping: expected true, false or never, found \"\(line(text))\"")
+      }
+    }
     if let maxNewTokens, maxNewTokens < 1 {
       throw Failure.usage(
         "--max-new-tokens: expected an integer of at least 1, found \(maxNewTokens)")

@@ -66,7 +66,23 @@ import Testing
     ("gpt2-lm", Mistake(64, "temperature", "generate", "--prompt", "a", "--temperature", "0")),
     ("gpt2-lm", Mistake(64, "temperature", "generate", "--prompt", "a", "--temperature", "nan")),
     ("gpt2-lm", Mistake(64, "top-p", "generate", "--prompt", "a", "--top-p", "0")),
-    ("gpt2-lm", Mistake(64, "beam", "generate", "--prompt", "a", "--num-beams", "2")),
+    ("gpt2-lm", Mistake(64, "beam", "generate", "--prompt", "a", "--num-beams", "0")),
+    ("gpt2-lm", Mistake(65, "beam", "generate", "--prompt", "a", "--num-beams", "999")),
+    (
+      "gpt2-lm",
+      Mistake(64, "sample", "generate", "--prompt", "a", "--num-beams", "2", "--seed", "1")
+    ),
+    (
+      "gpt2-lm",
+      Mistake(64, "stop", "generate", "--prompt", "a", "--num-beams", "2", "--stop", "b")
+    ),
+    ("gpt2-lm", Mistake(64, "num-beams", "generate", "--prompt", "a", "--length-penalty", "2")),
+    (
+      "gpt2-lm",
+      Mistake(
+        64, "early-stopping", "generate", "--prompt", "a", "--num-beams", "2", "--early-stopping",
+        "maybe")
+    ),
     ("gpt2-lm", Mistake(64, "--prompt", "generate")),
     ("gpt2-lm", Mistake(64, "--input-ids", "generate", "--input-ids", "1,two")),
     ("gpt2-lm", Mistake(65, "-1", "generate", "--input-ids", "5,-1")),

@@ -145,6 +145,8 @@ import Testing
     }
 
     func reset(to tokens: [Int32]) throws -> Int { 0 }
+
+    func reorder(_ sources: [Int]) {}
   }
 
   private func description(padding: Bool) -> ModelDescription {

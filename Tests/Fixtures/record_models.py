@@ -131,9 +131,11 @@ def record_translation(model, directory):
     assert tokens == model.generate(
         source, max_new_tokens=40, do_sample=False, eos_token_id=None,
         suppress_tokens=[end])[0, 1:].tolist()
+    beams = model.generate(
+        source, max_new_tokens=20, do_sample=False, num_beams=4)[0, 1:].tolist()
     write_json(os.path.join(directory, "generate.json"), {
         "source": source[0].tolist(), "ignoring_end": tokens, "until_end": until_end,
-        "smallest_lead": lead})
+        "four_beams": beams, "smallest_lead": lead})
     return f"{len(set(tokens))} different tokens, smallest lead {lead:.4f}"
 
 

@@ -14,6 +14,14 @@ public struct GenerationOptions: Sendable {
   /// Texts at which generation ends; the text that is given ends before them.
   public var stops: [String] = []
 
+  /// How many sequences a search keeps; 1 for no search.
+  public var beams = 1
+  /// A finished beam's score is divided by its number of new tokens to this power; nil for what the
+  /// model's own generation configuration says.
+  public var lengthPenalty: Double?
+  /// When a search ends; nil for what the model's own generation configuration says.
+  public var earlyStopping: EarlyStopping?
+
   /// Greedy generation.
   public init() {}
 }
@@ -28,6 +36,9 @@ public struct Generation: Sendable {
   public var promptTokens: Int
   /// Why it ended.
   public var end: End = .length
+  /// The sum of the tokens' log-probabilities, divided by a power of their number (the length
+  /// penalty); nil unless beams were searched.
+  public var score: Double?
 
   /// Why a generation ended.
   public enum End: String, Sendable {
@@ -44,7 +55,7 @@ public struct Generator {
   /// The decoder.
   public let model: TextModel
   /// Whether a prompt is a source that an encoder reads.
-  private let isEncoderDecoder: Bool
+  let isEncoderDecoder: Bool
 
   /// A generator over a model with a language model head.
   ///
@@ -111,37 +122,54 @@ public struct Generator {
   private static let piece = 256
 
   /// Appends tokens to the sequence and gives the logits after the last one; nil if cancelled.
-  private func step(
-    _ tokens: [Int32], source: HostTensor?, _ isCancelled: () -> Bool
+  func step(
+    _ tokens: [Int32], source: Int?, _ isCancelled: () -> Bool
   ) throws -> [Float]? {
     var logits: [Float] = []
     for start in stride(from: 0, to: tokens.count, by: Self.piece) {
       if isCancelled() { return nil }
       let piece = Array(tokens[start..<min(tokens.count, start + Self.piece)])
-      var inputs = ["input_ids": HostTensor(piece, shape: [1, piece.count])]
-      if let source { inputs["encoder_attention_mask"] = source }
-      let outputs = try model.runner.run("step", inputs, outputs: ["logits"])
-      logits = outputs["logits"]?.floats ?? []
+      logits = try step(piece, sequences: 1, source: source)
     }
+    return logits
+  }
+
+  /// Appends as many tokens to each of the first sequences and gives the logits after the last one,
+  /// sequence by sequence.
+  ///
+  /// - Parameter source: how many tokens the source has that `encode` read.
+  func step(_ tokens: [Int32], sequences: Int, source: Int?) throws -> [Float] {
+    var inputs = [
+      "input_ids": HostTensor(tokens, shape: [sequences, tokens.count / sequences])
+    ]
+    if let source {
+      inputs["encoder_attention_mask"] = HostTensor(
+        [Int32](repeating: 1, count: sequences * source), shape: [sequences, source])
+    }
+    let outputs = try model.runner.run("step", inputs, outputs: ["logits"])
+    let logits = outputs["logits"]?.floats ?? []
     guard !logits.isEmpty else {
       throw TaskError("\(model.name): expected the output logits of step, found none")
     }
     return logits
   }
 
-  /// Encodes a source and forgets the target so far; gives the mask that each step needs.
-  private func encode(source: [Int32]) throws -> HostTensor {
-    let shape = [1, source.count]
-    let mask = HostTensor([Int32](repeating: 1, count: source.count), shape: shape)
+  /// Encodes a source once for each of `sequences`, and forgets the targets so far; gives its length.
+  func encode(source: [Int32], sequences: Int) throws -> Int {
+    let shape = [sequences, source.count]
+    let ids = Array(repeatElement(source, count: sequences).joined())
     _ = try model.runner.run(
-      "encode", ["input_ids": HostTensor(source, shape: shape), "attention_mask": mask],
-      outputs: [])
+      "encode",
+      [
+        "input_ids": HostTensor(ids, shape: shape),
+        "attention_mask": HostTensor([Int32](repeating: 1, count: ids.count), shape: shape),
+      ], outputs: [])
     _ = try model.runner.reset(to: [])
-    return mask
+    return source.count
   }
 
   /// The token that begins every target.
-  private func startToken() throws -> Int32 {
+  func startToken() throws -> Int32 {
     guard let start = model.description.startToken, let id = Int32(exactly: start) else {
       throw TaskError("\(model.name): no decoder_start_token_id says how a target begins")
     }
@@ -163,9 +191,17 @@ public struct Generator {
     let description = model.description
     let count = try allowance(prompt, options.maximumNewTokens)
     let rules = try rules(options)
+    guard options.beams >= 1 else {
+      throw TaskError(
+        .badOption, "num-beams: expected an integer of at least 1, found \(options.beams)")
+    }
+    if options.beams > 1 {
+      return try search(
+        prompt, options, count: count, rules, receive: receive, isCancelled: isCancelled)
+    }
     var text = try GeneratedText(model, stops: options.stops)
     var random = options.sampling.map { SeededRandom(seed: $0.seed) }
-    let source = isEncoderDecoder ? try encode(source: prompt) : nil
+    let source = isEncoderDecoder ? try encode(source: prompt, sequences: 1) : nil
     var sequence = isEncoderDecoder ? [try startToken()] : prompt
     var result = Generation(promptTokens: prompt.count)
     var fresh =

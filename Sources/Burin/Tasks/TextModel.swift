@@ -187,6 +187,9 @@ protocol EntryRunner: AnyObject {
   /// Lets the first sequence hold only what it has in common with `tokens`, the last one never
   /// included; gives how many positions that are.
   func reset(to tokens: [Int32]) throws -> Int
+
+  /// Makes each of the first sequences a copy of what was the sequence at its place in `sources`.
+  func reorder(_ sources: [Int]) throws
 }
 
 /// A library and a session of it.
@@ -212,6 +215,8 @@ private final class LibraryRunner: EntryRunner {
   }
 
   func reset(to tokens: [Int32]) throws -> Int { try session.reset(to: tokens) }
+
+  func reorder(_ sources: [Int]) throws { try session.reorder(sources) }
 }
 
 extension ModelDescription {

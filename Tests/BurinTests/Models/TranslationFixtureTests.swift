@@ -23,6 +23,18 @@ import Testing
         == recorded["ignoring_end"].array().map { try $0.int() })
   }
 
+  @Test("finds the same target with four beams", arguments: fixtures)
+  func beams(fixture: Fixture) throws {
+    let recorded = try #require(try ModelDirectory(fixture.path).json("generate.json"))
+    let source = try recorded["source"].array().map { Int32(try $0.int()) }
+    let expected = try recorded["four_beams"].array().map { try $0.int() }
+    let generator = try Generator(TextModel(try fixture.library(), threads: 2))
+    var options = GenerationOptions()
+    options.maximumNewTokens = 20
+    options.beams = 4
+    #expect(try generator(source, options).tokens.map(Int.init) == expected)
+  }
+
   @Test("reads a target in pieces of any size to the same bits", arguments: fixtures)
   func pieces(fixture: Fixture) throws {
     let (source, target) = try tokens(of: fixture)

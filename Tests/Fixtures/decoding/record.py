@@ -1,5 +1,6 @@
 """Records what transformers computes around a decoder: scores.json (log-probabilities of texts under
-the fixture gpt2-lm) and filters.json (logits after its processors and warpers).
+the fixture gpt2-lm), filters.json and processors.json (logits after its warpers and processors), and
+beams.json (what its beam search finds).
 
 Needs torch and transformers 4.57; run it with no network from anywhere.
 """
@@ -110,9 +111,50 @@ def processors():
     write("processors.json", results)
 
 
+def beams():
+    """Beam searches: several widths, penalties, stopping rules and processors, with and without
+    windows, and prompts that end within a page of the cache and beyond one."""
+    settings = [
+        (4, 20, {}), (2, 24, {"length_penalty": 2.0, "early_stopping": True}),
+        (3, 24, {"length_penalty": 0.0, "early_stopping": "never"}),
+        (5, 16, {"length_penalty": -1.0}), (4, 18, {"no_repeat_ngram_size": 2}),
+        (4, 20, {"length_penalty": 0.6, "early_stopping": "never", "repetition_penalty": 1.3}),
+        (4, 12, {"forced_eos_token_id": 9, "min_new_tokens": 5, "suppress_tokens": [3, 4, 5]}),
+        (7, 1, {}), (3, 22, {"bad_words_ids": [[8], [11, 12]], "early_stopping": True})]
+    results = []
+    for name in "gpt2-lm", "mistral-lm":
+        model = t.AutoModelForCausalLM.from_pretrained(
+            os.path.join(HERE, "..", "models", name), attn_implementation="eager",
+            dtype=torch.float32).eval()
+        words = model.config.vocab_size
+        prompts = [[7], [5 * k % words for k in range(1, 12)], [(k * k + 3) % words for k in range(66)]]
+        for number, (width, count, setting) in enumerate(settings):
+            for prompt in prompts:
+                if len(prompt) + count > model.config.max_position_embeddings:
+                    continue
+                # End tokens that do come, or there would be nothing to choose between.
+                ids = torch.tensor([prompt])
+                with torch.no_grad():
+                    likely = model.generate(
+                        ids, max_new_tokens=6, do_sample=False, eos_token_id=None, pad_token_id=0)
+                ends = sorted(set(likely[0, len(prompt) + 3:].tolist()))[:1 + number % 2]
+                config = {**setting, "eos_token_id": ends}
+                with torch.no_grad():
+                    found = model.generate(
+                        ids, attention_mask=torch.ones_like(ids), num_beams=width, do_sample=False,
+                        max_new_tokens=count, pad_token_id=0, return_dict_in_generate=True,
+                        output_scores=True, **config)
+                results.append({
+                    "model": name, "prompt": prompt, "beams": width, "max_new_tokens": count,
+                    "config": config, "tokens": found.sequences[0, len(prompt):].tolist(),
+                    "score": found.sequences_scores[0].item()})
+    write("beams.json", results)
+
+
 if __name__ == "__main__":
     t.logging.set_verbosity_error()
     torch.set_num_threads(1)
     scores()
     filters()
     processors()
+    beams()
