@@ -179,12 +179,32 @@ FIXTURES = {
     "camembert-question-answering": (
         t.CamembertForQuestionAnswering,
         like_roberta(t.CamembertConfig, 22, 2, 33, type_vocab_size=1), {}),
+    "xlm-roberta-token-classification": (
+        t.XLMRobertaForTokenClassification,
+        like_roberta(t.XLMRobertaConfig, 22, 2, 33, type_vocab_size=1, **ENTITIES), {}),
+    "xlm-roberta-question-answering": (
+        t.XLMRobertaForQuestionAnswering,
+        like_roberta(t.XLMRobertaConfig, 18, 3, 35, type_vocab_size=1), {}),
+    "camembert": (
+        t.CamembertModel, like_roberta(t.CamembertConfig, 20, 4, 29, type_vocab_size=1), {}),
+    "camembert-sequence-classification": (
+        t.CamembertForSequenceClassification,
+        like_roberta(t.CamembertConfig, 21, 3, 31, type_vocab_size=1, **MOODS), {}),
+    "camembert-masked-lm": (
+        t.CamembertForMaskedLM,
+        like_roberta(t.CamembertConfig, 24, 3, 37, type_vocab_size=1), {}),
     # ALBERT
     "albert": (t.AlbertModel, albert(24, 3, 37, num_hidden_groups=2, inner_group_num=2), {}),
     "albert-sequence-classification": (
         t.AlbertForSequenceClassification, albert(20, 4, 31, hidden_act="relu", **MOODS), {}),
     "albert-question-answering": (t.AlbertForQuestionAnswering, albert(22, 2, 35), {}),
     "albert-masked-lm": (t.AlbertForMaskedLM, albert(21, 3, 29, layers=3), {}),
+    # 14 groups for 18 layers: where the group of a layer depends on how a quotient rounds.
+    "albert-token-classification": (
+        t.AlbertForTokenClassification,
+        albert(12, 2, 13, layers=18, num_hidden_groups=14, vocab=53, **ENTITIES), {}),
+    "albert-masked-lm-untied": (
+        t.AlbertForMaskedLM, albert(20, 4, 27, tie_word_embeddings=False), {}),
     # MPNet
     "mpnet": (
         t.MPNetModel,
@@ -194,6 +214,11 @@ FIXTURES = {
     "mpnet-token-classification": (
         t.MPNetForTokenClassification, like_roberta(t.MPNetConfig, 21, 3, 33, **ENTITIES), {}),
     "mpnet-masked-lm": (t.MPNetForMaskedLM, like_roberta(t.MPNetConfig, 22, 2, 29), {}),
+    "mpnet-question-answering": (
+        t.MPNetForQuestionAnswering, like_roberta(t.MPNetConfig, 18, 3, 35), {}),
+    "mpnet-masked-lm-untied": (
+        t.MPNetForMaskedLM,
+        like_roberta(t.MPNetConfig, 20, 4, 31, tie_word_embeddings=False), {}),
     # ModernBERT
     "modernbert": (t.ModernBertModel, modernbert(24, 3, 31), {}),
     "modernbert-sequence-classification": (
@@ -206,6 +231,12 @@ FIXTURES = {
     "modernbert-masked-lm": (
         t.ModernBertForMaskedLM,
         modernbert(24, 4, 29, global_attn_every_n_layers=2, local_rope_theta=None), {}),
+    "modernbert-question-answering": (
+        t.ModernBertForQuestionAnswering,
+        modernbert(24, 3, 35, rope_scaling={"rope_type": "linear", "factor": 3.0}), {}),
+    "modernbert-masked-lm-untied": (
+        t.ModernBertForMaskedLM,
+        modernbert(20, 2, 27, tie_word_embeddings=False, decoder_bias=False), {}),
     # DistilBERT
     "distilbert": (t.DistilBertModel, distilbert(27, 3, 37), {}),
     "distilbert-sequence-classification": (
@@ -333,6 +364,28 @@ FIXTURES = {
     "gpt-neox-token-classification": (
         t.GPTNeoXForTokenClassification,
         rotary(t.GPTNeoXConfig, 24, 3, None, 41, rotary_pct=1.0, **ENTITIES), {}),
+    # A quarter of 12 elements is an odd number of them: transformers turns two pairs.
+    "gpt-neox": (t.GPTNeoXModel, rotary(t.GPTNeoXConfig, 24, 2, None, 35), {}),
+    "gpt-neox-lm-tied": (
+        t.GPTNeoXForCausalLM,
+        rotary(t.GPTNeoXConfig, 24, 3, None, 33, rotary_pct=0.5, tie_word_embeddings=True),
+        {"generate": True}),
+    "gpt-neox-sequence-classification": (
+        t.GPTNeoXForSequenceClassification,
+        rotary(t.GPTNeoXConfig, 24, 3, None, 41, rotary_pct=0.75, **{**MOODS, "pad_token_id": 5}),
+        {}),
+    "gpt-neox-question-answering": (
+        t.GPTNeoXForQuestionAnswering, rotary(t.GPTNeoXConfig, 32, 4, None, 29, rotary_pct=0.5),
+        {}),
+    "phi": (t.PhiModel, rotary(t.PhiConfig, 32, 4, None, 29), {}),
+    "phi-lm-wide": (
+        t.PhiForCausalLM,
+        rotary(t.PhiConfig, 24, 4, None, 35, head_dim=10, partial_rotary_factor=0.4), {}),
+    "phi-sequence-classification": (
+        t.PhiForSequenceClassification,
+        rotary(t.PhiConfig, 24, 3, None, 35, **{**MOODS, "pad_token_id": 5}), {}),
+    "phi-token-classification": (
+        t.PhiForTokenClassification, rotary(t.PhiConfig, 24, 3, 1, 33, **ENTITIES), {}),
     "phi-lm": (
         t.PhiForCausalLM, rotary(t.PhiConfig, 32, 4, 2, 37, qk_layernorm=True), {"generate": True}),
     "stablelm-lm": (
@@ -343,12 +396,25 @@ FIXTURES = {
         t.StableLmForCausalLM,
         rotary(t.StableLmConfig, 32, 4, 2, 37, qk_layernorm=True, use_parallel_residual=True,
                partial_rotary_factor=0.25), {"generate": True}),
+    "stablelm": (t.StableLmModel, rotary(t.StableLmConfig, 32, 4, 1, 35), {}),
+    "stablelm-sequence-classification": (
+        t.StableLmForSequenceClassification,
+        rotary(t.StableLmConfig, 32, 4, 4, 31, **{**MOODS, "pad_token_id": 5}), {}),
+    "stablelm-token-classification": (
+        t.StableLmForTokenClassification, rotary(t.StableLmConfig, 24, 3, 3, 33, **ENTITIES), {}),
+    "opt": (t.OPTModel, opt(20, 4, 33, layer_norm_elementwise_affine=False), {}),
+    "opt-question-answering": (
+        t.OPTForQuestionAnswering, opt(22, 2, 35, _remove_final_layer_norm=True), {}),
     "opt-lm": (t.OPTForCausalLM, opt(24, 4, 43), {"generate": True}),
     "opt-lm-after": (
         t.OPTForCausalLM,
         opt(20, 5, 47, do_layer_norm_before=False, word_embed_proj_dim=12, enable_bias=False),
         {"generate": True}),
     "opt-sequence-classification": (t.OPTForSequenceClassification, opt(24, 2, 31, **MOODS), {}),
+    "bloom": (t.BloomModel, bloom(22, 2), {}),
+    "bloom-sequence-classification": (
+        t.BloomForSequenceClassification, bloom(24, 6, **MOODS), {}),
+    "bloom-question-answering": (t.BloomForQuestionAnswering, bloom(20, 5), {}),
     "bloom-lm": (t.BloomForCausalLM, bloom(24, 3), {"generate": True}),
     "bloom-token-classification": (
         t.BloomForTokenClassification, bloom(20, 4, **ENTITIES), {}),
@@ -441,8 +507,9 @@ def build(name):
     kind, config, _ = FIXTURES[name]
     torch.manual_seed(seed(name))
     config.architectures = [kind.__name__]
-    if getattr(config, "qk_layernorm", False):
-        # transformers 4.57 cannot initialise the norms of StableLM that have no bias.
+    if getattr(config, "qk_layernorm", False) or not getattr(
+            config, "layer_norm_elementwise_affine", True):
+        # transformers 4.57 cannot initialise norms without a bias or a scale.
         with t.modeling_utils.no_init_weights():
             model = kind(config)
     else:

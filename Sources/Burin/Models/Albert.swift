@@ -65,9 +65,11 @@ struct Albert: EncoderFamily {
     embeddingNorm = LayerNorm(narrow, embeddings["LayerNorm"], epsilon: epsilon)
     projection = Linear(narrow, hidden, body["encoder"]["embedding_hidden_mapping_in"])
     layers = (0..<count).flatMap { index in
-      let group = body["encoder"]["albert_layer_groups"][index * groups / count]
-      return (0..<inner).map { place in
-        let layer = group["albert_layers"][place]
+      // In floats, as transformers has it: a quotient that rounds down ends in the group before.
+      let place = Int(Double(index) / (Double(count) / Double(groups)))
+      let group = body["encoder"]["albert_layer_groups"][place]
+      return (0..<inner).map { member in
+        let layer = group["albert_layers"][member]
         let attention = layer["attention"]
         return PostNormLayer(
           attention: SelfAttention(

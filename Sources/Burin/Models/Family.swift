@@ -116,6 +116,14 @@ extension JSONField {
     return heads
   }
 
+  /// A number of heads of keys that divides the `heads` of queries; as many if `null`, and if absent
+  /// without a default.
+  func groups(dividing heads: Int, default absent: Int? = nil) throws(HubError) -> Int {
+    let groups = isNull ? heads : try int(in: 1...65_536, default: absent ?? heads)
+    guard heads % groups == 0 else { throw error(expected: "a divisor of \(heads)") }
+    return groups
+  }
+
   /// A width: of a hidden state, of a table.
   func width(default absent: Int? = nil) throws(HubError) -> Int {
     try count(in: 1...1 << 20, default: absent)

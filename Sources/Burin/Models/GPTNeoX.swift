@@ -33,9 +33,7 @@ struct GPTNeoX: DecoderFamily {
     let isParallel = try config["use_parallel_residual"].bool(default: true)
     let width = hidden / heads
     let rotary = try Rotary(
-      config, width: width,
-      theta: config["rotary_emb_base"].double(above: 0, default: 10_000),
-      partial: config["rotary_pct"].double(above: 0, default: 0.25))
+      config, width: width, thetaKey: "rotary_emb_base", partialKey: "rotary_pct", partial: 0.25)
     let layers = (0..<(try config["num_hidden_layers"].layers())).map { index in
       let layer = body["layers"][index]
       return DecoderBody.layer(

@@ -86,11 +86,9 @@ struct Gemma3: LlamaFamily {
     variant.positions = 131_072
     variant.theta = 1_000_000
     variant.headNorms = .perHead
-    variant.localTheta = try config["rope_local_base_freq"].double(above: 0, default: 10_000)
+    variant.hasLocalPositions = true
     let pattern = try config["sliding_window_pattern"].int(in: 1...1 << 20, default: 6)
     try variant.readLayerTypes(config) { ($0 + 1) % pattern != 0 }
-    let isWindowed = variant.isWindowed
-    variant.rotary = { isWindowed($0) ? 1 : 0 }
     guard try !config["use_bidirectional_attention"].bool(default: false) else {
       throw config["use_bidirectional_attention"].error(expected: "false")
     }

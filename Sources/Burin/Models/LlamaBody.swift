@@ -29,12 +29,12 @@ extension DecoderBody {
   init(_ config: JSONField, _ weights: Weights, _ variant: LlamaVariant) throws(HubError) {
     let sizes = try LlamaSizes(config, variant)
     let softCap = try config.softCap("attn_logit_softcapping", default: variant.softCap)
-    var rotaries: [Rotary] = []
-    for parameters in try variant.rotaryParameters(config) {
-      rotaries.append(
-        try Rotary(
-          config, width: sizes.width, theta: parameters.theta, parameters: parameters.scaling))
-    }
+    let far = try Rotary(config, width: sizes.width, theta: variant.theta)
+    let near =
+      variant.hasLocalPositions
+      ? try Rotary(
+        config, width: sizes.width, thetaKey: "rope_local_base_freq", type: .sliding,
+        isScaled: false) : far
     let layers = (0..<(try config["num_hidden_layers"].layers())).map { index in
       let layer = weights["layers"][index]
       let frames = sizes.frames(layer)
@@ -47,7 +47,7 @@ extension DecoderBody {
             sizes.heads * sizes.width, sizes.hidden, layer["self_attn"]["o_proj"],
             bias: variant.outputBias),
           norms: sizes.headNorms(layer["self_attn"]),
-          rotary: variant.isTurned(index) ? rotaries[variant.rotary(index)] : nil,
+          rotary: variant.isTurned(index) ? variant.isWindowed(index) ? near : far : nil,
           scale: variant.attentionScale ?? 1 / Double(sizes.width).squareRoot(),
           softCap: softCap, window: variant.isWindowed(index) ? variant.window : nil),
         feedForwardFrame: frames.feedForward, feedForward: sizes.feedForward(layer["mlp"]))
@@ -73,11 +73,7 @@ private struct LlamaSizes {
     self.variant = variant
     hidden = try config["hidden_size"].width()
     heads = try config["num_attention_heads"].int(in: 1...65_536)
-    let groups = config["num_key_value_heads"]
-    self.groups =
-      groups.isNull
-      ? heads : try groups.int(in: 1...65_536, default: variant.groups ?? heads)
-    guard heads % self.groups == 0 else { throw groups.error(expected: "a divisor of \(heads)") }
+    groups = try config["num_key_value_heads"].groups(dividing: heads, default: variant.groups)
     if config["head_dim"].exists {
       width = try config["head_dim"].width()
     } else if let known = variant.headWidth {

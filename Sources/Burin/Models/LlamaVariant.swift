@@ -50,27 +50,8 @@ struct LlamaVariant {
   var isWindowed: (_ layer: Int) -> Bool = { _ in false }
   /// Whether a layer turns its heads by their positions.
   var isTurned: (_ layer: Int) -> Bool = { _ in true }
-  /// Which of several kinds of rotary positions a layer has.
-  var rotary: (_ layer: Int) -> Int = { _ in 0 }
-  /// The base of the second kind: that of layers with a window.
-  var localTheta: Double?
-
-  /// Where each kind of rotary positions is described, and its base.
-  func rotaryParameters(
-    _ config: JSONField
-  ) throws(HubError) -> [(theta: Double, scaling: JSONField?)] {
-    guard let localTheta else { return [(theta, nil)] }
-    // Positions by layer type, as transformers 5 writes them.
-    let parameters = config["rope_parameters"]
-    if parameters[ByteString(LayerType.full.rawValue)].exists {
-      return [
-        (theta, parameters[ByteString(LayerType.full.rawValue)]),
-        (localTheta, parameters[ByteString(LayerType.sliding.rawValue)]),
-      ]
-    }
-    // No configuration scales the positions of layers with a window: the key is never there.
-    return [(theta, nil), (localTheta, config["rope_local_scaling"])]
-  }
+  /// Whether layers with a window have rotary positions of their own.
+  var hasLocalPositions = false
 
   /// Reads the windows of Qwen's configurations: `use_sliding_window`, and then `layer_types`, or
   /// all layers from `max_window_layers` on.

@@ -41,18 +41,11 @@ struct ModernBert: EncoderFamily {
     let interval = try config["global_attn_every_n_layers"].int(in: 1...1 << 20, default: 3)
     let reach = try config["local_attention"].int(in: 1...1 << 30, default: 128) / 2
     let width = hidden / heads
-    guard width % 2 == 0 else {
-      throw config["num_attention_heads"].error(expected: "heads of an even width")
-    }
-    let parameters = config["rope_parameters"]
-    func theta(_ key: ByteString, _ type: LayerType, _ absent: Double) throws(HubError) -> Double {
-      let inner = parameters[ByteString(type.rawValue)]["rope_theta"]
-      return try (inner.exists ? inner : config[key]).double(above: 0, default: absent)
-    }
-    let far = try theta("global_rope_theta", .full, 160_000)
+    let far = try Rotary(config, width: width, thetaKey: "global_rope_theta", theta: 160_000)
     // `null` stands for the base of the other layers.
-    let near = try theta(
-      "local_rope_theta", .sliding, config["local_rope_theta"].isNull ? far : 10_000)
+    let near =
+      config["local_rope_theta"].isNull
+      ? far : try Rotary(config, width: width, thetaKey: "local_rope_theta", type: .sliding)
     func norm(_ weights: Weights) -> LayerNorm {
       LayerNorm(hidden, weights, epsilon: epsilon, bias: hasNormBias)
     }
@@ -71,7 +64,7 @@ struct ModernBert: EncoderFamily {
         attentionNorm: index == 0 ? nil : norm(layer["attn_norm"]), heads: heads,
         projection: Linear(hidden, 3 * hidden, layer["attn"]["Wqkv"], bias: attentionBias),
         output: Linear(hidden, hidden, layer["attn"]["Wo"], bias: attentionBias),
-        rotary: Rotary(width: width, theta: isGlobal ? far : near),
+        rotary: isGlobal ? far : near,
         window: isGlobal ? nil : reach + 1, feedForwardNorm: norm(layer["mlp_norm"]),
         feedForward: JoinedGatedFeedForward(
           width: intermediate,

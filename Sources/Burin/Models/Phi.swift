@@ -18,16 +18,20 @@ struct Phi: DecoderFamily {
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
     let hidden = try config["hidden_size"].width()
-    let heads = try config["num_attention_heads"].heads(dividing: hidden)
-    let groups = try config["num_key_value_heads"].int(in: 1...65_536, default: heads)
-    guard heads % groups == 0 else {
-      throw config["num_key_value_heads"].error(expected: "a divisor of \(heads)")
-    }
+    let heads = try config["num_attention_heads"].int(in: 1...65_536)
+    let groups = try config["num_key_value_heads"].groups(dividing: heads)
+    let width =
+      config["head_dim"].exists
+      ? try config["head_dim"].width()
+      : hidden / (try config["num_attention_heads"].heads(dividing: hidden))
     let intermediate = try config["intermediate_size"].width()
     let epsilon = try config["layer_norm_eps"].epsilon(default: 1e-5)
     let activation = try config["hidden_act"].activation(default: "gelu_new")
     let normalizesHeads = try config["qk_layernorm"].bool(default: false)
-    let width = hidden / heads
+    guard !normalizesHeads || width * heads == hidden else {
+      throw config["head_dim"].error(
+        expected: "\(hidden / heads), the width that the norms of qk_layernorm have")
+    }
     let rotary = try Rotary(config, width: width, partial: 0.5)
     let layers = (0..<(try config["num_hidden_layers"].layers())).map { index in
       let layer = body["layers"][index]
@@ -41,10 +45,10 @@ struct Phi: DecoderFamily {
         attention: RotaryAttention(
           heads: heads, groups: groups, width: width,
           projections: .separate(
-            query: Linear(hidden, hidden, attention["q_proj"]),
+            query: Linear(hidden, heads * width, attention["q_proj"]),
             key: Linear(hidden, groups * width, attention["k_proj"]),
             value: Linear(hidden, groups * width, attention["v_proj"])),
-          output: Linear(hidden, hidden, attention["dense"]),
+          output: Linear(heads * width, hidden, attention["dense"]),
           norms: normalizesHeads
             ? .perHead(query: headNorm("q_layernorm"), key: headNorm("k_layernorm")) : .none,
           rotary: rotary, scale: 1 / Double(width).squareRoot()),

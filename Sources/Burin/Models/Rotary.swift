@@ -11,42 +11,48 @@ struct Rotary {
   let factor: Double
   /// The width of a head, of which twice the number of frequencies turn.
   let width: Int
-  var isInterleaved = false
   /// What the frequencies are instead in sequences of more than `above` positions.
   private var extended: (frequencies: [Double], above: Int)?
 
-  /// Reads `rope_theta`, `partial_rotary_factor` and `rope_scaling`, or `rope_parameters` of
-  /// transformers 5, which holds all of them.
+  /// Reads the base and the turned part of heads, and `rope_scaling`; of transformers 5
+  /// `rope_parameters`, which holds all of them, perhaps for each type of layer.
   ///
   /// - Parameters:
-  ///   - theta: `rope_theta` where it is absent.
-  ///   - partial: `partial_rotary_factor` where it is absent.
-  ///   - parameters: what stands for `rope_scaling`, in models with several kinds of positions.
+  ///   - thetaKey: where the base is, and `theta` what it is if absent.
+  ///   - partialKey: where the turned part is, and `partial` what it is if absent.
+  ///   - type: the layers that these are the positions of, in models with several kinds.
+  ///   - isScaled: whether `rope_scaling` holds for these layers.
   init(
-    _ config: JSONField, width: Int, theta: Double = 10_000, partial: Double = 1,
-    parameters: JSONField? = nil
+    _ config: JSONField, width: Int, thetaKey: ByteString = "rope_theta", theta: Double = 10_000,
+    partialKey: ByteString = "partial_rotary_factor", partial: Double = 1,
+    type: LayerType = .full, isScaled: Bool = true
   ) throws(HubError) {
-    let key: ByteString = config["rope_parameters"].exists ? "rope_parameters" : "rope_scaling"
-    let scaling = parameters ?? config[key]
-    func value(_ name: ByteString, _ absent: Double) throws(HubError) -> Double {
-      try (scaling[name].exists ? scaling[name] : config[name]).double(above: 0, default: absent)
+    let parameters = config["rope_parameters"]
+    let own = parameters[ByteString(type.rawValue)]
+    let scaling =
+      own.exists
+      ? own : parameters.exists ? parameters : isScaled ? config["rope_scaling"] : nil
+    func value(
+      _ name: ByteString, _ key: ByteString, _ absent: Double
+    ) throws(HubError) -> Double {
+      let inner = scaling?[name]
+      return try (inner.flatMap { $0.exists ? $0 : nil } ?? config[key]).double(
+        above: 0, default: absent)
     }
-    // A second kind of positions has a base of its own.
-    let base =
-      parameters == nil
-      ? try value("rope_theta", theta) : try scaling["rope_theta"].double(above: 0, default: theta)
-    let part = Int(Double(width) * (try value("partial_rotary_factor", partial)))
-    guard part >= 2, part <= width else {
-      throw config["partial_rotary_factor"].error(
-        expected: "a factor that turns 2 to \(width) of the \(width) elements of a head")
+    let base = try value("rope_theta", thetaKey, theta)
+    let part = Int(Double(width) * (try value("partial_rotary_factor", partialKey, partial)))
+    // An odd number of elements still turns in pairs.
+    guard part >= 1, (part + 1) / 2 * 2 <= width else {
+      throw config[partialKey].error(
+        expected: "a factor that turns pairs of the \(width) elements of a head")
     }
     self.width = width
     let plain = stride(from: 0, to: part, by: 2).map { 1 / pow(base, Double($0) / Double(part)) }
-    guard part % 2 == 0 else {
-      throw config["partial_rotary_factor"].error(expected: "an even number of turned elements")
+    guard let scaling, scaling.exists else {
+      (frequencies, factor) = (plain, 1)
+      return
     }
-    let kind = try Rotary.kind(scaling)
-    switch kind {
+    switch try Rotary.kind(scaling) {
     case .plain, .dynamic: (frequencies, factor) = (plain, 1)
     case .linear:
       let factor = try scaling["factor"].double(above: 0)
@@ -55,19 +61,8 @@ struct Rotary {
     case .longrope, .su:
       (frequencies, factor, extended) = try Rotary.long(plain, scaling, config)
     case .yarn:
-      (frequencies, factor) = try Rotary.yarn(plain, scaling, base: base, config)
+      (frequencies, factor) = try Rotary.yarn(plain, scaling, base: base, part: part, config)
     }
-  }
-
-  /// Plain rotary positions of whole heads.
-  ///
-  /// - Requires: `width` is even.
-  init(width: Int, theta: Double) {
-    self.width = width
-    frequencies = stride(from: 0, to: width, by: 2).map {
-      1 / pow(theta, Double($0) / Double(width))
-    }
-    factor = 1
   }
 
   /// How frequencies change for contexts longer than those of the training.
@@ -81,7 +76,6 @@ struct Rotary {
   }
 
   private static func kind(_ scaling: JSONField) throws(HubError) -> Kind {
-    guard scaling.exists else { return .plain }
     let field = scaling["rope_type"].exists ? scaling["rope_type"] : scaling["type"]
     let name = try field.string(default: "default").utf8String
     guard let kind = Kind(rawValue: name) else {
@@ -111,13 +105,13 @@ struct Rotary {
   /// YaRN (Peng et al., 2023): between two numbers of turns over the original context, frequencies
   /// go over from unchanged to divided by the factor.
   private static func yarn(
-    _ plain: [Double], _ scaling: JSONField, base: Double, _ config: JSONField
+    _ plain: [Double], _ scaling: JSONField, base: Double, part: Int, _ config: JSONField
   ) throws(HubError) -> ([Double], Double) {
     let factor = try scaling["factor"].double(above: 0)
     let original = scaling["original_max_position_embeddings"]
     let context = try (original.exists ? original : config["max_position_embeddings"])
       .double(above: 0)
-    let width = Double(2 * plain.count)
+    let width = Double(part)
     func place(_ turns: Double) -> Double {
       width * log(context / (turns * 2 * Double.pi)) / (2 * log(base))
     }
@@ -186,7 +180,7 @@ struct Rotary {
   func callAsFunction(_ x: Tensor, positions: Tensor, lengths: Tensor? = nil) -> Tensor {
     func turn(_ frequencies: [Double]) -> Tensor {
       x.rotated(
-        by: positions, frequencies: x.trace.constant(frequencies), interleaved: isInterleaved)
+        by: positions, frequencies: x.trace.constant(frequencies))
     }
     var turned = turn(frequencies)
     if let extended, let lengths {

@@ -12,10 +12,7 @@ struct StableLM: LlamaFamily {
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
     let hidden = try config["hidden_size"].width()
     let heads = try config["num_attention_heads"].heads(dividing: hidden)
-    let groups = try config["num_key_value_heads"].int(in: 1...65_536, default: 32)
-    guard heads % groups == 0 else {
-      throw config["num_key_value_heads"].error(expected: "a divisor of \(heads)")
-    }
+    let groups = try config["num_key_value_heads"].groups(dividing: heads, default: 32)
     let intermediate = try config["intermediate_size"].width()
     let epsilon = try config["layer_norm_eps"].epsilon(default: 1e-5)
     let activation = try config["hidden_act"].activation(default: "silu")

@@ -73,7 +73,13 @@ import Testing
       name: "types of too few layers", key: "layer_types", value: ["full_attention"],
       message: ["layer_types", "3 layers"], fixture: "qwen2-lm"),
     Case(
-      name: "an odd head", key: "head_dim", value: 9, message: ["even number"],
+      name: "norms of another width than the heads", key: "head_dim", value: 10,
+      message: ["head_dim", "expected 8", "found 10"], fixture: "phi-lm"),
+    Case(
+      name: "ModernBERT's unknown scaling", key: "rope_scaling", value: ["rope_type": "sideways"],
+      message: ["rope_scaling.rope_type", "sideways"], fixture: "modernbert"),
+    Case(
+      name: "an odd head", key: "head_dim", value: 9, message: ["pairs of the 9 elements"],
       fixture: "llama-lm"),
   ]
 
