@@ -9,7 +9,8 @@ versions wrote what is there. A directory holds the model as `save_pretrained` w
                                                         predicts words) with masks and token types
     inputs-ids.safetensors, expected-ids.safetensors    two sequences of 13, ids only
                                                         (not for sentence-transformers)
-    generate.json                                       greedy continuations (GPT-2 with its head)
+    generate.json                                       greedy continuations (decoders)
+    translate.json                                      targets, greedy and with beams
     text.json                                           text in, results out (record_text.py)
 
 Expected outputs have the names of transformers' forward call, in f32 with eager attention. Rows
@@ -133,7 +134,7 @@ def record_translation(model, directory):
         suppress_tokens=[end])[0, 1:].tolist()
     beams = model.generate(
         source, max_new_tokens=20, do_sample=False, num_beams=4)[0, 1:].tolist()
-    write_json(os.path.join(directory, "generate.json"), {
+    write_json(os.path.join(directory, "translate.json"), {
         "source": source[0].tolist(), "ignoring_end": tokens, "until_end": until_end,
         "four_beams": beams, "smallest_lead": lead})
     return f"{len(set(tokens))} different tokens, smallest lead {lead:.4f}"

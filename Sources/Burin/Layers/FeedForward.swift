@@ -68,3 +68,9 @@ public struct JoinedGatedFeedForward: Layer {
     return down(gate.unary(activation.function) * input)
   }
 }
+
+/// A feed-forward network of either kind: with a gate or without.
+protocol FeedForwardLayer: Layer where Input == Tensor, Output == Tensor {}
+extension FeedForward: FeedForwardLayer {}
+extension GatedFeedForward: FeedForwardLayer {}
+extension JoinedGatedFeedForward: FeedForwardLayer {}

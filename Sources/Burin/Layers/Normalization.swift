@@ -48,3 +48,8 @@ public struct RMSNorm: Layer {
     return x.rmsNorm(scale: offset == 0 ? scale : scale + offset, epsilon: epsilon)
   }
 }
+
+/// A normalisation of either kind.
+protocol NormLayer: Layer where Input == Tensor, Output == Tensor {}
+extension LayerNorm: NormLayer {}
+extension RMSNorm: NormLayer {}

@@ -36,15 +36,13 @@ struct BLOOM: DecoderFamily {
     let slopes = BLOOM.slopes(heads)
     let layers = (0..<(try count.layers(default: 2))).map { index in
       let layer = body["h"][index]
-      return DecoderBody.layer(
-        isParallel: false,
+      return preNormLayer(
         attentionNorm: LayerNorm(hidden, layer["input_layernorm"], epsilon: epsilon),
-        attention: RotaryAttention(
+        attention: CausalAttention(
           heads: heads, groups: heads, width: hidden / heads,
           projections: .joinedByHead(
             Linear(hidden, 3 * hidden, layer["self_attention"]["query_key_value"])),
-          output: Linear(hidden, hidden, layer["self_attention"]["dense"]), norms: .none,
-          rotary: nil, scale: 1 / Double(hidden / heads).squareRoot(), slopes: slopes),
+          output: Linear(hidden, hidden, layer["self_attention"]["dense"]), slopes: slopes),
         feedForwardNorm: LayerNorm(hidden, layer["post_attention_layernorm"], epsilon: epsilon),
         feedForward: FeedForward(
           up: Linear(hidden, 4 * hidden, layer["mlp"]["dense_h_to_4h"]),

@@ -56,6 +56,12 @@ struct DecoderBody {
     maximumLength = try config[positionsKey].int(in: 1...1 << 24, default: positions)
   }
 
+  /// Whether a file may hold the tensor without its being used: buffers of old files, and the copy of
+  /// a tied output.
+  static func isUnused(_ name: String) -> Bool {
+    name.hasSuffix("rotary_emb.inv_freq") || name == "lm_head.weight"
+  }
+
   /// The width of what `normalize` gives.
   var outputWidth: Int { projectionOut == nil ? hidden : words.width }
 

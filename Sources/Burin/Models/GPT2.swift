@@ -38,15 +38,19 @@ struct GPT2: DecoderFamily {
       let scale =
         (scales ? 1 / Double(hidden / heads).squareRoot() : 1)
         / (scalesByLayer ? Double(index + 1) : 1)
-      return GPT2Layer(
+      func linear(_ inputs: Int, _ outputs: Int, _ weights: Weights) -> Linear {
+        Linear(inputs, outputs, weights, storage: .inputsByOutputs)
+      }
+      return preNormLayer(
         attentionNorm: LayerNorm(hidden, layer["ln_1"], epsilon: epsilon),
-        attention: GPT2Attention(
-          hidden: hidden, heads: heads, scale: scale, weights: layer["attn"]),
+        attention: CausalAttention(
+          heads: heads, groups: heads, width: hidden / heads,
+          projections: .joined(linear(hidden, 3 * hidden, layer["attn"]["c_attn"])),
+          output: linear(hidden, hidden, layer["attn"]["c_proj"]), scale: scale),
         feedForwardNorm: LayerNorm(hidden, layer["ln_2"], epsilon: epsilon),
         feedForward: FeedForward(
-          up: Linear(hidden, inner, layer["mlp"]["c_fc"], storage: .inputsByOutputs),
-          activation: activation,
-          down: Linear(inner, hidden, layer["mlp"]["c_proj"], storage: .inputsByOutputs)))
+          up: linear(hidden, inner, layer["mlp"]["c_fc"]), activation: activation,
+          down: linear(inner, hidden, layer["mlp"]["c_proj"])))
     }
     var stack = try DecoderBody(
       config, hidden: hidden, words: body["wte"], layers: layers,
@@ -55,37 +59,5 @@ struct GPT2: DecoderFamily {
     stack.positions = LearnedPositions(
       table: Embedding(stack.maximumLength, hidden, body["wpe"]))
     self.body = stack
-  }
-}
-
-/// `h = x + attention(norm(x)); h + feedForward(norm(h))`.
-struct GPT2Layer: DecoderLayer {
-  let attentionNorm: LayerNorm
-  let attention: GPT2Attention
-  let feedForwardNorm: LayerNorm
-  let feedForward: FeedForward
-
-  func callAsFunction(_ x: Tensor, _ context: DecoderContext) -> Tensor {
-    let h = x.trace.scoped("attention") { x + attention(attentionNorm(x), context) }
-    return x.trace.scoped("feed forward") { h + feedForward(feedForwardNorm(h)) }
-  }
-}
-
-/// Self-attention with one matrix for queries, keys and values.
-struct GPT2Attention {
-  let hidden: Int
-  let heads: Int
-  let scale: Double
-  let weights: Weights
-
-  func callAsFunction(_ x: Tensor, _ context: DecoderContext) -> Tensor {
-    let projected = Linear(hidden, 3 * hidden, weights["c_attn"], storage: .inputsByOutputs)(x)
-    func part(_ index: Int) -> Tensor {
-      projected.slice(axis: 2, from: Dim(index * hidden), count: Dim(hidden)).heads(heads)
-    }
-    let attended = Burin.attention(
-      query: part(0), key: context.cached("keys", part(1)),
-      value: context.cached("values", part(2)), scale: scale, mask: context.mask(nil))
-    return Linear(hidden, hidden, weights["c_proj"], storage: .inputsByOutputs)(attended)
   }
 }

@@ -36,15 +36,15 @@ struct GPTNeoX: DecoderFamily {
       config, width: width, thetaKey: "rotary_emb_base", partialKey: "rotary_pct", partial: 0.25)
     let layers = (0..<(try config["num_hidden_layers"].layers())).map { index in
       let layer = body["layers"][index]
-      return DecoderBody.layer(
+      return preNormLayer(
         isParallel: isParallel,
         attentionNorm: LayerNorm(hidden, layer["input_layernorm"], epsilon: epsilon),
-        attention: RotaryAttention(
+        attention: CausalAttention(
           heads: heads, groups: heads, width: width,
           projections: .joinedByHead(
             Linear(hidden, 3 * hidden, layer["attention"]["query_key_value"], bias: hasBias)),
           output: Linear(hidden, hidden, layer["attention"]["dense"], bias: hasBias),
-          norms: .none, rotary: rotary, scale: 1 / Double(width).squareRoot()),
+          rotary: rotary),
         feedForwardNorm: LayerNorm(hidden, layer["post_attention_layernorm"], epsilon: epsilon),
         feedForward: FeedForward(
           up: Linear(hidden, intermediate, layer["mlp"]["dense_h_to_4h"]),
@@ -56,22 +56,5 @@ struct GPTNeoX: DecoderFamily {
       config, hidden: hidden, words: body["embed_in"], layers: layers,
       norm: LayerNorm(hidden, body["final_layer_norm"], epsilon: epsilon),
       output: Weights("embed_out"), isTied: false, positions: 2048)
-  }
-}
-
-extension DecoderBody {
-  /// A layer that is normalised before its sublayers, which follow each other or read the same.
-  static func layer(
-    isParallel: Bool, attentionNorm: any NormLayer, attention: RotaryAttention,
-    feedForwardNorm: any NormLayer, feedForward: any FeedForwardLayer
-  ) -> any DecoderLayer {
-    if isParallel {
-      return ParallelLayer(
-        attentionNorm: attentionNorm, attention: attention, feedForwardNorm: feedForwardNorm,
-        feedForward: feedForward)
-    }
-    return RotaryLayer(
-      attentionFrame: .init(before: attentionNorm, scale: 1), attention: attention,
-      feedForwardFrame: .init(before: feedForwardNorm, scale: 1), feedForward: feedForward)
   }
 }

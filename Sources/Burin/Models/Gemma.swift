@@ -10,19 +10,11 @@ struct Gemma: LlamaFamily {
   let head: Head
   let body: DecoderBody
 
-  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
-    var variant = LlamaVariant()
-    variant.projectionBias = try config["attention_bias"].bool(default: false)
-    variant.outputBias = variant.projectionBias
-    variant.norm = .rms(offset: 1)
-    variant.embeddingScale = { Double(Float($0).squareRoot()) }
-    variant.isTied = true
-    variant.headWidth = 256
-    variant.activation = "gelu_pytorch_tanh"
+  static func variant(_ config: JSONField) throws(HubError) -> LlamaVariant {
+    var variant = try LlamaVariant.gemma(config)
     variant.groups = 16
     variant.positions = 8192
-    self.head = head
-    self.body = try DecoderBody(config, body, variant)
+    return variant
   }
 }
 
@@ -35,27 +27,13 @@ struct Gemma2: LlamaFamily {
   let head: Head
   let body: DecoderBody
 
-  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
-    var variant = LlamaVariant()
-    variant.projectionBias = try config["attention_bias"].bool(default: false)
-    variant.outputBias = variant.projectionBias
-    variant.norm = .rms(offset: 1)
-    variant.embeddingScale = { Double(Float($0).squareRoot()) }
-    variant.isTied = true
-    variant.headWidth = 256
-    variant.activation = "gelu_pytorch_tanh"
-    variant.placement = .around
-    variant.activationKey = "hidden_activation"
-    variant.groups = 4
-    let scalar = try config["query_pre_attn_scalar"].double(above: 0, default: 256)
-    variant.attentionScale = 1 / scalar.squareRoot()
-    try variant.readWindow(config, default: 4096)
+  static func variant(_ config: JSONField) throws(HubError) -> LlamaVariant {
+    var variant = try LlamaVariant.gemma2(config)
     variant.positions = 8192
     variant.softCap = 50
     variant.finalSoftCap = 30
     try variant.readLayerTypes(config) { ($0 + 1) % 2 != 0 }
-    self.head = head
-    self.body = try DecoderBody(config, body, variant)
+    return variant
   }
 }
 
@@ -68,21 +46,8 @@ struct Gemma3: LlamaFamily {
   let head: Head
   let body: DecoderBody
 
-  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
-    var variant = LlamaVariant()
-    variant.projectionBias = try config["attention_bias"].bool(default: false)
-    variant.outputBias = variant.projectionBias
-    variant.norm = .rms(offset: 1)
-    variant.embeddingScale = { Double(Float($0).squareRoot()) }
-    variant.isTied = true
-    variant.headWidth = 256
-    variant.activation = "gelu_pytorch_tanh"
-    variant.placement = .around
-    variant.activationKey = "hidden_activation"
-    variant.groups = 4
-    let scalar = try config["query_pre_attn_scalar"].double(above: 0, default: 256)
-    variant.attentionScale = 1 / scalar.squareRoot()
-    try variant.readWindow(config, default: 4096)
+  static func variant(_ config: JSONField) throws(HubError) -> LlamaVariant {
+    var variant = try LlamaVariant.gemma2(config)
     variant.positions = 131_072
     variant.theta = 1_000_000
     variant.headNorms = .perHead
@@ -92,7 +57,32 @@ struct Gemma3: LlamaFamily {
     guard try !config["use_bidirectional_attention"].bool(default: false) else {
       throw config["use_bidirectional_attention"].error(expected: "false")
     }
-    self.head = head
-    self.body = try DecoderBody(config, body, variant)
+    return variant
+  }
+}
+
+extension LlamaVariant {
+  /// What all of Gemma has.
+  fileprivate static func gemma(_ config: JSONField) throws(HubError) -> LlamaVariant {
+    var variant = LlamaVariant()
+    try variant.readAttentionBias(config)
+    variant.norm = .rms(offset: 1)
+    variant.embeddingScale = { Double(Float($0).squareRoot()) }
+    variant.isTied = true
+    variant.headWidth = 256
+    variant.activation = "gelu_pytorch_tanh"
+    return variant
+  }
+
+  /// What Gemma has from its second version on.
+  fileprivate static func gemma2(_ config: JSONField) throws(HubError) -> LlamaVariant {
+    var variant = try gemma(config)
+    variant.placement = .around
+    variant.activationKey = "hidden_activation"
+    variant.groups = 4
+    let scalar = try config["query_pre_attn_scalar"].double(above: 0, default: 256)
+    variant.attentionScale = 1 / scalar.squareRoot()
+    try variant.readWindow(config, default: 4096)
+    return variant
   }
 }

@@ -10,13 +10,11 @@ struct Llama: LlamaFamily {
   let head: Head
   let body: DecoderBody
 
-  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
+  static func variant(_ config: JSONField) throws(HubError) -> LlamaVariant {
     var variant = LlamaVariant()
-    variant.projectionBias = try config["attention_bias"].bool(default: false)
-    variant.outputBias = variant.projectionBias
+    try variant.readAttentionBias(config)
     variant.feedForwardBias = try config["mlp_bias"].bool(default: false)
-    self.head = head
-    self.body = try DecoderBody(config, body, variant)
+    return variant
   }
 }
 
@@ -28,18 +26,16 @@ struct Granite: LlamaFamily {
   let head: Head
   let body: DecoderBody
 
-  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
+  static func variant(_ config: JSONField) throws(HubError) -> LlamaVariant {
     var variant = LlamaVariant()
-    variant.projectionBias = try config["attention_bias"].bool(default: false)
-    variant.outputBias = variant.projectionBias
+    try variant.readAttentionBias(config)
     variant.feedForwardBias = try config["mlp_bias"].bool(default: false)
     let embedding = try config["embedding_multiplier"].double(default: 1)
     variant.embeddingScale = { _ in embedding }
     variant.residualScale = try config["residual_multiplier"].double(default: 1)
     variant.attentionScale = try config["attention_multiplier"].double(default: 1)
     variant.outputScale = 1 / (try config["logits_scaling"].double(above: 0, default: 1))
-    self.head = head
-    self.body = try DecoderBody(config, body, variant)
+    return variant
   }
 }
 
@@ -52,10 +48,9 @@ struct SmolLM3: LlamaFamily {
   let head: Head
   let body: DecoderBody
 
-  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
+  static func variant(_ config: JSONField) throws(HubError) -> LlamaVariant {
     var variant = LlamaVariant()
-    variant.projectionBias = try config["attention_bias"].bool(default: false)
-    variant.outputBias = variant.projectionBias
+    try variant.readAttentionBias(config)
     variant.feedForwardBias = try config["mlp_bias"].bool(default: false)
     variant.groups = 4
     variant.positions = 32_768
@@ -74,8 +69,7 @@ struct SmolLM3: LlamaFamily {
       try variant.readWindow(config, default: nil)
     }
     try variant.readLayerTypes(config) { !turned[$0] }
-    self.head = head
-    self.body = try DecoderBody(config, body, variant)
+    return variant
   }
 }
 
@@ -88,14 +82,12 @@ struct OLMo2: LlamaFamily {
   let head: Head
   let body: DecoderBody
 
-  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
+  static func variant(_ config: JSONField) throws(HubError) -> LlamaVariant {
     var variant = LlamaVariant()
-    variant.projectionBias = try config["attention_bias"].bool(default: false)
-    variant.outputBias = variant.projectionBias
+    try variant.readAttentionBias(config)
     variant.epsilon = 1e-5
     variant.placement = .after
     variant.headNorms = .together
-    self.head = head
-    self.body = try DecoderBody(config, body, variant)
+    return variant
   }
 }

@@ -1,15 +1,21 @@
 import BurinHub
 import BurinIR
 
-/// The families whose stack is Llama's, or little else.
-protocol LlamaFamily: DecoderFamily {}
+/// The families whose stack is Llama's, or little else: a member says what is different.
+protocol LlamaFamily: DecoderFamily {
+  init(head: Head, body: DecoderBody)
+
+  /// What a configuration of this family means where Llama's would mean something else.
+  static func variant(_ config: JSONField) throws(HubError) -> LlamaVariant
+}
 
 extension LlamaFamily {
   static var bodyPrefix: String { "model" }
 
-  /// Buffers of old files, and the copy of a tied output.
-  static func isUnused(_ name: String) -> Bool {
-    name.hasSuffix("rotary_emb.inv_freq") || name == "lm_head.weight"
+  static func isUnused(_ name: String) -> Bool { DecoderBody.isUnused(name) }
+
+  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
+    self.init(head: head, body: try DecoderBody(config, body, Self.variant(config)))
   }
 }
 
@@ -37,10 +43,10 @@ extension DecoderBody {
         isScaled: false) : far
     let layers = (0..<(try config["num_hidden_layers"].layers())).map { index in
       let layer = weights["layers"][index]
-      let frames = sizes.frames(layer)
-      return RotaryLayer(
-        attentionFrame: frames.attention,
-        attention: RotaryAttention(
+      let residuals = sizes.residuals(layer)
+      return SequentialLayer(
+        attentionResidual: residuals.attention,
+        attention: CausalAttention(
           heads: sizes.heads, groups: sizes.groups, width: sizes.width,
           projections: sizes.projections(layer["self_attn"]),
           output: Linear(
@@ -50,7 +56,7 @@ extension DecoderBody {
           rotary: variant.isTurned(index) ? variant.isWindowed(index) ? near : far : nil,
           scale: variant.attentionScale ?? 1 / Double(sizes.width).squareRoot(),
           softCap: softCap, window: variant.isWindowed(index) ? variant.window : nil),
-        feedForwardFrame: frames.feedForward, feedForward: sizes.feedForward(layer["mlp"]))
+        feedForwardResidual: residuals.feedForward, feedForward: sizes.feedForward(layer["mlp"]))
     }
     try self.init(
       config, hidden: sizes.hidden, words: weights["embed_tokens"], layers: layers,
@@ -93,25 +99,25 @@ private struct LlamaSizes {
     }
   }
 
-  func frames(_ layer: Weights) -> (attention: RotaryLayer.Frame, feedForward: RotaryLayer.Frame) {
-    func frame(_ before: String?, _ after: String?) -> RotaryLayer.Frame {
-      RotaryLayer.Frame(
+  func residuals(_ layer: Weights) -> (attention: Residual, feedForward: Residual) {
+    func residual(_ before: String?, _ after: String?) -> Residual {
+      Residual(
         before: before.map { norm(hidden, layer[$0]) },
         after: after.map { norm(hidden, layer[$0]) }, scale: variant.residualScale)
     }
     return switch variant.placement {
-    case .before: (frame("input_layernorm", nil), frame("post_attention_layernorm", nil))
+    case .before: (residual("input_layernorm", nil), residual("post_attention_layernorm", nil))
     case .after:
-      (frame(nil, "post_attention_layernorm"), frame(nil, "post_feedforward_layernorm"))
+      (residual(nil, "post_attention_layernorm"), residual(nil, "post_feedforward_layernorm"))
     case .around:
       (
-        frame("input_layernorm", "post_attention_layernorm"),
-        frame("pre_feedforward_layernorm", "post_feedforward_layernorm")
+        residual("input_layernorm", "post_attention_layernorm"),
+        residual("pre_feedforward_layernorm", "post_feedforward_layernorm")
       )
     }
   }
 
-  func projections(_ weights: Weights) -> RotaryAttention.Projections {
+  func projections(_ weights: Weights) -> CausalAttention.Projections {
     func linear(_ name: String, _ heads: Int) -> Linear {
       Linear(hidden, heads * width, weights[name], bias: variant.projectionBias)
     }
@@ -121,7 +127,7 @@ private struct LlamaSizes {
       value: linear("v_proj", groups))
   }
 
-  func headNorms(_ weights: Weights) -> RotaryAttention.HeadNorms {
+  func headNorms(_ weights: Weights) -> CausalAttention.HeadNorms {
     switch variant.headNorms {
     case .none: .none
     case .perHead:

@@ -53,6 +53,12 @@ struct LlamaVariant {
   /// Whether layers with a window have rotary positions of their own.
   var hasLocalPositions = false
 
+  /// Reads `attention_bias`, which is that of all four projections.
+  mutating func readAttentionBias(_ config: JSONField) throws(HubError) {
+    projectionBias = try config["attention_bias"].bool(default: false)
+    outputBias = projectionBias
+  }
+
   /// Reads the windows of Qwen's configurations: `use_sliding_window`, and then `layer_types`, or
   /// all layers from `max_window_layers` on.
   mutating func readWindows(_ config: JSONField) throws(HubError) {

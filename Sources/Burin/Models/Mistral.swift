@@ -9,14 +9,13 @@ struct Mistral: LlamaFamily {
   let head: Head
   let body: DecoderBody
 
-  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
+  static func variant(_ config: JSONField) throws(HubError) -> LlamaVariant {
     var variant = LlamaVariant()
     variant.groups = 8
     variant.positions = 4096 * 32
     try variant.readWindow(config, default: 4096)
     variant.isWindowed = { _ in true }
-    self.head = head
-    self.body = try DecoderBody(config, body, variant)
+    return variant
   }
 }
 
@@ -29,7 +28,7 @@ struct StarCoder2: LlamaFamily {
   let head: Head
   let body: DecoderBody
 
-  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
+  static func variant(_ config: JSONField) throws(HubError) -> LlamaVariant {
     var variant = LlamaVariant()
     variant.groups = 2
     variant.positions = 4096
@@ -44,7 +43,6 @@ struct StarCoder2: LlamaFamily {
     variant.feedForwardBias = variant.projectionBias
     try variant.readWindow(config, default: nil)
     variant.isWindowed = { _ in true }
-    self.head = head
-    self.body = try DecoderBody(config, body, variant)
+    return variant
   }
 }

@@ -41,22 +41,21 @@ struct OPT: DecoderFamily {
     let layers = (0..<(try config["num_hidden_layers"].layers())).map { index in
       let layer = weights["layers"][index]
       let attention = layer["self_attn"]
-      func frame(_ name: String) -> RotaryLayer.Frame {
-        RotaryLayer.Frame(
+      func residual(_ name: String) -> Residual {
+        Residual(
           before: isBefore ? norm(layer[name]) : nil,
           afterSum: isBefore ? nil : norm(layer[name]))
       }
-      return RotaryLayer(
-        attentionFrame: frame("self_attn_layer_norm"),
-        attention: RotaryAttention(
+      return SequentialLayer(
+        attentionResidual: residual("self_attn_layer_norm"),
+        attention: CausalAttention(
           heads: heads, groups: heads, width: width,
           projections: .separate(
             query: linear(hidden, hidden, attention["q_proj"]),
             key: linear(hidden, hidden, attention["k_proj"]),
             value: linear(hidden, hidden, attention["v_proj"])),
-          output: linear(hidden, hidden, attention["out_proj"]), norms: .none, rotary: nil,
-          scale: 1 / Double(width).squareRoot()),
-        feedForwardFrame: frame("final_layer_norm"),
+          output: linear(hidden, hidden, attention["out_proj"])),
+        feedForwardResidual: residual("final_layer_norm"),
         feedForward: FeedForward(
           up: linear(hidden, intermediate, layer["fc1"]), activation: activation,
           down: linear(intermediate, hidden, layer["fc2"])))

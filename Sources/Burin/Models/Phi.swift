@@ -10,7 +10,7 @@ struct Phi: DecoderFamily {
 
   /// Buffers of old files, and the copy of a tied output.
   static func isUnused(_ name: String) -> Bool {
-    name.hasSuffix("rotary_emb.inv_freq") || name == "lm_head.weight" || name == "lm_head.bias"
+    DecoderBody.isUnused(name) || name == "lm_head.bias"
   }
 
   let head: Head
@@ -42,7 +42,7 @@ struct Phi: DecoderFamily {
       }
       return ParallelLayer(
         attentionNorm: norm,
-        attention: RotaryAttention(
+        attention: CausalAttention(
           heads: heads, groups: groups, width: width,
           projections: .separate(
             query: Linear(hidden, heads * width, attention["q_proj"]),
@@ -51,7 +51,7 @@ struct Phi: DecoderFamily {
           output: Linear(heads * width, hidden, attention["dense"]),
           norms: normalizesHeads
             ? .perHead(query: headNorm("q_layernorm"), key: headNorm("k_layernorm")) : .none,
-          rotary: rotary, scale: 1 / Double(width).squareRoot()),
+          rotary: rotary),
         feedForwardNorm: norm,
         feedForward: FeedForward(
           up: Linear(hidden, intermediate, layer["mlp"]["fc1"]), activation: activation,

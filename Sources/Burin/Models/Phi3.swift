@@ -14,14 +14,13 @@ struct Phi3: LlamaFamily {
   let head: Head
   let body: DecoderBody
 
-  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
+  static func variant(_ config: JSONField) throws(HubError) -> LlamaVariant {
     var variant = LlamaVariant()
     variant.epsilon = 1e-5
     variant.positions = 4096
     variant.isJoined = true
     try variant.readWindow(config, default: nil)
     variant.isWindowed = { _ in true }
-    self.head = head
-    self.body = try DecoderBody(config, body, variant)
+    return variant
   }
 }

@@ -10,14 +10,13 @@ struct Qwen2: LlamaFamily {
   let head: Head
   let body: DecoderBody
 
-  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
+  static func variant(_ config: JSONField) throws(HubError) -> LlamaVariant {
     var variant = LlamaVariant()
     variant.projectionBias = true
     variant.groups = 32
     variant.positions = 32_768
     try variant.readWindows(config)
-    self.head = head
-    self.body = try DecoderBody(config, body, variant)
+    return variant
   }
 }
 
@@ -30,16 +29,14 @@ struct Qwen3: LlamaFamily {
   let head: Head
   let body: DecoderBody
 
-  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
+  static func variant(_ config: JSONField) throws(HubError) -> LlamaVariant {
     var variant = LlamaVariant()
-    variant.projectionBias = try config["attention_bias"].bool(default: false)
-    variant.outputBias = variant.projectionBias
+    try variant.readAttentionBias(config)
     variant.groups = 32
     variant.positions = 32_768
     variant.headWidth = 128
     variant.headNorms = .perHead
     try variant.readWindows(config)
-    self.head = head
-    self.body = try DecoderBody(config, body, variant)
+    return variant
   }
 }

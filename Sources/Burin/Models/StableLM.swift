@@ -2,9 +2,13 @@ import BurinHub
 import BurinIR
 
 /// StableLM 2 (Bellagente et al., 2024), as transformers' `modeling_stablelm`.
-struct StableLM: LlamaFamily {
+struct StableLM: DecoderFamily {
   static let modelTypes = ["stablelm"]
+  static let bodyPrefix = "model"
   static let architectures = decoderArchitectures("StableLm")
+
+  /// Buffers of old files, and the copy of a tied output.
+  static func isUnused(_ name: String) -> Bool { DecoderBody.isUnused(name) }
 
   let head: Head
   let body: DecoderBody
@@ -32,9 +36,9 @@ struct StableLM: LlamaFamily {
           heads: heads, width: width, weights: attention[name]["norms"], epsilon: epsilon)
       }
       let norm = LayerNorm(hidden, layer["input_layernorm"], epsilon: epsilon)
-      return DecoderBody.layer(
+      return preNormLayer(
         isParallel: isParallel, attentionNorm: norm,
-        attention: RotaryAttention(
+        attention: CausalAttention(
           heads: heads, groups: groups, width: width,
           projections: .separate(
             query: projection("q_proj", heads), key: projection("k_proj", groups),
@@ -44,7 +48,7 @@ struct StableLM: LlamaFamily {
             ? .perHead(
               query: headNorm("q_layernorm", heads), key: headNorm("k_layernorm", groups))
             : .none,
-          rotary: rotary, scale: 1 / Double(width).squareRoot()),
+          rotary: rotary),
         feedForwardNorm: isParallel
           ? norm : LayerNorm(hidden, layer["post_attention_layernorm"], epsilon: epsilon),
         feedForward: GatedFeedForward(

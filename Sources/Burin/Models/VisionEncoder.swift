@@ -99,12 +99,6 @@ struct LayerScale: Layer {
   }
 }
 
-/// A feed-forward network of either kind: with a gate or without.
-protocol FeedForwardLayer: Layer where Input == Tensor, Output == Tensor {}
-extension FeedForward: FeedForwardLayer {}
-extension GatedFeedForward: FeedForwardLayer {}
-extension JoinedGatedFeedForward: FeedForwardLayer {}
-
 extension JSONField {
   /// A size in pixels: one number for a square, or `[height, width]`.
   func pixels(default absent: Int) throws(HubError) -> (height: Int, width: Int) {

@@ -14,6 +14,20 @@ struct Fixture: Sendable, CustomTestStringConvertible {
     #filePath.prefix(
       #filePath.count - "BurinTests/Models/Fixture.swift".count) + "Fixtures/"
 
+  /// The fixtures in whose directory this file is, by name.
+  static func all(with file: String) -> [Fixture] {
+    guard let directory = opendir(root + "models") else { return [] }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while let entry = readdir(directory) {
+      let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+        String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      if access("\(root)models/\(name)/\(file)", R_OK) == 0 { names.append(name) }
+    }
+    return names.sorted().map { Fixture(name: $0) }
+  }
+
   var path: String { Fixture.root + "models/" + name }
 
   /// One library for each fixture, precision and process, compiled when it is first asked for.

@@ -4,13 +4,7 @@ import Testing
 
 /// Decoders over their caches against transformers' greedy generation.
 @Suite struct GenerationFixtureTests {
-  static let fixtures = [
-    "gpt2-lm", "gpt2-lm-scaled", "gpt2-lm-unscaled", "llama-lm", "llama-lm-tied", "llama-lm-yarn",
-    "mistral-lm", "qwen2-lm", "qwen3-lm", "phi3-lm", "gemma-lm", "gemma2-lm", "gemma3-lm",
-    "granite-lm", "smollm3-lm", "olmo2-lm", "starcoder2-lm", "gpt-neox-lm", "gpt-neox-lm-serial",
-    "gpt-neox-lm-tied",
-    "phi-lm", "stablelm-lm", "stablelm-lm-parallel", "opt-lm", "opt-lm-after", "bloom-lm",
-  ].map(Fixture.init)
+  static let fixtures = Fixture.all(with: "generate.json")
 
   @Test("continues a prompt with the same 64 tokens", arguments: fixtures)
   func greedy(fixture: Fixture) throws {

@@ -3,40 +3,7 @@ import Testing
 
 /// Whole models against transformers f32.
 @Suite struct ModelFixtureTests {
-  static let fixtures = [
-    "bert", "bert-bf16", "bert-masked-lm", "bert-old-names", "bert-question-answering",
-    "bert-sequence-classification", "bert-sharded", "bert-token-classification", "distilbert",
-    "distilbert-f16", "distilbert-masked-lm", "distilbert-question-answering",
-    "distilbert-sequence-classification", "distilbert-token-classification", "electra",
-    "electra-masked-lm", "electra-pre-training", "electra-question-answering",
-    "electra-sequence-classification", "electra-token-classification", "gpt2", "gpt2-lm",
-    "gpt2-lm-scaled", "gpt2-lm-unscaled", "gpt2-sequence-classification", "roberta",
-    "roberta-masked-lm", "roberta-masked-lm-untied", "roberta-question-answering",
-    "roberta-sequence-classification", "roberta-token-classification", "xlm-roberta",
-    "xlm-roberta-sequence-classification", "xlm-roberta-masked-lm",
-    "camembert-token-classification", "camembert-question-answering", "albert",
-    "albert-sequence-classification", "albert-question-answering", "albert-masked-lm", "mpnet",
-    "mpnet-sequence-classification", "mpnet-token-classification", "mpnet-masked-lm", "modernbert",
-    "modernbert-sequence-classification", "modernbert-token-classification", "modernbert-masked-lm",
-    "t5", "t5-encoder", "bart", "bart-lm", "mbart-lm", "marian-lm", "pegasus-lm", "t5-lm", "mt5-lm",
-    "xlm-roberta-token-classification", "xlm-roberta-question-answering", "camembert",
-    "camembert-sequence-classification", "camembert-masked-lm", "albert-token-classification",
-    "albert-masked-lm-untied", "mpnet-question-answering", "mpnet-masked-lm-untied",
-    "modernbert-question-answering", "modernbert-masked-lm-untied", "gpt-neox", "gpt-neox-lm-tied",
-    "gpt-neox-sequence-classification", "gpt-neox-question-answering", "phi", "phi-lm-wide",
-    "phi-sequence-classification", "phi-token-classification", "stablelm",
-    "stablelm-sequence-classification", "stablelm-token-classification", "opt",
-    "opt-question-answering", "bloom", "bloom-sequence-classification", "bloom-question-answering",
-    "vit",
-    "vit-image-classification", "deit", "deit-image-classification-with-teacher", "dinov2",
-    "dinov2-image-classification", "llama", "llama-lm", "llama-lm-tied", "llama-lm-yarn",
-    "llama-sequence-classification", "llama-token-classification", "mistral-lm", "qwen2-lm",
-    "qwen3-lm", "phi3-lm", "phi3-lm-long", "gemma-lm", "gemma2-lm", "gemma3-lm", "granite-lm",
-    "smollm3-lm", "olmo2-lm", "starcoder2-lm", "gpt-neox-lm", "gpt-neox-lm-serial", "phi-lm",
-    "stablelm-lm", "stablelm-lm-parallel", "opt-lm", "opt-lm-after", "bloom-lm",
-    "gpt2-token-classification", "gpt2-question-answering", "gpt-neox-token-classification",
-    "opt-sequence-classification", "bloom-token-classification",
-  ].map(Fixture.init)
+  static let fixtures = Fixture.all(with: "expected.safetensors")
 
   @Test("agrees with transformers", arguments: fixtures)
   func agrees(fixture: Fixture) throws {

@@ -9,7 +9,7 @@ import Testing
 
   @Test("gives a source the same target", arguments: fixtures)
   func greedy(fixture: Fixture) throws {
-    let recorded = try #require(try ModelDirectory(fixture.path).json("generate.json"))
+    let recorded = try #require(try ModelDirectory(fixture.path).json("translate.json"))
     let source = try recorded["source"].array().map { Int32(try $0.int()) }
     let generator = try Generator(TextModel(try fixture.library(), threads: 2))
     var options = GenerationOptions()
@@ -25,7 +25,7 @@ import Testing
 
   @Test("finds the same target with four beams", arguments: fixtures)
   func beams(fixture: Fixture) throws {
-    let recorded = try #require(try ModelDirectory(fixture.path).json("generate.json"))
+    let recorded = try #require(try ModelDirectory(fixture.path).json("translate.json"))
     let source = try recorded["source"].array().map { Int32(try $0.int()) }
     let expected = try recorded["four_beams"].array().map { try $0.int() }
     let generator = try Generator(TextModel(try fixture.library(), threads: 2))
@@ -70,7 +70,7 @@ import Testing
   }
 
   private func tokens(of fixture: Fixture) throws -> (source: [Int64], target: [Int64]) {
-    let recorded = try #require(try ModelDirectory(fixture.path).json("generate.json"))
+    let recorded = try #require(try ModelDirectory(fixture.path).json("translate.json"))
     return (
       try recorded["source"].array().map { Int64(try $0.int()) },
       try [0] + recorded["ignoring_end"].array().map { Int64(try $0.int()) }

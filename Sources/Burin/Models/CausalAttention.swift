@@ -1,57 +1,7 @@
 import BurinIR
 
-/// A decoder layer of two sublayers, normalised before each sublayer, after it, after the sum, or at
-/// several of these: `h = afterSum(x + after(attention(before(x))))`, and the same with the
-/// feed-forward network.
-struct RotaryLayer: DecoderLayer {
-  /// The norms around a sublayer, and what its output is multiplied by.
-  struct Frame {
-    var before, after, afterSum: (any NormLayer)?
-    var scale = 1.0
-
-    /// `afterSum(x + scale * after(sublayer(before(x))))`.
-    func callAsFunction(_ x: Tensor, _ sublayer: (Tensor) -> Tensor) -> Tensor {
-      let output = sublayer(before?(x) ?? x)
-      let normed = after?(output) ?? output
-      let sum = x + (scale == 1 ? normed : normed * scale)
-      return afterSum?(sum) ?? sum
-    }
-  }
-
-  let attentionFrame: Frame
-  let attention: RotaryAttention
-  let feedForwardFrame: Frame
-  let feedForward: any FeedForwardLayer
-
-  func callAsFunction(_ x: Tensor, _ context: DecoderContext) -> Tensor {
-    let h = x.trace.scoped("attention") { attentionFrame(x) { attention($0, context) } }
-    return x.trace.scoped("feed forward") { feedForwardFrame(h) { feedForward($0) } }
-  }
-}
-
-/// A decoder layer whose two sublayers read the same input: `x + attention(norm(x)) +
-/// feedForward(norm(x))`, with one norm or two.
-struct ParallelLayer: DecoderLayer {
-  let attentionNorm: any NormLayer
-  let attention: RotaryAttention
-  let feedForwardNorm: any NormLayer
-  let feedForward: any FeedForwardLayer
-
-  func callAsFunction(_ x: Tensor, _ context: DecoderContext) -> Tensor {
-    let attended = x.trace.scoped("attention") { attention(attentionNorm(x), context) }
-    return x.trace.scoped("feed forward") {
-      feedForward(feedForwardNorm(x)) + attended + x
-    }
-  }
-}
-
-/// A normalisation of either kind.
-protocol NormLayer: Layer where Input == Tensor, Output == Tensor {}
-extension LayerNorm: NormLayer {}
-extension RMSNorm: NormLayer {}
-
 /// Causal self-attention in groups of heads, with rotary positions if any.
-struct RotaryAttention {
+struct CausalAttention {
   /// The matrices of queries, keys and values.
   enum Projections {
     case separate(query: Linear, key: Linear, value: Linear)
@@ -72,10 +22,11 @@ struct RotaryAttention {
   let heads, groups, width: Int
   let projections: Projections
   let output: Linear
-  let norms: HeadNorms
-  /// `nil` in layers without positions.
-  let rotary: Rotary?
-  let scale: Double
+  var norms = HeadNorms.none
+  /// `nil` in layers without rotary positions.
+  var rotary: Rotary?
+  /// What scores are multiplied by; the inverse root of the width if `nil`.
+  var scale: Double?
   var softCap: Double?
   /// How many positions attention reaches back; all of them if `nil`.
   var window: Int?
@@ -95,7 +46,8 @@ struct RotaryAttention {
     return output(
       Burin.attention(
         query: query, key: context.cached("keys", key), value: context.cached("values", value),
-        scale: scale, softCap: softCap, bias: slopes.map { nearness($0, context) },
+        scale: scale ?? 1 / Double(width).squareRoot(), softCap: softCap,
+        bias: slopes.map { nearness($0, context) },
         mask: context.mask(window)))
   }
 
