@@ -107,7 +107,7 @@ extension ModelSpec {
     let tokenizerConfig = try directory.json("tokenizer_config.json")
     description.tokenizerConfig = tokenizerConfig?.value ?? .null
     description.generation = try directory.json("generation_config.json")?.value ?? .null
-    description.tokenizer = try directory.tokenizer() ?? .null
+    description.tokenizer = try TokenizerDefinition.file(in: directory) ?? .null
     // transformers writes 1e30 where a tokenizer has no limit.
     let length = tokenizerConfig?["model_max_length"].value?.int
     description.maximumTokens = pipeline?.maxLength ?? length.flatMap { $0 < 1 << 30 ? $0 : nil }

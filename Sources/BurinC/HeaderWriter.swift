@@ -77,6 +77,6 @@ struct HeaderWriter {
 
   /// A new name in capitals out of the stem and words from the program.
   private mutating func name(_ words: String...) -> CIdentifier {
-    names.make(CIdentifier(capitals: [stem] + words, longest: 24))
+    names.make(CIdentifier(capitals: [stem] + words, longest: 40))
   }
 }

@@ -49,7 +49,9 @@ struct Place: Hashable, Sendable {
 
   /// Whether neighbours along the last axis are neighbours in memory.
   var isLastContiguous: Bool {
-    guard case .memory(let strides) = storage, let last = strides.last else { return false }
+    guard case .memory(let strides) = storage else { return false }
+    // A number has no neighbours.
+    guard let last = strides.last else { return true }
     return last == 1 || shape.last == 1
   }
 

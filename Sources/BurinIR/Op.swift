@@ -33,8 +33,7 @@ public enum Op<Operand> {
   /// `[..., M, K] x [..., K, N]`: leading axes equal, or the right side has rank 2.
   case matmul(Operand, Operand)
   /// `epilogues(x[..., K] x weight)`, with `columns` columns: the weight is `[K, columns]`, or
-  /// packed by `pack`, of the element type of `x` or narrower; the result
-  /// is f32.
+  /// packed by `pack`, of the element type of `x` or narrower; the result is f32.
   case linear(
     Operand, weight: Operand, columns: Int, epilogues: [Epilogue<Operand>], tile: LinearTile?)
   /// `softmax(scores(query x keyᵀ)) x value`, positions before heads: the query is

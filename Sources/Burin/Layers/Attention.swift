@@ -56,28 +56,54 @@ public func attention(
 
 /// Multi-head attention of a sequence to another one, the memory.
 public struct CrossAttention: Layer {
+  /// Keys and values, `[batch, keys, heads, width]` each.
+  public typealias Memory = (keys: Tensor, values: Tensor)
+
   let heads: Int
   let width: Int
   let query, key, value, output: Linear
+  let scale: Double
 
+  /// - Parameter scale: what scores are multiplied by; the paper's `1 / sqrt(width)` if `nil`.
   /// - Requires: `heads` divides the width of the queries.
-  public init(heads: Int, query: Linear, key: Linear, value: Linear, output: Linear) {
+  public init(
+    heads: Int, query: Linear, key: Linear, value: Linear, output: Linear, scale: Double? = nil
+  ) {
     self.heads = heads
     self.width = query.outputs / heads
     self.query = query
     self.key = key
     self.value = value
     self.output = output
+    self.scale = scale ?? 1 / Double(query.outputs / heads).squareRoot()
   }
+
+  /// What the memory `[batch, keys, hidden]` is to this attention.
+  public func memory(_ x: Tensor) -> Memory { (key(x).heads(heads), value(x).heads(heads)) }
 
   /// - Parameter input: the sequence `[batch, seq, hidden]`, the memory `[batch, keys, hidden]`,
   ///   and the mask of the scores.
   public func callAsFunction(_ input: (x: Tensor, memory: Tensor, mask: Tensor?)) -> Tensor {
-    let (x, memory, mask) = input
-    let attended = attention(
-      query(x).splitHeads(heads), key(memory).splitHeads(heads), value(memory).splitHeads(heads),
-      scale: 1 / Double(width).squareRoot(), mask: mask)
-    return output(attended.mergedHeads)
+    let queries = query(input.x).heads(heads)
+    return attended(queries, memory(input.memory), bias: nil, mask: input.mask)
+  }
+
+  /// Attention of the sequence `x[batch, seq, hidden]` to a memory whose keys and values are known.
+  ///
+  /// - Parameter bias: added to the scores, before the mask.
+  public func callAsFunction(
+    _ x: Tensor, to memory: Memory, bias: Tensor? = nil, mask: Tensor?
+  ) -> Tensor {
+    attended(query(x).heads(heads), memory, bias: bias, mask: mask)
+  }
+
+  private func attended(
+    _ queries: Tensor, _ memory: Memory, bias: Tensor?, mask: Tensor?
+  ) -> Tensor {
+    output(
+      attention(
+        query: queries, key: memory.keys, value: memory.values, scale: scale,
+        bias: bias, mask: mask))
   }
 }
 

@@ -43,12 +43,12 @@ public struct RelativePositions {
     let trace = positions.trace
     let (batch, queries) = (positions.shape[0], positions.shape[1])
     let grid = [batch, queries, keys]
-    let bound = trace.constant(Double(farthest), .i32)
-    let distance =
-      trace.iota(grid, axis: 2) - positions.reshaped([batch, queries, 1]).broadcast(grid)
-    let near = distance.binary(.maximum, trace.constant(-Double(farthest), .i32))
-      .binary(.minimum, bound)
+    // Distances count from the farthest one on, so that they are rows of a table.
+    let first = positions + trace.constant(-Double(farthest), .i32)
+    let distance = trace.iota(grid, axis: 2) - first.reshaped([batch, queries, 1]).broadcast(grid)
+    let rows = distance.binary(.maximum, trace.constant(0, .i32))
+      .binary(.minimum, trace.constant(2 * Double(farthest), .i32))
     let byDistance = table(trace.constant(bucketsByDistance.map(Double.init), .i32))
-    return byDistance.embedding(near + bound).transposed([0, 3, 1, 2])
+    return byDistance.embedding(rows).transposed([0, 3, 1, 2])
   }
 }

@@ -19,21 +19,6 @@ protocol DecoderLayer {
   func callAsFunction(_ x: Tensor, _ context: DecoderContext) -> Tensor
 }
 
-/// What a layer sees besides its input.
-struct DecoderContext {
-  /// Where each token stands, `i32[batch, seq]`.
-  let positions: Tensor
-  /// How many positions each sequence has, this call's among them, `i32[batch, 1]`.
-  let lengths: Tensor
-  /// How many keys there may be.
-  let keys: Dim
-  /// The mask of self-attention; keys that lie `window` or more positions back do not count.
-  let mask: (_ window: Int?) -> Tensor
-  /// Puts new keys or values (`keys`, `values`; `[batch, seq, groups, width]`) behind those of
-  /// earlier calls, and gives all of them.
-  let cached: (_ name: String, _ rows: Tensor) -> Tensor
-}
-
 extension DecoderFamily {
   var countsPadding: Bool { true }
   var tokenClassifier: String { "score" }
@@ -50,17 +35,8 @@ extension DecoderFamily {
         let positions = trace.input(
           "position_ids", .i32, ids.shape,
           fallback: countsPadding ? trace.iota(ids.shape, axis: 1) : padding.countedPositions)
-        let hidden = stack(ids, positions: positions) { _ in
-          DecoderContext(
-            positions: positions, lengths: positions.maximum(1) + trace.constant(1, .i32),
-            keys: seq,
-            mask: { window in
-              trace.mask(
-                [.padding(padding), .causal(start: nil)]
-                  + (window.map { [.window($0, start: nil)] } ?? []),
-                batch: batch, queries: seq, keys: seq)
-            }, cached: { $1 })
-        }
+        let context = DecoderContext(positions: positions, padding: padding)
+        let hidden = stack(ids, positions: positions) { _ in context }
         return trace.scoped("head") { outputs(hidden, ids: ids) }
       }
     ]
@@ -73,37 +49,10 @@ extension DecoderFamily {
   private func step(_ batch: Dim, _ seq: Dim, _ limits: Limits) -> Entry {
     let context = Dim(Symbol("context", maximum: limits.sequence ?? defaultLength))
     return Entry.trace("step") { trace in
-      let ids = trace.input("input_ids", .i32, [batch, seq])
-      let counts = trace.input(
-        "counts", .i32, [batch], fallback: trace.extent(seq).broadcast([batch]))
-      let lengths = trace.state("lengths", .i32, [batch])
-      let positions =
-        lengths.reshaped([batch, 1]).broadcast(ids.shape) + trace.iota(ids.shape, axis: 1)
-      let total = lengths + counts
-      var caches: [(name: String, value: Tensor)] = []
-      let hidden = stack(ids, positions: positions) { index in
-        DecoderContext(
-          positions: positions, lengths: total.reshaped([batch, 1]), keys: context,
-          mask: { window in
-            trace.mask(
-              [.lengths(total), .causal(start: lengths)]
-                + (window.map { [.window($0, start: lengths)] } ?? []),
-              batch: batch, queries: seq, keys: context)
-          },
-          cached: { name, rows in
-            let state = "layer.\(index).\(name)"
-            let cache = trace.state(state, .f32, [batch, context] + rows.shape[2...])
-              .appending(rows, at: lengths, counts: counts)
-            caches.append((state, cache))
-            return cache
-          })
-      }
-      let last = (counts + trace.constant(-1, .i32)).reshaped([batch, 1])
-      let logits = trace.scoped("head") {
-        body.scores(body.normalize(hidden.gather(last)))
-          .reshaped([batch, Dim(body.words.count)])
-      }
-      return (outputs: [("logits", logits)], successors: caches + [("lengths", total)])
+      let step = CachedStep(trace, batch: batch, tokens: seq, context: context)
+      let hidden = stack(step.ids, positions: step.positions) { step.layer($0) }
+      let logits = trace.scoped("head") { body.scores(body.normalize(step.last(of: hidden))) }
+      return (outputs: [("logits", logits)], successors: step.successors)
     }
   }
 

@@ -9,8 +9,7 @@ protocol EncoderDecoderFamily: Family {
   var head: Head { get }
   /// How many tokens there are scores for.
   var vocabulary: Int { get }
-  /// The layers of the decoder.
-  var decoderLayers: [any CrossDecoderLayer] { get }
+  var decoder: [CrossDecoderLayer] { get }
 
   /// The encoder's output `[batch, seq, hidden]`.
   ///
@@ -30,23 +29,54 @@ protocol EncoderDecoderFamily: Family {
   func scores(_ x: Tensor) -> Tensor
 }
 
-/// A decoder layer that reads the source too.
-protocol CrossDecoderLayer {
-  /// The heads of the source's keys, and their width.
-  var memoryShape: [Int] { get }
+/// A layer of an encoder: self-attention and a feed-forward network, each with a residual connection.
+struct EncoderLayer {
+  let attention: CrossAttention
+  let attentionResidual: Residual
+  let feedForward: any FeedForwardLayer
+  let feedForwardResidual: Residual
 
-  /// The keys and values of the source, `[batch, seq, heads, width]` each.
-  func memory(_ encoded: Tensor) -> (keys: Tensor, values: Tensor)
+  /// - Parameter bias: added to the scores.
+  func callAsFunction(_ x: Tensor, bias: Tensor?, mask: Tensor) -> Tensor {
+    fed(
+      x.trace.scoped("attention") {
+        attentionResidual(x) { attention($0, to: attention.memory($0), bias: bias, mask: mask) }
+      })
+  }
 
-  /// Gives the layer's output `[batch, target, hidden]`.
-  ///
-  /// - Parameters:
-  ///   - memory: what `memory` gave for the source, and the mask of its padding.
-  ///   - bias: added to the scores of self-attention.
+  fileprivate func fed(_ x: Tensor) -> Tensor {
+    x.trace.scoped("feed forward") { feedForwardResidual(x) { feedForward($0) } }
+  }
+}
+
+/// A layer of a decoder: that of an encoder, with attention to the source in its middle.
+struct CrossDecoderLayer {
+  /// The keys and values of the source, and the mask of its padding.
+  typealias Source = (memory: CrossAttention.Memory, mask: Tensor)
+
+  let own: EncoderLayer
+  let cross: CrossAttention
+  let crossResidual: Residual
+
+  /// - Parameter bias: added to the scores of self-attention.
   func callAsFunction(
-    _ x: Tensor, _ context: DecoderContext, memory: (keys: Tensor, values: Tensor, mask: Tensor),
-    bias: Tensor?
-  ) -> Tensor
+    _ x: Tensor, _ context: DecoderContext, _ source: Source, bias: Tensor?
+  ) -> Tensor {
+    let attention = own.attention
+    let h = x.trace.scoped("attention") {
+      own.attentionResidual(x) {
+        let memory = attention.memory($0)
+        let all = (
+          context.cached("keys", memory.keys), context.cached("values", memory.values)
+        )
+        return attention($0, to: all, bias: bias, mask: context.mask())
+      }
+    }
+    return own.fed(
+      x.trace.scoped("cross attention") {
+        crossResidual(h) { cross($0, to: source.memory, mask: source.mask) }
+      })
+  }
 }
 
 extension EncoderDecoderFamily {
@@ -66,19 +96,12 @@ extension EncoderDecoderFamily {
       let ids = trace.input("decoder_input_ids", .i32, [batch, target])
       let padding = trace.input(
         "decoder_attention_mask", .i32, ids.shape, fallback: trace.full(1, .i32, ids.shape))
-      let positions = trace.iota(ids.shape, axis: 1)
-      let hidden = stack(ids, positions: positions) { _ in
-        DecoderContext(
-          positions: positions, lengths: positions.maximum(1) + trace.constant(1, .i32),
-          keys: target,
-          mask: { _ in
-            trace.mask(
-              [.padding(padding), .causal(start: nil)], batch: batch, queries: target,
-              keys: target)
-          }, cached: { $1 })
-      } memory: { layer, _ in
-        let memory = layer.memory(encoded)
-        return (memory.keys, memory.values, source.mask(queries: target))
+      let context = DecoderContext(
+        positions: trace.iota(ids.shape, axis: 1), padding: padding)
+      let hidden = stack(ids) { _ in
+        context
+      } source: { cross, _ in
+        (cross.memory(encoded), source.mask(queries: target))
       }
       let normed = trace.scoped("head") { normalizeTarget(hidden) }
       let output =
@@ -97,8 +120,8 @@ extension EncoderDecoderFamily {
       let source = Source(trace, batch, seq)
       let encoded = self.encode(source.ids, padding: source.padding)
       var successors: [(String, Tensor)] = []
-      for (index, layer) in decoderLayers.enumerated() {
-        let memory = trace.scoped("memory \(index)") { layer.memory(encoded) }
+      for (index, layer) in decoder.enumerated() {
+        let memory = trace.scoped("memory \(index)") { layer.cross.memory(encoded) }
         successors.append(("memory.\(index).keys", memory.keys))
         successors.append(("memory.\(index).values", memory.values))
       }
@@ -112,57 +135,36 @@ extension EncoderDecoderFamily {
   private func step(_ batch: Dim, _ seq: Dim, _ target: Dim, _ length: Int) -> Entry {
     let context = Dim(Symbol("context", maximum: length))
     return Entry.trace("step") { trace in
-      let ids = trace.input("input_ids", .i32, [batch, target])
+      let step = CachedStep(trace, batch: batch, tokens: target, context: context)
       let padding = trace.input("encoder_attention_mask", .i32, [batch, seq])
-      let counts = trace.input(
-        "counts", .i32, [batch], fallback: trace.extent(target).broadcast([batch]))
-      let lengths = trace.state("lengths", .i32, [batch])
-      let positions =
-        lengths.reshaped([batch, 1]).broadcast(ids.shape) + trace.iota(ids.shape, axis: 1)
-      let total = lengths + counts
-      var caches: [(name: String, value: Tensor)] = []
-      let memoryMask = trace.mask([.padding(padding)], batch: batch, queries: target, keys: seq)
-      let hidden = stack(ids, positions: positions) { index in
-        DecoderContext(
-          positions: positions, lengths: total.reshaped([batch, 1]), keys: context,
-          mask: { _ in
-            trace.mask(
-              [.lengths(total), .causal(start: lengths)], batch: batch, queries: target,
-              keys: context)
-          },
-          cached: { name, rows in
-            let state = "layer.\(index).\(name)"
-            let cache = trace.state(state, .f32, [batch, context] + rows.shape[2...])
-              .appending(rows, at: lengths, counts: counts)
-            caches.append((state, cache))
-            return cache
-          })
-      } memory: { layer, index in
-        let shape = [batch, seq] + layer.memoryShape.map { Dim($0) }
-        return (
-          trace.state("memory.\(index).keys", .f32, shape),
-          trace.state("memory.\(index).values", .f32, shape), memoryMask
+      let mask = trace.mask([.padding(padding)], batch: batch, queries: target, keys: seq)
+      let hidden = stack(step.ids) {
+        step.layer($0)
+      } source: { cross, index in
+        let shape = [batch, seq, Dim(cross.heads), Dim(cross.width)]
+        let memory = (
+          keys: trace.state("memory.\(index).keys", .f32, shape),
+          values: trace.state("memory.\(index).values", .f32, shape)
         )
+        return (memory, mask)
       }
-      let last = (counts + trace.constant(-1, .i32)).reshaped([batch, 1])
-      let logits = trace.scoped("head") {
-        scores(normalizeTarget(hidden.gather(last))).reshaped([batch, Dim(vocabulary)])
-      }
-      return (outputs: [("logits", logits)], successors: caches + [("lengths", total)])
+      let logits = trace.scoped("head") { scores(normalizeTarget(step.last(of: hidden))) }
+      return (outputs: [("logits", logits)], successors: step.successors)
     }
   }
 
   private func stack(
-    _ ids: Tensor, positions: Tensor, _ context: (Int) -> DecoderContext,
-    memory: (any CrossDecoderLayer, Int) -> (keys: Tensor, values: Tensor, mask: Tensor)
+    _ ids: Tensor, _ context: (Int) -> DecoderContext,
+    source: (CrossAttention, Int) -> CrossDecoderLayer.Source
   ) -> Tensor {
     let trace = ids.trace
-    let embedded = trace.scoped("embeddings") { embedTarget(ids, positions: positions) }
-    let bias = trace.scoped("relative positions") { targetBias(context(0)) }
-    return decoderLayers.enumerated().reduce(embedded) { x, layer in
+    let first = context(0)
+    let embedded = trace.scoped("embeddings") { embedTarget(ids, positions: first.positions) }
+    let bias = trace.scoped("relative positions") { targetBias(first) }
+    return decoder.enumerated().reduce(embedded) { x, layer in
       trace.scoped("layer \(layer.offset)") {
         layer.element(
-          x, context(layer.offset), memory: memory(layer.element, layer.offset), bias: bias)
+          x, context(layer.offset), source(layer.element.cross, layer.offset), bias: bias)
       }
     }
   }

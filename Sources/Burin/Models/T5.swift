@@ -24,8 +24,8 @@ struct T5: EncoderDecoderFamily {
   let hidden: Int
   let words: Embedding
   let isTied: Bool
-  let encoder: [T5Layer]
-  let decoder: [T5Layer]
+  let encoder: [EncoderLayer]
+  let decoder: [CrossDecoderLayer]
   let encoderNorm, decoderNorm: RMSNorm
   let encoderPositions, decoderPositions: RelativePositions
 
@@ -41,29 +41,29 @@ struct T5: EncoderDecoderFamily {
       in: 4...1 << 16, default: 32)
     let farthest = try config["relative_attention_max_distance"].int(
       in: buckets...1 << 20, default: 128)
-    func layers(_ name: String, _ count: Int, crosses: Bool) -> [T5Layer] {
-      (0..<count).map { index in
-        let layer = Weights(name)["block"][index]["layer"]
-        func attention(_ place: Int, _ name: String) -> T5Attention {
-          T5Attention(
-            norm: RMSNorm(hidden, layer[place]["layer_norm"], epsilon: epsilon), heads: heads,
-            width: width, hidden: hidden, weights: layer[place][name])
-        }
-        let last = layer[crosses ? 2 : 1]
-        let mlp = last["DenseReluDense"]
-        func up(_ name: String) -> Linear {
-          Linear(hidden, intermediate, mlp[name], bias: false)
-        }
-        let down = Linear(intermediate, hidden, mlp["wo"], bias: false)
-        return T5Layer(
-          attention: attention(0, "SelfAttention"),
-          cross: crosses ? attention(1, "EncDecAttention") : nil,
-          feedForwardNorm: RMSNorm(hidden, last["layer_norm"], epsilon: epsilon),
-          feedForward: isGated
-            ? GatedFeedForward(
-              gate: up("wi_0"), activation: activation, up: up("wi_1"), down: down)
-            : FeedForward(up: up("wi"), activation: activation, down: down))
+    func residual(_ weights: Weights) -> Residual {
+      Residual(before: RMSNorm(hidden, weights["layer_norm"], epsilon: epsilon))
+    }
+    func attention(_ weights: Weights) -> CrossAttention {
+      func projection(_ name: String) -> Linear {
+        Linear(hidden, heads * width, weights[name], bias: false)
       }
+      return CrossAttention(
+        heads: heads, query: projection("q"), key: projection("k"), value: projection("v"),
+        output: Linear(heads * width, hidden, weights["o"], bias: false), scale: 1)
+    }
+    /// - Parameter sublayers: where the sublayers are, of which the last feeds forward.
+    func layer(_ sublayers: Weights, last: Int) -> EncoderLayer {
+      let mlp = sublayers[last]["DenseReluDense"]
+      func up(_ name: String) -> Linear { Linear(hidden, intermediate, mlp[name], bias: false) }
+      let down = Linear(intermediate, hidden, mlp["wo"], bias: false)
+      return EncoderLayer(
+        attention: attention(sublayers[0]["SelfAttention"]),
+        attentionResidual: residual(sublayers[0]),
+        feedForward: isGated
+          ? GatedFeedForward(gate: up("wi_0"), activation: activation, up: up("wi_1"), down: down)
+          : FeedForward(up: up("wi"), activation: activation, down: down),
+        feedForwardResidual: residual(sublayers[last]))
     }
     func positions(_ name: String, isBidirectional: Bool) -> RelativePositions {
       let attention = Weights(name)["block"][0]["layer"][0]["SelfAttention"]
@@ -76,9 +76,13 @@ struct T5: EncoderDecoderFamily {
     words = Embedding(
       try config["vocab_size"].int(in: 1...1 << 24, default: 32_128), hidden, Weights("shared"))
     isTied = try config["tie_word_embeddings"].bool(default: true)
-    encoder = layers("encoder", count, crosses: false)
-    decoder = layers(
-      "decoder", try config["num_decoder_layers"].layers(default: count), crosses: true)
+    encoder = (0..<count).map { layer(Weights("encoder")["block"][$0]["layer"], last: 1) }
+    decoder = (0..<(try config["num_decoder_layers"].layers(default: count))).map {
+      let sublayers = Weights("decoder")["block"][$0]["layer"]
+      return CrossDecoderLayer(
+        own: layer(sublayers, last: 2), cross: attention(sublayers[1]["EncDecAttention"]),
+        crossResidual: residual(sublayers[1]))
+    }
     encoderNorm = RMSNorm(hidden, Weights("encoder.final_layer_norm"), epsilon: epsilon)
     decoderNorm = RMSNorm(hidden, Weights("decoder.final_layer_norm"), epsilon: epsilon)
     encoderPositions = positions("encoder", isBidirectional: true)
@@ -104,7 +108,6 @@ struct T5: EncoderDecoderFamily {
   }
 
   var vocabulary: Int { words.count }
-  var decoderLayers: [any CrossDecoderLayer] { decoder }
 
   func encode(_ ids: Tensor, padding: Tensor) -> Tensor {
     let trace = ids.trace
@@ -116,7 +119,7 @@ struct T5: EncoderDecoderFamily {
     let embedded = trace.scoped("embeddings") { words(ids) }
     let last = encoder.enumerated().reduce(embedded) { x, layer in
       trace.scoped("encoder layer \(layer.offset)") {
-        layer.element.encode(x, bias: bias, mask: mask)
+        layer.element(x, bias: bias, mask: mask)
       }
     }
     return trace.scoped("encoder norm") { encoderNorm(last) }
@@ -134,76 +137,5 @@ struct T5: EncoderDecoderFamily {
     isTied
       ? words.scores(x * (1 / Double(hidden).squareRoot()))
       : Linear(hidden, vocabulary, Weights("lm_head"), bias: false)(x)
-  }
-}
-
-/// `h = x + attention(norm(x))`, in a decoder `h + cross(norm(h), source)`, and
-/// `h + feedForward(norm(h))`.
-struct T5Layer: CrossDecoderLayer {
-  let attention: T5Attention
-  let cross: T5Attention?
-  let feedForwardNorm: RMSNorm
-  let feedForward: any FeedForwardLayer
-
-  /// The layer of an encoder.
-  func encode(_ x: Tensor, bias: Tensor, mask: Tensor) -> Tensor {
-    let h = x.trace.scoped("attention") {
-      let normed = attention.norm(x)
-      return x + attention(normed, attention.memory(normed), bias: bias, mask: mask)
-    }
-    return fed(h)
-  }
-
-  var memoryShape: [Int] { [attention.heads, attention.width] }
-
-  func memory(_ encoded: Tensor) -> (keys: Tensor, values: Tensor) {
-    (cross ?? attention).memory(encoded)
-  }
-
-  func callAsFunction(
-    _ x: Tensor, _ context: DecoderContext, memory: (keys: Tensor, values: Tensor, mask: Tensor),
-    bias: Tensor?
-  ) -> Tensor {
-    var h = x.trace.scoped("attention") {
-      let normed = attention.norm(x)
-      let own = attention.memory(normed)
-      let all = (context.cached("keys", own.keys), context.cached("values", own.values))
-      return x + attention(normed, all, bias: bias, mask: context.mask(nil))
-    }
-    if let cross {
-      h = x.trace.scoped("cross attention") {
-        h + cross(cross.norm(h), (memory.keys, memory.values), bias: nil, mask: memory.mask)
-      }
-    }
-    return fed(h)
-  }
-
-  private func fed(_ x: Tensor) -> Tensor {
-    x.trace.scoped("feed forward") { x + feedForward(feedForwardNorm(x)) }
-  }
-}
-
-/// Attention whose scores are not scaled.
-struct T5Attention {
-  let norm: RMSNorm
-  let heads, width, hidden: Int
-  let weights: Weights
-
-  private func projection(_ name: String) -> Linear {
-    Linear(hidden, heads * width, weights[name], bias: false)
-  }
-
-  /// Keys and values, `[batch, seq, heads, width]`.
-  func memory(_ x: Tensor) -> (keys: Tensor, values: Tensor) {
-    (projection("k")(x).heads(heads), projection("v")(x).heads(heads))
-  }
-
-  func callAsFunction(
-    _ x: Tensor, _ memory: (keys: Tensor, values: Tensor), bias: Tensor?, mask: Tensor
-  ) -> Tensor {
-    Linear(heads * width, hidden, weights["o"], bias: false)(
-      Burin.attention(
-        query: projection("q")(x).heads(heads), key: memory.keys, value: memory.values,
-        scale: 1, bias: bias, mask: mask))
   }
 }

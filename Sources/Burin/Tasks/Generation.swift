@@ -94,9 +94,10 @@ public struct Generator {
         .badOption, "max-new-tokens: expected an integer of at least 1, found \(asked)")
     }
     guard asked <= room else {
+      let prompt = isEncoderDecoder ? "" : " after a prompt of \(prompt.count)"
       throw TaskError(
-        "a context of \(context) tokens: after a prompt of \(prompt.count) there is room for "
-          + "\(room) new ones, not for \(asked)")
+        "a context of \(context) tokens:\(prompt) there is room for \(room) new ones, not for "
+          + "\(asked)")
     }
     return asked
   }
@@ -122,9 +123,9 @@ public struct Generator {
   private static let piece = 256
 
   /// Appends tokens to the sequence and gives the logits after the last one; nil if cancelled.
-  func step(
-    _ tokens: [Int32], source: Int?, _ isCancelled: () -> Bool
-  ) throws -> [Float]? {
+  ///
+  /// - Parameter source: how many tokens the source has that `encode` read.
+  func step(_ tokens: [Int32], source: Int?, _ isCancelled: () -> Bool) throws -> [Float]? {
     var logits: [Float] = []
     for start in stride(from: 0, to: tokens.count, by: Self.piece) {
       if isCancelled() { return nil }
@@ -136,8 +137,6 @@ public struct Generator {
 
   /// Appends as many tokens to each of the first sequences and gives the logits after the last one,
   /// sequence by sequence.
-  ///
-  /// - Parameter source: how many tokens the source has that `encode` read.
   func step(_ tokens: [Int32], sequences: Int, source: Int?) throws -> [Float] {
     var inputs = [
       "input_ids": HostTensor(tokens, shape: [sequences, tokens.count / sequences])
@@ -177,8 +176,7 @@ public struct Generator {
   }
 
   /// Continues a prompt of ids, which are taken as they are; an encoder-decoder takes them as its
-  /// source. What the session still holds of an
-  /// earlier call's tokens is not computed again.
+  /// source. What the session still holds of an earlier call's tokens is not computed again.
   ///
   /// - Parameters:
   ///   - receive: hears the text as it grows, never a part of a character, and says whether to go

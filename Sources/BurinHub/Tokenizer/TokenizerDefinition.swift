@@ -22,7 +22,7 @@ public struct TokenizerDefinition: Sendable {
     let config = try directory.json("tokenizer_config.json") ?? JSONField([:], file: "")
     let settings = try TokenizerSettings(config, in: directory)
     guard let json = try TokenizerDefinition.file(in: directory, settings) else { return nil }
-    self.json = json
+    self.json = json.utf8
     maxLength = nil
     if let length = config["model_max_length"].value?.double, length >= 1, length <= 1e20 {
       maxLength = Int(min(length, Double(Int32.max)))
@@ -30,7 +30,7 @@ public struct TokenizerDefinition: Sendable {
     cleansUpSpaces = try config["clean_up_tokenization_spaces"].bool(default: false)
     truncationSide = config["truncation_side"].value == "left" ? .left : .right
     if let pad = settings.token("pad_token") {
-      let tokenizer = try Tokenizer(json: json, file: directory.shown("tokenizer.json"))
+      let tokenizer = try Tokenizer(JSONField(json, file: directory.shown("tokenizer.json")))
       if let id = tokenizer.id(of: pad.content) {
         let type = try config["pad_token_type_id"].int(in: 0...Int(Int32.max), default: 0)
         padding = Padding(
@@ -44,7 +44,7 @@ public struct TokenizerDefinition: Sendable {
   /// configuration changes in it; its parts are not looked at.
   ///
   /// - Throws: `HubError` when a file is there but wrong.
-  public static func file(in directory: ModelDirectory) throws(HubError) -> [UInt8]? {
+  public static func file(in directory: ModelDirectory) throws(HubError) -> JSON? {
     let config = try directory.json("tokenizer_config.json") ?? JSONField([:], file: "")
     return try file(in: directory, TokenizerSettings(config, in: directory))
   }
@@ -52,29 +52,29 @@ public struct TokenizerDefinition: Sendable {
   /// `tokenizer.json`, or `vocab.txt`, or `vocab.json` and `merges.txt`, or a SentencePiece model.
   private static func file(
     in directory: ModelDirectory, _ settings: TokenizerSettings
-  ) throws(HubError) -> [UInt8]? {
+  ) throws(HubError) -> JSON? {
     if let bytes = try directory.bytes("tokenizer.json") {
       return try settings.apply(to: bytes, file: directory.shown("tokenizer.json"))
     }
     if settings.family != .gpt2, settings.family != .roberta,
       let lines = try directory.bytes("vocab.txt")
     {
-      return try settings.wordPiece(vocabulary: lines, file: directory.shown("vocab.txt")).utf8
+      return try settings.wordPiece(vocabulary: lines, file: directory.shown("vocab.txt"))
     }
     if let vocabulary = try directory.json("vocab.json"),
       let merges = try directory.bytes("merges.txt")
     {
-      return try settings.byteLevel(vocabulary: vocabulary, merges: merges).utf8
+      return try settings.byteLevel(vocabulary: vocabulary, merges: merges)
     }
     if let name = settings.family.sentencePieceFile, let bytes = try directory.bytes(name) {
       let model = try SentencePieceModel(bytes, file: directory.shown(name))
-      guard settings.family == .marian else { return try settings.converted(model).utf8 }
+      guard settings.family == .marian else { return try settings.converted(model) }
       guard let vocabulary = try directory.json("vocab.json") else {
         throw HubError(
           .cannotRead, file: directory.shown("vocab.json"), expected: "a vocabulary",
           found: "nothing")
       }
-      return try settings.marian(model, vocabulary: vocabulary).utf8
+      return try settings.marian(model, vocabulary: vocabulary)
     }
     for name in TokenizerFamily.sentencePieceFiles where try directory.bytes(name) != nil {
       throw settings.config["tokenizer_class"].error(

@@ -86,9 +86,10 @@ struct TokenizerSettings {
 
   // MARK: A tokenizer.json changed
 
-  /// What the settings make of a tokenizer.json: its bytes as they are when they change nothing.
-  func apply(to bytes: [UInt8], file: String) throws(HubError) -> [UInt8] {
+  /// What the settings make of a tokenizer.json.
+  func apply(to bytes: [UInt8], file: String) throws(HubError) -> JSON {
     var options = JSON.Options()
+    // Vocabularies with a key twice exist; the last one counts, as it does for the original.
     options.duplicates = .keepLast
     let root: JSON
     do throws(JSONError) {
@@ -125,7 +126,7 @@ struct TokenizerSettings {
     let added = root["added_tokens"]?.array ?? []
     let all = merged(with: added)
     if all != added { result.set(["added_tokens"], .array(all)) }
-    return result == root ? bytes : result.utf8
+    return result
   }
 
   /// The file's tokens, then those listed that differ from them, then special tokens that are in

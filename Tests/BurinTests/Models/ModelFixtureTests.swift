@@ -9,15 +9,7 @@ import Testing
   func agrees(fixture: Fixture) throws {
     let model = try fixture.library()
     for suffix in ["", "-ids"] {
-      let inputs = try fixture.tensors("inputs\(suffix).safetensors")
-      let expected = try fixture.tensors("expected\(suffix).safetensors")
-      let outputs = try model.run(inputs)
-      #expect(Set(outputs.keys) == Set(expected.keys))
-      for (name, reference) in expected {
-        let output = try #require(outputs[name])
-        #expect(output.shape == reference.shape)
-        let error = largestDifference(
-          output, reference, valid: validRows(inputs["attention_mask"], reference))
+      for (name, error) in try errors(of: model, on: fixture, suffix) {
         #expect(error < 1e-4, "\(fixture.name)\(suffix) \(name)")
       }
     }
@@ -51,13 +43,7 @@ import Testing
 
   @Test("gives the same bits for one thread and for two", arguments: fixtures)
   func sameBitsForThreads(fixture: Fixture) throws {
-    let model = try fixture.library()
-    let inputs = try fixture.tensors("inputs.safetensors")
-    let one = try Session(model, threads: 1).run("forward", inputs)
-    let two = try Session(model, threads: 2).run("forward", inputs)
-    for (name, output) in one {
-      #expect(output.floats.map(\.bitPattern) == two[name]!.floats.map(\.bitPattern))
-    }
+    try expectSameBitsForThreads(fixture.library(), fixture)
   }
 
   private func sequenceLength(_ mask: HostTensor?, _ sequence: Int, of ids: HostTensor) -> Int {
@@ -68,15 +54,44 @@ import Testing
 }
 
 /// For every row of `reference`, whether it belongs to a token that is not padding.
-func validRows(_ mask: HostTensor?, _ reference: HostTensor) -> [Bool]? {
+private func validRows(_ mask: HostTensor?, _ reference: HostTensor) -> [Bool]? {
   guard let mask, reference.shape.count >= 2, reference.shape[1] == mask.shape[1] else {
     return nil
   }
   return mask.ids.map { $0 != 0 }
 }
 
+/// How far each output of a model is from the one recorded of transformers, relative to the largest
+/// value.
+func errors(
+  of model: CompiledModel, on fixture: Fixture, _ suffix: String = ""
+) throws -> [String: Float] {
+  let inputs = try fixture.tensors("inputs\(suffix).safetensors")
+  let expected = try fixture.tensors("expected\(suffix).safetensors")
+  let outputs = try model.run(inputs)
+  #expect(Set(outputs.keys) == Set(expected.keys))
+  var errors: [String: Float] = [:]
+  for (name, reference) in expected {
+    let output = try #require(outputs[name])
+    #expect(output.shape == reference.shape)
+    errors[name] = largestDifference(
+      output, reference, valid: validRows(inputs["attention_mask"], reference))
+  }
+  return errors
+}
+
+/// One thread and two give the same bits.
+func expectSameBitsForThreads(_ model: CompiledModel, _ fixture: Fixture) throws {
+  let inputs = try fixture.tensors("inputs.safetensors")
+  let one = try Session(model, threads: 1).run("forward", inputs)
+  let two = try Session(model, threads: 2).run("forward", inputs)
+  for (name, output) in one {
+    #expect(output.floats.map(\.bitPattern) == two[name]!.floats.map(\.bitPattern))
+  }
+}
+
 /// The largest difference relative to the largest value, over the rows that count.
-func largestDifference(
+private func largestDifference(
   _ output: HostTensor, _ reference: HostTensor, valid: [Bool]?
 ) -> Float {
   let (a, b) = (output.floats, reference.floats)

@@ -12,29 +12,14 @@ import Testing
 
   @Test("is near transformers in bf16", arguments: fixtures)
   func agrees(fixture: Fixture) throws {
-    let model = try fixture.library(.bf16)
-    let inputs = try fixture.tensors("inputs.safetensors")
-    let expected = try fixture.tensors("expected.safetensors")
-    let outputs = try model.run(inputs)
-    #expect(Set(outputs.keys) == Set(expected.keys))
-    for (name, reference) in expected {
-      let output = try #require(outputs[name])
-      #expect(output.shape == reference.shape)
-      let error = largestDifference(
-        output, reference, valid: validRows(inputs["attention_mask"], reference))
+    for (name, error) in try errors(of: fixture.library(.bf16), on: fixture) {
       #expect(error < 2e-2 && error > 1e-5, "\(fixture.name) \(name)")
     }
   }
 
   @Test("gives the same bits for one thread and for two, in bf16", arguments: fixtures)
   func sameBitsForThreads(fixture: Fixture) throws {
-    let model = try fixture.library(.bf16)
-    let inputs = try fixture.tensors("inputs.safetensors")
-    let one = try Session(model, threads: 1).run("forward", inputs)
-    let two = try Session(model, threads: 2).run("forward", inputs)
-    for (name, output) in one {
-      #expect(output.floats.map(\.bitPattern) == two[name]!.floats.map(\.bitPattern))
-    }
+    try expectSameBitsForThreads(fixture.library(.bf16), fixture)
   }
 
   /// The table of GPT-2 is looked up in the panels that the last product reads.

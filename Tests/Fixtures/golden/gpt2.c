@@ -742,16 +742,6 @@ static void attention_4x5_lengths_causal(
   }
 }
 
-// copy(i32[]) : i32[]
-static void copy_i32_3(
-    const int32_t *restrict x,  // i32[]
-    int32_t *restrict out) {    // i32[]
-  #pragma omp for schedule(static)
-  for (int64_t i = 0; i < 1; i++) {
-    out[i] = x[i];
-  }
-}
-
 // add(i32[batch], i32[]) : i32[batch]
 static void add_i32_3(
     int64_t count,
@@ -784,19 +774,8 @@ static void gather_20(
   }
 }
 
-// copy(f32[batch, 283]) : f32[batch, 283]
-static void copy_283(
-    int64_t count,
-    const float *restrict x,  // f32[..., 283]
-    float *restrict out) {    // f32[..., 283]
-  #pragma omp for schedule(static)
-  for (int64_t i = 0; i < count; i++) {
-    out[i] = x[i];
-  }
-}
-
 // copy(i32[batch]) : i32[batch]
-static void copy_i32_4(
+static void copy_i32_3(
     int64_t count,
     const int32_t *restrict x,  // i32[...]
     int32_t *restrict out) {    // i32[...]
@@ -909,15 +888,13 @@ static void run_step(const struct burin_call *call) {
   float *projected = (float *)call->slots[3];           // f32[batch, seq, 60]
   float *attended = (float *)call->slots[4];            // f32[batch, seq, 4, 5]
   char *scratch = call->slots[5];
-  float *summed = (float *)call->slots[5];       // f32[batch, seq, 20]
-  float *activated = (float *)call->slots[3];    // f32[batch, seq, 80]
-  float *summed_2 = (float *)call->slots[2];     // f32[batch, seq, 20]
-  float *normed_3 = (float *)call->slots[4];     // f32[batch, seq, 20]
-  int32_t *sum_3 = (int32_t *)call->slots[4];    // i32[batch]
-  int32_t *copied = (int32_t *)call->slots[5];   // i32[]
-  float *gathered = (float *)call->slots[5];     // f32[batch, 1, 20]
-  float *normed_4 = (float *)call->slots[2];     // f32[batch, 1, 20]
-  float *projected_2 = (float *)call->slots[4];  // f32[batch, 1, 283]
+  float *summed = (float *)call->slots[5];     // f32[batch, seq, 20]
+  float *activated = (float *)call->slots[3];  // f32[batch, seq, 80]
+  float *summed_2 = (float *)call->slots[2];   // f32[batch, seq, 20]
+  float *normed_3 = (float *)call->slots[4];   // f32[batch, seq, 20]
+  int32_t *sum_3 = (int32_t *)call->slots[4];  // i32[batch]
+  float *gathered = (float *)call->slots[5];   // f32[batch, 1, 20]
+  float *normed_4 = (float *)call->slots[2];   // f32[batch, 20]
 
   // What the caller gives, or what stands for it.
   const int32_t *input_ids = call->inputs[0];                                  // i32[batch, seq]
@@ -988,19 +965,14 @@ static void run_step(const struct burin_call *call) {
     linear_80x20_bias_residual(batch * seq, activated, w->layer_1_feed_forward_summed_weight,
                                w->layer_1_feed_forward_summed_bias, summed, summed_2);
 
-    copy_i32_3(constant_2, copied);
-    add_i32_3(batch, counts, copied, sum_3);
-
     // head
+    add_i32_3(batch, counts, constant_2, sum_3);
     gather_20(batch, seq * 20, summed_2, sum_3, gathered);
     norm_layer_20(batch, gathered, w->head_normed_scale, w->head_normed_bias, normed_4);
-    linear_20x283(batch, normed_4, w->embeddings_table, projected_2);
-
-    // outputs
-    copy_283(batch * 283, projected_2, logits);
+    linear_20x283(batch, normed_4, w->embeddings_table, logits);
 
     // states
-    copy_i32_4(batch, sum_2, lengths);
+    copy_i32_3(batch, sum_2, lengths);
   }
 }
 
@@ -1087,15 +1059,9 @@ static void run_step_slots(const int64_t *symbols, int64_t *bytes) {
   if (bytes[4] < symbols[0] * 4) {
     bytes[4] = symbols[0] * 4;
   }
-  if (bytes[4] < symbols[0] * 1132) {
-    bytes[4] = symbols[0] * 1132;
-  }
   bytes[5] = symbols[0] * symbols[2] * 80;
   if (bytes[5] < symbols[0] * ((symbols[1] + 255) / 256) * 8192) {
     bytes[5] = symbols[0] * ((symbols[1] + 255) / 256) * 8192;
-  }
-  if (bytes[5] < 4) {
-    bytes[5] = 4;
   }
   if (bytes[5] < symbols[0] * 80) {
     bytes[5] = symbols[0] * 80;
