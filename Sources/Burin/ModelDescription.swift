@@ -32,6 +32,8 @@ public struct ModelDescription: Sendable {
   public var endTokens: [Int]
   /// The id that begins every target of an encoder-decoder.
   public var startToken: Int?
+  /// What a model that predicts series takes and gives; `nil` for others.
+  public var series: SeriesDescription?
   /// In what its products multiply.
   public var precision: Precision
   /// The program before any pass, as the IR's text; `inspect` and `bench` look at it.
@@ -71,7 +73,7 @@ extension ModelDescription {
       "prompt": JSON(prompt), "end_tokens": .array(endTokens.map { JSON($0) }),
       "start_token": startToken.map { JSON($0) } ?? .null,
       "generation": generation, "tokenizer_config": tokenizerConfig,
-      "dtype": JSON(precision.rawValue),
+      "dtype": JSON(precision.rawValue), "series": series?.json ?? .null,
       "program": program.map { JSON($0) } ?? .null, "tokenizer": tokenizer,
     ]
   }
@@ -96,6 +98,7 @@ extension ModelDescription {
     precision = try text("dtype").flatMap(Precision.init(rawValue:)) ?? .f32
     if field["start_token"].exists { startToken = try field["start_token"].int() }
     program = try text("program")
+    if field["series"].exists { series = try SeriesDescription(field["series"]) }
     generation = field["generation"].value ?? .null
     tokenizerConfig = field["tokenizer_config"].value ?? .null
     tokenizer = field["tokenizer"].value ?? .null

@@ -45,6 +45,7 @@ extension ModelDirectory {
     var spec = ModelSpec(program: program, weights: checkpoint)
     spec.description.architecture = architecture.name
     spec.description.head = architecture.head
+    spec.description.series = model.series
     try spec.describe(config, pipeline: pipeline, in: directory, of: self)
     return spec
   }

@@ -49,7 +49,29 @@ public struct RMSNorm: Layer {
   }
 }
 
-/// A normalisation of either kind.
+/// Batch normalisation (Ioffe and Szegedy, 2015) over the last axis, by the mean and the variance
+/// that training left behind.
+public struct BatchNorm: Layer {
+  let width: Int
+  let weights: Weights
+  let epsilon: Double
+
+  public init(_ width: Int, _ weights: Weights, epsilon: Double = 1e-5) {
+    self.width = width
+    self.weights = weights
+    self.epsilon = epsilon
+  }
+
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    func statistic(_ name: String) -> Tensor { weights.tensor(name, [width], in: x.trace) }
+    let scale =
+      statistic("weight") * (statistic("running_var") + epsilon).unary(.rsqrt)
+    return x * scale + (statistic("bias") - statistic("running_mean") * scale)
+  }
+}
+
+/// A normalisation of any kind.
 protocol NormLayer: Layer where Input == Tensor, Output == Tensor {}
 extension LayerNorm: NormLayer {}
 extension RMSNorm: NormLayer {}
+extension BatchNorm: NormLayer {}

@@ -37,7 +37,7 @@ struct EncoderLayer {
   let feedForwardResidual: Residual
 
   /// - Parameter bias: added to the scores.
-  func callAsFunction(_ x: Tensor, bias: Tensor?, mask: Tensor) -> Tensor {
+  func callAsFunction(_ x: Tensor, bias: Tensor?, mask: Tensor?) -> Tensor {
     fed(
       x.trace.scoped("attention") {
         attentionResidual(x) { attention($0, to: attention.memory($0), bias: bias, mask: mask) }
@@ -51,8 +51,8 @@ struct EncoderLayer {
 
 /// A layer of a decoder: that of an encoder, with attention to the source in its middle.
 struct CrossDecoderLayer {
-  /// The keys and values of the source, and the mask of its padding.
-  typealias Source = (memory: CrossAttention.Memory, mask: Tensor)
+  /// The keys and values of the source, and the mask of its padding; `nil` where nothing is padding.
+  typealias Source = (memory: CrossAttention.Memory, mask: Tensor?)
 
   let own: EncoderLayer
   let cross: CrossAttention

@@ -29,6 +29,12 @@ public enum Head: String, Hashable, Sendable {
   case imageClassification = "image-classification"
   /// Two classifiers of an image, one taught by another model, and their mean.
   case distilledImageClassification = "distilled-image-classification"
+  /// The values that follow time series, or the parameters of their distribution.
+  case seriesPrediction = "series-prediction"
+  case seriesClassification = "series-classification"
+  case seriesRegression = "series-regression"
+  /// The patches of time series that were covered.
+  case maskedPatches = "masked-patches"
 }
 
 extension Head {
@@ -39,7 +45,8 @@ extension Head {
       .distilledImageClassification:
       true
     case .bare, .questionAnswering, .maskedLanguageModel, .replacedTokenDetection, .languageModel,
-      .encoder, .sequenceToSequence:
+      .encoder, .sequenceToSequence, .seriesPrediction, .seriesClassification, .seriesRegression,
+      .maskedPatches:
       false
     }
   }
@@ -68,12 +75,16 @@ protocol Family: SendableMetatype {
   /// The longest sequence of a library where the user asks for none.
   var defaultLength: Int { get }
 
+  /// What a model that predicts series takes and gives; `nil` for others.
+  var series: SeriesDescription? { get }
+
   /// The program's entries.
   func entries(_ limits: Limits, sentence: SentencePipeline?) throws(HubError) -> [Entry]
 }
 
 extension Family {
   var defaultLength: Int { maximumLength }
+  var series: SeriesDescription? { nil }
 }
 
 /// All families, the one list to which a new one is added.
@@ -89,6 +100,8 @@ let families: [any Family.Type] = [
   Phi.self, StableLM.self, OPT.self, BLOOM.self,
   // Encoder-decoders.
   T5.self, Bart.self,
+  // Time series.
+  PatchTST.self, TimeSeriesTransformer.self,
 ]
 
 extension JSONField {

@@ -20,7 +20,9 @@ import Testing
     let model = try fixture.library()
     let inputs = try fixture.tensors("inputs.safetensors")
     let together = try model.run(inputs)
-    let batch = try #require(inputs["input_ids"] ?? inputs["pixel_values"]).shape[0]
+    let batch = try #require(
+      inputs["input_ids"] ?? inputs["pixel_values"] ?? inputs["past_values"]
+    ).shape[0]
     for sequence in 0..<batch {
       let length = inputs["input_ids"].map {
         sequenceLength(inputs["attention_mask"], sequence, of: $0)
@@ -103,7 +105,7 @@ private func largestDifference(
     difference = max(difference, distance.isNaN ? .infinity : distance)
     largest = max(largest, abs(b[index]))
   }
-  return difference / largest
+  return difference == 0 ? 0 : difference / largest
 }
 
 extension HostTensor {

@@ -1,0 +1,176 @@
+import BurinHub
+import BurinIR
+
+/// The Time Series Transformer, as transformers' `modeling_time_series_transformer`: the
+/// encoder-decoder of the paper over lagged values and known features of each step of time, with the
+/// parameters of a distribution as its output.
+///
+/// `forward` sees the future as in training. `encode` reads the past alone, and `decode` gives the
+/// parameters of a future that begins with given steps: what sampling needs.
+struct TimeSeriesTransformer: Family {
+  static let modelTypes = ["time_series_transformer"]
+  static let bodyPrefix = "model"
+  static let architectures: KeyValuePairs<String, Head> = [
+    "TimeSeriesTransformerModel": .bare,
+    "TimeSeriesTransformerForPrediction": .seriesPrediction,
+  ]
+
+  static func isUnused(_ name: String) -> Bool { false }
+
+  let head: Head
+  let features: SeriesFeatures
+  let hidden: Int
+  let scaler: SeriesScaler
+  let categories: [Embedding]
+  let encoder: [EncoderLayer]
+  let decoder: [CrossDecoderLayer]
+  let encoderEmbeddings, decoderEmbeddings: SeriesEmbeddings
+  let output: DistributionHead
+  let series: SeriesDescription?
+
+  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
+    let hidden = try config["d_model"].width(default: 64)
+    let activation = try config["activation_function"].activation(default: "gelu")
+    let features = try SeriesFeatures(config)
+    func attention(_ heads: Int, _ weights: Weights) -> CrossAttention {
+      func projection(_ name: String) -> Linear { Linear(hidden, hidden, weights[name]) }
+      return CrossAttention(
+        heads: heads, query: projection("q_proj"), key: projection("k_proj"),
+        value: projection("v_proj"), output: projection("out_proj"))
+    }
+    func residual(_ weights: Weights) -> Residual {
+      Residual(afterSum: LayerNorm(hidden, weights))
+    }
+    /// The layers of the encoder or the decoder, without attention to the past.
+    func layers(_ name: String) throws(HubError) -> [(EncoderLayer, Weights, heads: Int)] {
+      func key(_ rest: String) -> JSONField { config[ByteString(name + rest)] }
+      let heads = try key("_attention_heads").heads(dividing: hidden, default: 2)
+      let inner = try key("_ffn_dim").width(default: 32)
+      return (0..<(try key("_layers").layers(default: 2))).map { index in
+        let weights = body[name]["layers"][index]
+        let layer = EncoderLayer(
+          attention: attention(heads, weights["self_attn"]),
+          attentionResidual: residual(weights["self_attn_layer_norm"]),
+          feedForward: FeedForward(
+            up: Linear(hidden, inner, weights["fc1"]), activation: activation,
+            down: Linear(inner, hidden, weights["fc2"])),
+          feedForwardResidual: residual(weights["final_layer_norm"]))
+        return (layer, weights, heads)
+      }
+    }
+    func embeddings(_ name: String) -> SeriesEmbeddings {
+      SeriesEmbeddings(
+        features: features.width, positions: features.context + features.horizon, hidden: hidden,
+        weights: body[name])
+    }
+    self.head = head
+    self.features = features
+    self.hidden = hidden
+    scaler = try config.seriesScaler(default: .mean)
+    categories = features.categories.enumerated().map { index, category in
+      Embedding(category.count, category.width, body["embedder"]["embedders"][index])
+    }
+    encoder = try layers("encoder").map(\.0)
+    decoder = try layers("decoder").map { layer, weights, heads in
+      CrossDecoderLayer(
+        own: layer, cross: attention(heads, weights["encoder_attn"]),
+        crossResidual: residual(weights["encoder_attn_layer_norm"]))
+    }
+    encoderEmbeddings = embeddings("encoder")
+    decoderEmbeddings = embeddings("decoder")
+    let loss = config["loss"]
+    guard try loss.string(default: "nll") == "nll" else { throw loss.error(expected: "nll") }
+    output = DistributionHead(
+      distribution: try config.seriesDistribution(), inputs: hidden, values: features.channels,
+      weights: Weights("parameter_projection"))
+    series =
+      head == .seriesPrediction
+      ? features.description(output.distribution, samples: try config.sampleCount()) : nil
+  }
+
+  /// The past is of one length: every limit holds.
+  var maximumLength: Int { .max }
+
+  func entries(_ limits: Limits, sentence: SentencePipeline?) throws(HubError) -> [Entry] {
+    let batch = Dim(Symbol("batch", maximum: limits.batch))
+    let forward = Entry.trace("forward") { trace in
+      let past = SeriesPast(trace, features, batch, scaler, categories)
+      let encoded = self.encode(past)
+      let steps = past.future(trace)
+      let padding = trace.input(
+        "decoder_attention_mask", .i32, [batch, Dim(features.horizon)],
+        fallback: trace.full(1, .i32, [batch, Dim(features.horizon)]))
+      let hidden = self.decode(steps, padding: padding, encoded)
+      let own =
+        head == .bare
+        ? [("last_hidden_state", hidden)] : trace.scoped("head") { parameters(hidden) }
+      return own + [("encoder_last_hidden_state", encoded)] + past.statistics
+    }
+    guard head == .seriesPrediction else { return [forward] }
+    let encode = Entry.trace("encode") { trace in
+      let past = SeriesPast(trace, features, batch, scaler, categories)
+      return [("encoder_last_hidden_state", self.encode(past))] + past.statistics
+    }
+    let decode = Entry.trace("decode") { trace in
+      let target = Dim(Symbol("target", maximum: features.horizon))
+      let steps = trace.input("inputs_embeds", .f32, [batch, target, Dim(features.width)])
+      let encoded = trace.input(
+        "encoder_hidden_states", .f32, [batch, Dim(features.context), Dim(hidden)])
+      let padding = trace.full(1, .i32, [batch, target])
+      let hidden = self.decode(steps, padding: padding, encoded)
+      return trace.scoped("head") { parameters(hidden) }
+    }
+    return [forward, encode, decode]
+  }
+
+  /// The encoder's output `[batch, context, hidden]`.
+  private func encode(_ past: SeriesPast) -> Tensor {
+    let trace = past.values.trace
+    let embedded = trace.scoped("encoder embeddings") { encoderEmbeddings(past.steps, from: 0) }
+    return encoder.enumerated().reduce(embedded) { x, layer in
+      trace.scoped("encoder layer \(layer.offset)") { layer.element(x, bias: nil, mask: nil) }
+    }
+  }
+
+  /// The decoder's output `[batch, target, hidden]`, each step seeing those before it.
+  private func decode(_ steps: Tensor, padding: Tensor, _ encoded: Tensor) -> Tensor {
+    let trace = steps.trace
+    let embedded = trace.scoped("embeddings") {
+      decoderEmbeddings(steps, from: features.context)
+    }
+    let context = DecoderContext(
+      positions: trace.iota([steps.shape[0], steps.shape[1]], axis: 1), padding: padding)
+    return decoder.enumerated().reduce(embedded) { x, layer in
+      trace.scoped("layer \(layer.offset)") {
+        layer.element(x, context, (layer.element.cross.memory(encoded), nil), bias: nil)
+      }
+    }
+  }
+
+  /// The distribution of each step; the axis of a single channel is left out.
+  private func parameters(_ hidden: Tensor) -> [(String, Tensor)] {
+    output(hidden).enumerated().map { index, parameter in
+      (
+        "params.\(index)",
+        features.channels == 1 ? parameter.reshaped([hidden.shape[0], hidden.shape[1]]) : parameter
+      )
+    }
+  }
+}
+
+/// The vectors of some steps of time: their features projected, their places added, normalised.
+struct SeriesEmbeddings {
+  let features, positions, hidden: Int
+  let weights: Weights
+
+  /// - Parameters:
+  ///   - steps: `[batch, steps, features]`.
+  ///   - first: the place of the first step.
+  func callAsFunction(_ steps: Tensor, from first: Int) -> Tensor {
+    let projection = Linear(
+      features, hidden, weights["value_embedding"]["value_projection"], bias: false)
+    let table = weights["embed_positions"].tensor("weight", [positions, hidden], in: steps.trace)
+    let places = table.slice(axis: 0, from: Dim(first), count: steps.shape[1])
+    return LayerNorm(hidden, weights["layernorm_embedding"])(projection(steps) + places)
+  }
+}
