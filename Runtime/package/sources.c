@@ -11,6 +11,9 @@ static const unsigned char attention_h[] = {
 static const unsigned char bf16_h[] = {
 #embed "../kernels/bf16.h"
 };
+static const unsigned char experts_h[] = {
+#embed "../kernels/experts.h"
+};
 static const unsigned char tile_h[] = {
 #embed "../kernels/tile.h"
 };
@@ -58,6 +61,7 @@ static const struct burin_source sources[] = {
     {"burin.h", burin_h, sizeof burin_h},
     {"attention.h", attention_h, sizeof attention_h},
     {"bf16.h", bf16_h, sizeof bf16_h},
+    {"experts.h", experts_h, sizeof experts_h},
     {"tile.h", tile_h, sizeof tile_h},
     {"tile_bf16.h", tile_bf16_h, sizeof tile_bf16_h},
     {"tile_q8.h", tile_q8_h, sizeof tile_q8_h},

@@ -96,6 +96,25 @@ public struct Tensor {
     append(.norm(id, Norm(.rms, scale: scale?.id, bias: nil, epsilon: epsilon)))
   }
 
+  /// The `count` largest elements of the last axis, largest first, and where they are.
+  public func topK(_ count: Int) -> (values: Tensor, indices: Tensor) {
+    let both = append(.topK(id, count: count))
+    return (append(.part(both.id, 0)), append(.part(both.id, 1)))
+  }
+
+  /// Every row of this `[..., width]` times each of its `chosen[..., choices]` weights, or this
+  /// `[..., choices, width]` each times its own; `weights[width, count * columns]` holds `count` of
+  /// them side by side.
+  public func experts(_ chosen: Tensor, _ weights: Tensor, count: Int) -> Tensor {
+    guard let columns = weights.shape.last?.constant, columns % count == 0 else {
+      misuse("experts: \(count) weights in \(weights.type)")
+    }
+    return append(
+      .experts(
+        id, chosen: chosen.id, weight: weights.id, count: count, columns: columns / count,
+        epilogues: [], tile: nil))
+  }
+
   /// Rotates pairs of this `[batch, seq, heads, width]` by `positions[batch, seq]` times
   /// `frequencies[pairs]` (Su et al., 2021): the pairs are `(i, i + pairs)`, or `(2i, 2i + 1)` if
   /// interleaved; what lies beyond them stays.

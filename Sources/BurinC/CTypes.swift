@@ -65,7 +65,8 @@ extension Dim {
 enum RuntimeHeader {
   private static let lines: [String: CRawLine] = [
     "vectors.h": CRawLine("vectors.h"), "vector_math.h": CRawLine("vector_math.h"),
-    "bf16.h": CRawLine("bf16.h"), "tile.h": CRawLine("tile.h"),
+    "bf16.h": CRawLine("bf16.h"), "experts.h": CRawLine("experts.h"),
+    "tile.h": CRawLine("tile.h"),
     "tile_bf16.h": CRawLine("tile_bf16.h"), "tile_q8.h": CRawLine("tile_q8.h"),
     "attention.h": CRawLine("attention.h"),
   ]

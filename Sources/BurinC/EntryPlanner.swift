@@ -278,6 +278,9 @@ extension Graph {
       case .embedding(_, let indices, let rows) where views.contains(indices):
         upper = min(upper, rows - 1)
         lower = 0
+      case .experts(_, let chosen, _, let count, _, _, _) where views.contains(chosen):
+        upper = min(upper, count - 1)
+        lower = 0
       default: break
       }
     }

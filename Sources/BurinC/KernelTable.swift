@@ -4,10 +4,12 @@ import BurinIR
 func requirement(of op: Op<Place>, operand: Int) -> Requirement {
   switch op {
   case .linear: linearRequirement(op, operand: operand)
+  case .experts: expertsRequirement(op, operand: operand)
   case .attention: attentionRequirement(op, operand: operand)
   case .append: appendRequirement(op, operand: operand)
   case .unary, .binary, .select, .scale, .cast, .iota, .extent:
     elementwiseRequirement(op, operand: operand)
+  case .topK: .rows
   case .softmax, .norm, .addNorm, .reduce, .cumulativeSum:
     normalizationRequirement(op, operand: operand)
   case .embedding, .gather, .rotary: embeddingRequirement(op, operand: operand)
@@ -27,6 +29,8 @@ func requirement(of op: Op<Place>, operand: Int) -> Requirement {
 func kernel(for op: Op<Place>, results: [Place], name: String? = nil) throws -> Kernel {
   switch op {
   case .linear: return try linearKernel(op, results: results, name: name)
+  case .experts: return try expertsKernel(op, results: results, name: name)
+  case .topK: return try topKKernel(op, results: results, name: name)
   case .attention: return try attentionKernel(op, results: results, name: name)
   case .append: return try appendKernel(op, results: results, name: name)
   case .unary, .binary, .select, .scale, .cast, .iota, .extent:

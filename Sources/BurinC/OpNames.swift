@@ -4,7 +4,7 @@ extension Op {
   /// What its result is called in the emitted `forward`.
   var noun: String {
     switch self {
-    case .linear(_, _, _, let epilogues, _):
+    case .linear(_, _, _, let epilogues, _), .experts(_, _, _, _, _, let epilogues, _):
       for epilogue in epilogues.reversed() {
         switch epilogue {
         case .residual: return "summed"
@@ -25,6 +25,7 @@ extension Op {
     case .rotary: return "rotated"
     case .reduce(let function, _, _): return function.rawValue
     case .cumulativeSum: return "running_sum"
+    case .topK: return "largest"
     case .binary(.add, _, _): return "sum"
     case .binary(let function, _, _): return function.rawValue
     case .unary(let function, _): return function.rawValue
@@ -46,7 +47,8 @@ extension Op where Operand: Equatable {
   /// model in front it names the weight in C.
   func role(of operand: Operand) -> String {
     switch self {
-    case .linear(_, let weight, _, let epilogues, _):
+    case .linear(_, let weight, _, let epilogues, _),
+      .experts(_, _, let weight, _, _, let epilogues, _):
       if weight == operand { return noun + " weight" }
       for case .bias(let bias) in epilogues where bias == operand { return noun + " bias" }
       return noun + " operand"

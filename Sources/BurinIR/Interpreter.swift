@@ -208,7 +208,7 @@ private func evaluateDim(_ dim: Dim, _ extents: [String: Int]) throws(Interprete
   return value
 }
 
-/// What one operation computes from its operands' values; two tensors for `addNorm`.
+/// What one operation computes from its operands' values; two tensors for `addNorm` and `topK`.
 ///
 /// - Parameter extents: the values of the symbols, by name.
 /// - Requires: the operands fit the operation's type rule.
@@ -242,6 +242,10 @@ public func interpret(
   case .matmul(let x, let y): return [x.product(y)]
   case .linear(let x, let weight, let columns, let epilogues, _):
     return [x.linear(weight, columns: columns, epilogues)]
+  case .experts(let x, let chosen, let weight, let count, let columns, let epilogues, _):
+    return [
+      try x.experts(chosen, weight, count: count, columns: columns, epilogues)
+    ]
   case .attention(let query, let key, let value, let scores, _):
     return [query.attention(key: key, value: value, scores: scores)]
 
@@ -252,6 +256,7 @@ public func interpret(
     return [sum, sum.normalized(norm)]
   case .reduce(let function, let x, let axes): return [x.reduced(function, axes: axes)]
   case .cumulativeSum(let x, let axis): return [x.cumulativeSum(axis: axis)]
+  case .topK(let x, let count): return x.largest(count)
   case .rotary(let x, let positions, let frequencies, let interleaved):
     return [x.rotated(positions: positions, frequencies: frequencies, interleaved: interleaved)]
 

@@ -68,8 +68,12 @@ extension NumericArray {
         }
       }
     }
-    let product = NumericArray(element.sum, shape.dropLast() + [columns], result)
-    return epilogues.reduce(product) { product, epilogue in
+    return NumericArray(element.sum, shape.dropLast() + [columns], result).after(epilogues)
+  }
+
+  /// `self` after the epilogues of a product.
+  func after(_ epilogues: [Epilogue<NumericArray>]) -> NumericArray {
+    epilogues.reduce(self) { product, epilogue in
       switch epilogue {
       case .bias(let bias): product.combined(.add, bias)
       case .activation(let function): product.applying(function)

@@ -36,6 +36,12 @@ public enum Op<Operand> {
   /// packed by `pack`, of the element type of `x` or narrower; the result is f32.
   case linear(
     Operand, weight: Operand, columns: Int, epilogues: [Epilogue<Operand>], tile: LinearTile?)
+  /// `linear` by one of `count` weights, chosen row by row: every row of `x[..., K]` by each of its
+  /// `chosen[..., choices]`, or `x[..., choices, K]` each by its own. The weights stand side by side,
+  /// `[K, count * columns]`; packed, each of them begins with a panel of its own.
+  case experts(
+    Operand, chosen: Operand, weight: Operand, count: Int, columns: Int,
+    epilogues: [Epilogue<Operand>], tile: LinearTile?)
   /// `softmax(scores(query x keyᵀ)) x value`, positions before heads: the query is
   /// `[batch, queries, heads, width]`, key and value `[batch, keys, groups, width]`.
   case attention(
@@ -52,6 +58,9 @@ public enum Op<Operand> {
   /// Reduced axes keep extent 1.
   case reduce(Reduction, Operand, axes: [Int])
   case cumulativeSum(Operand, axis: Int)
+  /// The `count` largest elements of the last axis, largest first and of equals the one that comes
+  /// first, and where they are: `(x[..., count], i32[..., count])`.
+  case topK(Operand, count: Int)
   /// Rotates pairs of `x[batch, seq, heads, width]` by `positions[batch, seq]` times
   /// `frequencies[width of the rotated part / 2]`.
   case rotary(Operand, positions: Operand, frequencies: Operand, interleaved: Bool)

@@ -25,6 +25,15 @@ extension Op {
       var changed: [Epilogue<Other>] = []
       for epilogue in epilogues { changed.append(try epilogue.map(change)) }
       return .linear(x, weight: weight, columns: columns, epilogues: changed, tile: tile)
+    case .experts(let x, let chosen, let weight, let count, let columns, let epilogues, let tile):
+      let x = try change(x)
+      let chosen = try change(chosen)
+      let weight = try change(weight)
+      var changed: [Epilogue<Other>] = []
+      for epilogue in epilogues { changed.append(try epilogue.map(change)) }
+      return .experts(
+        x, chosen: chosen, weight: weight, count: count, columns: columns, epilogues: changed,
+        tile: tile)
     case .attention(let query, let key, let value, let scores, let tile):
       return .attention(
         query: try change(query), key: try change(key), value: try change(value),
@@ -35,6 +44,7 @@ extension Op {
       return .addNorm(try change(x), residual: try change(residual), try norm.map(change))
     case .reduce(let function, let x, let axes): return .reduce(function, try change(x), axes: axes)
     case .cumulativeSum(let x, let axis): return .cumulativeSum(try change(x), axis: axis)
+    case .topK(let x, let count): return .topK(try change(x), count: count)
     case .rotary(let x, let positions, let frequencies, let interleaved):
       return .rotary(
         try change(x), positions: try change(positions), frequencies: try change(frequencies),

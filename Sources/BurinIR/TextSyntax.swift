@@ -80,12 +80,14 @@ extension Op: Spelled {
     case .cast: "cast"
     case .matmul: "matmul"
     case .linear: "linear"
+    case .experts: "experts"
     case .attention: "attention"
     case .softmax: "softmax"
     case .norm: "norm"
     case .addNorm: "add_norm"
     case .reduce: "reduce"
     case .cumulativeSum: "cumulative_sum"
+    case .topK: "top_k"
     case .rotary: "rotary"
     case .embedding: "embedding"
     case .gather: "gather"
@@ -109,9 +111,11 @@ extension Op: Spelled {
       .state(name: "", type: type), .constant(Literal(type, [])), .iota(type, axis: 0), .extent(0),
       .select(x, then: x, otherwise: x), .scale(x, by: 0), .cast(x, to: .f32), .matmul(x, x),
       .linear(x, weight: x, columns: 0, epilogues: [], tile: nil),
+      .experts(x, chosen: x, weight: x, count: 0, columns: 0, epilogues: [], tile: nil),
       .attention(query: x, key: x, value: x, scores: Scores(scale: 0), tile: nil), .softmax(x),
       .norm(x, norm), .addNorm(x, residual: x, norm), .reduce(.sum, x, axes: []),
-      .cumulativeSum(x, axis: 0), .rotary(x, positions: x, frequencies: x, interleaved: false),
+      .cumulativeSum(x, axis: 0), .topK(x, count: 0),
+      .rotary(x, positions: x, frequencies: x, interleaved: false),
       .embedding(table: x, indices: x, rows: 0), .gather(x, indices: x),
       .slice(x, axis: 0, start: 0, count: 0), .concat([], axis: 0), .reshape(x, []),
       .transpose(x, permutation: []), .broadcast(x, []), .mask([], shape: []),
@@ -161,6 +165,18 @@ extension Op: Spelled {
       return .linear(
         x, weight: weight, columns: columns, epilogues: epilogues,
         tile: read.map { LinearTile(rows: $0.rows, vectors: $0.vectors, rowBlock: $0.block) })
+    case .experts(let x, let chosen, let weight, let count, let columns, let epilogues, let tile):
+      let x = try coder.operand(nil, x)
+      let chosen = try coder.operand("chosen", chosen)
+      let weight = try coder.operand("weight", weight)
+      let epilogues = try coder.epilogues(epilogues)
+      let columns = try coder.integer("columns", columns)
+      let count = try coder.integer("count", count)
+      let read = try coder.tile(
+        "rows", tile.map { Tile(rows: $0.rows, vectors: $0.vectors, block: $0.rowBlock) })
+      return .experts(
+        x, chosen: chosen, weight: weight, count: count, columns: columns, epilogues: epilogues,
+        tile: read.map { LinearTile(rows: $0.rows, vectors: $0.vectors, rowBlock: $0.block) })
     case .attention(let query, let key, let value, let scores, let tile):
       let query = try coder.operand("query", query)
       let key = try coder.operand("key", key)
@@ -184,6 +200,8 @@ extension Op: Spelled {
         axes: try coder.integers("axes", axes))
     case .cumulativeSum(let x, let axis):
       return .cumulativeSum(try coder.operand(nil, x), axis: try coder.integer("axis", axis))
+    case .topK(let x, let count):
+      return .topK(try coder.operand(nil, x), count: try coder.integer("count", count))
     case .rotary(let x, let positions, let frequencies, let interleaved):
       return .rotary(
         try coder.operand(nil, x), positions: try coder.operand("positions", positions),

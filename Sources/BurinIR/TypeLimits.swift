@@ -70,6 +70,13 @@ func checkAttributes<Operand>(_ op: Op<Operand>) throws(IRError) {
     for dim in [start, count] where !dim.isWithinLimits {
       throw IRError("slice: \(dim) is too large or too intricate")
     }
+  case .experts(_, _, _, let count, let columns, _, _):
+    for number in [count, columns] where !(1...maximumCount).contains(number) {
+      throw IRError("\(op.mnemonic): \(number) is not in 1...\(maximumCount)")
+    }
+    guard Dim(count).multiplied(by: Dim(columns)) != nil else {
+      throw IRError("\(op.mnemonic): \(count) weights of \(columns) columns are too large")
+    }
   case .linear(_, _, let count, _, _), .embedding(_, _, let count), .pack(_, let count):
     guard (1...maximumCount).contains(count) else {
       throw IRError("\(op.mnemonic): \(count) is not in 1...\(maximumCount)")

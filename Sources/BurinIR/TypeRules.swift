@@ -35,6 +35,12 @@ private func valueRule(_ op: Op<ValueType>) throws(IRError) -> ValueType {
     let type = try normType(x, norm)
     return .tuple([type, type])
   }
+  if case .topK(let x, let count) = op {
+    guard let extent = x.shape.last?.constant, x.element == .f32, (1...extent).contains(count)
+    else { throw IRError("top_k: \(count) of \(x)") }
+    let shape = Array(x.shape.dropLast()) + [Dim(count)]
+    return .tuple([TensorType(x.element, shape), TensorType(.i32, shape)])
+  }
   return .tensor(try tensorRule(op))
 }
 
@@ -101,6 +107,8 @@ private func tensorRule(_ op: Op<TensorType>) throws(IRError) -> TensorType {
   case .matmul(let x, let y): return try matmulType(x, y)
   case .linear(let x, let weight, let columns, let epilogues, _):
     return try linearType(x, weight, columns, epilogues)
+  case .experts(let x, let chosen, let weight, let count, let columns, let epilogues, _):
+    return try expertsType(x, chosen, weight, count: count, columns: columns, epilogues)
   case .attention(let query, let key, let value, let scores, _):
     return try attentionType(query, key, value, scores)
 
@@ -170,7 +178,7 @@ private func tensorRule(_ op: Op<TensorType>) throws(IRError) -> TensorType {
       throw IRError("pack: \(x) into panels of \(width)")
     }
     return TensorType(x.element, packedShape(x.element, x.shape[0], columns, width: width))
-  case .part, .addNorm: throw IRError("a tuple where a tensor belongs")
+  case .part, .addNorm, .topK: throw IRError("a tuple where a tensor belongs")
   }
 }
 
@@ -205,19 +213,47 @@ private func linearType(
       && (weight.element == x.element || x.element == .f32 && weight.element.isFloat),
     "linear: \(x) by the weight \(weight) to \(columns) columns")
   let result = TensorType(x.element.sum, x.shape.dropLast() + [Dim(columns)])
-  for epilogue in epilogues {
-    switch epilogue {
-    case .bias(let bias):
-      try require(
-        bias == TensorType(result.element, [Dim(columns)]), "linear: the bias \(bias) for \(result)"
-      )
-    case .residual(let other), .gate(let other):
-      try require(other == result, "linear: the epilogue's \(other) is not \(result)")
-    case .activation(let function):
-      try require(function != .not, "linear: not is no activation")
-    case .scale: break
-    }
+  for epilogue in epilogues { try checkEpilogue(epilogue, of: result, "linear") }
+  return result
+}
+
+private func checkEpilogue(
+  _ epilogue: Epilogue<TensorType>, of result: TensorType, _ name: String
+) throws(IRError) {
+  switch epilogue {
+  case .bias(let bias):
+    try require(
+      bias == TensorType(result.element, result.shape.suffix(1)),
+      "\(name): the bias \(bias) for \(result)")
+  case .residual(let other), .gate(let other):
+    try require(other == result, "\(name): the epilogue's \(other) is not \(result)")
+  case .activation(let function):
+    try require(function != .not, "\(name): not is no activation")
+  case .scale: break
   }
+}
+
+private func expertsType(
+  _ x: TensorType, _ chosen: TensorType, _ weight: TensorType, count: Int, columns: Int,
+  _ epilogues: [Epilogue<TensorType>]
+) throws(IRError) -> TensorType {
+  guard let inner = x.shape.last, x.element.isFloat, chosen.element == .i32, chosen.rank >= 1,
+    count >= 1, columns >= 1,
+    x.shape.dropLast() == chosen.shape[...]
+      || x.shape.dropLast() == chosen.shape.dropLast()
+  else { throw IRError("experts: \(x) with the chosen \(chosen)") }
+  var expected = [inner, Dim(count) * Dim(columns)]
+  if weight.rank > 2 {
+    let width = weight.shape[2].constant ?? 1
+    expected = packedShape(weight.element, inner, columns, width: width)
+    expected[0] = expected[0] * Dim(count)
+  }
+  try require(
+    weight.shape == expected
+      && (weight.element == x.element || x.element == .f32 && weight.element.isFloat),
+    "experts: \(x) by \(count) weights of \(columns) columns, \(weight)")
+  let result = TensorType(x.element.sum, chosen.shape + [Dim(columns)])
+  for epilogue in epilogues { try checkEpilogue(epilogue, of: result, "experts") }
   return result
 }
 

@@ -32,15 +32,16 @@ private let absorbBias = Rule("absorb-bias") { (root) throws(NearMiss) in
   return nil
 }
 
-/// scale(linear(x), c) ⟶ linear(x, scale c)
+/// scale(linear(x), c) ⟶ linear(x, scale c); here and below `experts` like `linear`
 private let absorbScale = Rule("absorb-scale") { (root) throws(NearMiss) in
-  guard case .scale(let product, let factor) = root.op, product.isLinear else { return nil }
+  guard case .scale(let product, let factor) = root.op, product.takesEpilogues else { return nil }
   return try product.absorbing(.scale(factor))
 }
 
 /// f(linear(x)) ⟶ linear(x, f)
 private let absorbActivation = Rule("absorb-activation") { (root) throws(NearMiss) in
-  guard case .unary(let function, let product) = root.op, product.isLinear, function.isActivation
+  guard case .unary(let function, let product) = root.op, product.takesEpilogues,
+    function.isActivation
   else { return nil }
   return try product.absorbing(.activation(function))
 }
@@ -48,7 +49,7 @@ private let absorbActivation = Rule("absorb-activation") { (root) throws(NearMis
 /// linear(x) + r ⟶ linear(x, residual r), for r of the same type
 private let absorbResidual = Rule("absorb-residual") { (root) throws(NearMiss) in
   let readings = root.commuted(.add)
-    .filter { $0.isLinear && $0.type == root.type && $1.type == root.type && $0 != $1 }
+    .filter { $0.takesEpilogues && $0.type == root.type && $1.type == root.type && $0 != $1 }
   guard let (product, other) = readings.preferred else { return nil }
   return try product.absorbing(.residual(.old(other)))
 }
@@ -56,7 +57,7 @@ private let absorbResidual = Rule("absorb-residual") { (root) throws(NearMiss) i
 /// linear(x) × g ⟶ linear(x, gate g), for g of the same type
 private let absorbGate = Rule("absorb-gate") { (root) throws(NearMiss) in
   let readings = root.commuted(.multiply)
-    .filter { $0.isLinear && $0.type == root.type && $1.type == root.type && $0 != $1 }
+    .filter { $0.takesEpilogues && $0.type == root.type && $1.type == root.type && $0 != $1 }
   guard let (product, other) = readings.preferred else { return nil }
   return try product.absorbing(.gate(.old(other)))
 }
@@ -69,20 +70,30 @@ extension [(Value, Value)] {
 }
 
 extension Value {
-  var isLinear: Bool {
-    if case .linear = op { true } else { false }
+  /// Whether the node is a product by weights, which can end in epilogues.
+  var takesEpilogues: Bool {
+    switch op {
+    case .linear, .experts: true
+    default: false
+    }
   }
 
   /// The product with one more epilogue.
   fileprivate func absorbing(_ epilogue: Epilogue<Expression>) throws(NearMiss) -> Expression {
-    guard case .linear(let x, let weight, let columns, let epilogues, let tile) = op else {
-      return .old(self)
-    }
+    guard takesEpilogues else { return .old(self) }
     guard uses == 1 else { throw NearMiss("the product \(id) is used \(uses) times") }
-    return .new(
-      .linear(
-        .old(x), weight: .old(weight), columns: columns,
-        epilogues: epilogues.map { $0.map(Expression.old) } + [epilogue], tile: tile))
+    switch op.map(Expression.old) {
+    case .linear(let x, let weight, let columns, let epilogues, let tile):
+      return .new(
+        .linear(
+          x, weight: weight, columns: columns, epilogues: epilogues + [epilogue], tile: tile))
+    case .experts(let x, let chosen, let weight, let count, let columns, let epilogues, let tile):
+      return .new(
+        .experts(
+          x, chosen: chosen, weight: weight, count: count, columns: columns,
+          epilogues: epilogues + [epilogue], tile: tile))
+    default: return .old(self)
+    }
   }
 }
 

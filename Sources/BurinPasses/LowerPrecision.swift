@@ -26,7 +26,8 @@ extension Pass {
   /// After `fuse-projections`, so that one rounding serves all of them, and before `pack-weights`,
   /// since a type has its own panels. The first products of a model, which no other precedes, stay
   /// f32 too: on small random models that takes a third off the largest error, and it is a few
-  /// hundredths of the work. So does a product whose terms do not fill pairs of bf16 or blocks of q8.
+  /// hundredths of the work. So does a product whose terms do not fill pairs of bf16 or blocks of q8,
+  /// and one that chooses experts.
   ///
   /// - Parameter roundsActivations: whether the left side becomes bf16 too, as instructions that
   ///   multiply pairs need it. Without them the weights take half the memory, and the product is
@@ -38,11 +39,13 @@ extension Pass {
       case .bf16:
         [
           lowerProduct(to: .bf16, roundsActivations: roundsActivations),
+          lowerExperts(to: .bf16, roundsActivations: roundsActivations),
           lowerTable(to: .bf16, TiedTables(program)),
         ]
       case .int8:
         [
           lowerProduct(to: .q8, roundsActivations: false),
+          lowerExperts(to: .q8, roundsActivations: false),
           lowerTable(to: .q8, TiedTables(program)),
         ]
       }
@@ -59,6 +62,9 @@ private func lowerProduct(to element: ElementType, roundsActivations: Bool) -> R
     guard x.followsProduct else {
       throw NearMiss("it is the first product, and everything after it would see its rounding")
     }
+    guard !root.choosesExperts else {
+      throw NearMiss("it chooses experts, and a choice that tips over is no small error")
+    }
     guard weight.fills(element, axis: 0) else {
       throw NearMiss(
         "the product has \(weight.type.shape[0]) terms, no multiple of \(element.unit)")
@@ -67,6 +73,26 @@ private func lowerProduct(to element: ElementType, roundsActivations: Bool) -> R
       .linear(
         roundsActivations ? .node(.cast(x, to: element)) : .old(x),
         weight: weight.lowered(to: element), columns: columns,
+        epilogues: epilogues.map { $0.map(Expression.old) }, tile: tile))
+  }
+}
+
+/// experts(x, w) ⟶ experts(x, cast(wᵀ)ᵀ), or with x cast too
+private func lowerExperts(to element: ElementType, roundsActivations: Bool) -> Rule {
+  Rule("lower-experts") { (root) throws(NearMiss) in
+    guard
+      case .experts(
+        let x, let chosen, let weight, let count, let columns, let epilogues, let tile) = root.op,
+      weight.type.element == .f32, weight.type.rank == 2
+    else { return nil }
+    guard weight.fills(element, axis: 0) else {
+      throw NearMiss(
+        "the product has \(weight.type.shape[0]) terms, no multiple of \(element.unit)")
+    }
+    return .new(
+      .experts(
+        roundsActivations ? .node(.cast(x, to: element)) : .old(x), chosen: .old(chosen),
+        weight: weight.lowered(to: element), count: count, columns: columns,
         epilogues: epilogues.map { $0.map(Expression.old) }, tile: tile))
   }
 }
@@ -97,11 +123,22 @@ extension Value {
     var seen: Set<Value> = []
     while let value = pending.popLast() {
       switch value.op {
-      case .linear, .matmul, .attention: return true
+      case .linear, .experts, .matmul, .attention: return true
       default: if seen.insert(value).inserted { pending += value.op.operands }
       }
     }
     return false
+  }
+
+  /// Whether the largest of these values decide which experts are used.
+  fileprivate var choosesExperts: Bool {
+    users.contains { user in
+      switch user.op {
+      case .topK: true
+      case .softmax, .unary, .scale, .reshape: user.choosesExperts
+      default: false
+      }
+    }
   }
 
   /// Whether the extent is made of whole groups or blocks.

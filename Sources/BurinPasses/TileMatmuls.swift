@@ -13,7 +13,7 @@ public enum InstructionLevel: String, Sendable, CaseIterable {
 extension Pass {
   /// Gives every product and attention that has none its schedule, from tables of what was measured.
   public static func tileMatmuls(for level: InstructionLevel) -> Pass {
-    Pass("tile-matmuls", rules: [tileLinear(level), tileAttention(level)])
+    Pass("tile-matmuls", rules: [tileLinear(level), tileExperts(level), tileAttention(level)])
   }
 }
 
@@ -50,6 +50,21 @@ private func tileLinear(_ level: InstructionLevel) -> Rule {
     return .node(
       .linear(
         x, weight: weight, columns: columns, epilogues: epilogues,
+        tile: linearTile(level, rowBytes: depth * x.type.element.bytes)))
+  }
+}
+
+/// experts(...) ⟶ experts(..., tile)
+private func tileExperts(_ level: InstructionLevel) -> Rule {
+  Rule("tile-experts") { root in
+    guard
+      case .experts(
+        let x, let chosen, let weight, let count, let columns, let epilogues, nil) = root.op,
+      let depth = x.type.shape.last?.maximum
+    else { return nil }
+    return .node(
+      .experts(
+        x, chosen: chosen, weight: weight, count: count, columns: columns, epilogues: epilogues,
         tile: linearTile(level, rowBytes: depth * x.type.element.bytes)))
   }
 }

@@ -87,6 +87,7 @@ struct KernelLibrary {
       .include(CRawLine("tile.h"), isSystem: false),
       .include(CRawLine("attention.h"), isSystem: false),
       .include(CRawLine("tile_bf16.h"), isSystem: false),
+      .include(CRawLine("experts.h"), isSystem: false),
       // Some headers' functions are not used by every set of kernels.
       .pragma("clang diagnostic ignored \"-Wunused-function\""),
     ]

@@ -76,7 +76,25 @@ private func forward() throws -> Entry {
       normal, weight: weight, columns: 8,
       epilogues: [.bias(bias), .activation(.gelu), .residual(sum), .gate(normal), .scale(0.1)],
       tile: nil))
-  let product = try add(.matmul(fused, weight))
+  // A router of two experts.
+  let best = try add(
+    .topK(add(.softmax(add(.slice(fused, axis: 2, start: 0, count: 2)))), count: 1))
+  let selected = try add(.part(best, 1))
+  let experts = try add(.weight(name: "experts", type: TensorType(.f32, [8, 10])))
+  let inner = try add(
+    .experts(
+      normal, chosen: selected, weight: experts, count: 2, columns: 5,
+      epilogues: [.activation(.silu)], tile: nil))
+  let widened = try add(.weight(name: "experts.down", type: TensorType(.f32, [5, 16])))
+  let outer = try add(
+    .experts(
+      inner, chosen: selected,
+      weight: add(.pack(widened, width: 8)), count: 2, columns: 8, epilogues: [],
+      tile: LinearTile(rows: 8, vectors: 2, rowBlock: 128)))
+  let mixed = try add(
+    .binary(.multiply, outer, add(.reshape(add(.part(best, 0)), [batch, seq, 1, 1]))))
+  let product = try add(
+    .matmul(add(.binary(.add, fused, add(.reshape(mixed, [batch, seq, 8])))), weight))
   let stack = try add(.matmul(product, add(.transpose(fused, permutation: [0, 2, 1]))))
   let maskTensor = try add(
     .mask([.padding(mask), .causal(start: nil)], shape: [batch, 1, seq, seq]))

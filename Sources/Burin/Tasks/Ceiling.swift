@@ -97,6 +97,12 @@ public struct Work: Hashable, Sendable {
         let inner = graph.tensorType(x).shape.last?.evaluate(extents) ?? 0
         multiplyAdds += count(id) * inner
         read(weight)
+      case .experts(let x, let chosen, let weight, let experts, _, _, _):
+        let inner = graph.tensorType(x).shape.last?.evaluate(extents) ?? 0
+        multiplyAdds += count(id) * inner
+        // At most as many experts as were chosen are read.
+        let all = graph.tensorType(weight).bytes.evaluate(extents) ?? 0
+        bytes += all / experts * min(experts, count(chosen))
       case .attention(let query, let key, _, _, _):
         let keys = graph.tensorType(key).shape[1].evaluate(extents) ?? 0
         multiplyAdds += 2 * count(query) * keys

@@ -8,13 +8,18 @@ struct Factor {
   private let left: ElementType
   private let depth: Int
   private let columns: Int
+  /// Elements from one row of a matrix to the next.
+  private let stride: Int
   private let isPacked: Bool
 
-  init(_ weight: Place, by left: ElementType, depth: Int, columns: Int) throws {
+  init(
+    _ weight: Place, by left: ElementType, depth: Int, columns: Int, stride: Int? = nil
+  ) throws {
     self.left = left
     element = weight.type.element
     self.depth = depth
     self.columns = columns
+    self.stride = stride ?? columns
     isPacked = weight.shape.count > 2
     if isPacked, weight.shape[2] != 32 {
       throw IRError("linear: panels of \(weight.shape[2]) columns where the kernels read 32")
@@ -47,9 +52,18 @@ struct Factor {
       ? "[\(panels), \(depth), 32]" : "[\(panels), \(depth / group), 32, \(group)]"
   }
 
+  /// Elements of the weight's C type from one packed column to the next.
+  private var columnSize: Int {
+    // A block of 32 terms has a scale of four bytes.
+    element == .q8 ? depth + depth / 32 * 4 : depth
+  }
+
+  /// Elements from one of several weights that lie side by side to the next.
+  var size: Int { isPacked ? (columns + 31) / 32 * 32 * columnSize : columns }
+
   /// Fills `sums[height][32]` for the columns from `panel` on.
   func product(
-    _ rows: CExpression, _ stride: CExpression, _ weights: CExpression
+    _ rows: CExpression, _ rowStride: CExpression, _ weights: CExpression
   ) -> [CStatement] {
     let sums = ("sums" as CExpression)[0]
     let panel: CExpression = "panel"
@@ -58,33 +72,34 @@ struct Factor {
     let tileRemainder: CExpression = "tile_remainder"
     let inner = CExpression.integer(depth)
     if element != .f32 {
-      // A block of 32 terms has a scale of four bytes.
-      let bytes = element == .q8 ? .integer(depth + depth / 32 * 4) : inner
+      let bytes = CExpression.integer(columnSize)
       let product = CExpression.name(
         CIdentifier(cleaning: (["tile_product"] + words).joined(separator: "_")))
-      return product(height, inner, rows, stride, weights + panel * bytes, sums).statements
+      return product(height, inner, rows, rowStride, weights + panel * bytes, sums).statements
     }
     if isPacked {
       return tileProduct(
-        height, 32, inner, rows, stride, weights + panel * inner, 32, sums, 32, "TILE_FROM_ZERO"
+        height, 32, inner, rows, rowStride, weights + panel * inner, 32, sums, 32, "TILE_FROM_ZERO"
       ).statements
     }
     let width = CExpression.integer(columns)
+    let stride = CExpression.integer(self.stride)
     if columns % 32 == 0 {
       return tileProduct(
-        height, 32, inner, rows, stride, weights + panel, width, sums, 32, "TILE_FROM_ZERO"
+        height, 32, inner, rows, rowStride, weights + panel, stride, sums, 32, "TILE_FROM_ZERO"
       ).statements
     }
     // No padding behind the last column, so nothing may be read there.
     return CBlockBuilder.build {
       Declare(.int.const, "whole", (smaller(32, width - panel) / 16 * 16).cast(to: .int))
       tileProduct(
-        height, "whole", inner, rows, stride, weights + panel, width, sums, 32, "TILE_FROM_ZERO")
+        height, "whole", inner, rows, rowStride, weights + panel, stride, sums, 32, "TILE_FROM_ZERO"
+      )
       if columns % 16 != 0 {
         If(smaller(32, width - panel) > "whole") {
           tileRemainder(
-            height, (width - panel - "whole").cast(to: .int), inner, rows, stride,
-            weights + panel + "whole", width, sums + "whole", 32, "TILE_FROM_ZERO")
+            height, (width - panel - "whole").cast(to: .int), inner, rows, rowStride,
+            weights + panel + "whole", stride, sums + "whole", 32, "TILE_FROM_ZERO")
         }
       }
     }

@@ -3,15 +3,21 @@ import BurinIR
 /// Rows at any distance from each other; weights and biases are dense.
 func linearRequirement(_ op: Op<Place>, operand: Int) -> Requirement {
   guard case .linear(_, _, _, let epilogues, _) = op else { return .dense }
-  if operand < 2 { return operand == 0 ? .rows : .dense }
-  let others = epilogues.compactMap { epilogue -> Requirement? in
-    switch epilogue {
-    case .bias: .dense
-    case .residual, .gate: .rows
-    case .activation, .scale: nil
+  return operand < 2 ? operand == 0 ? .rows : .dense : epilogues.requirement(operand - 2)
+}
+
+extension [Epilogue<Place>] {
+  /// What the epilogues ask of their operand number `index`.
+  func requirement(_ index: Int) -> Requirement {
+    let all = compactMap { epilogue -> Requirement? in
+      switch epilogue {
+      case .bias: .dense
+      case .residual, .gate: .rows
+      case .activation, .scale: nil
+      }
     }
+    return all[index]
   }
-  return others[operand - 2]
 }
 
 /// `out[row, column] = epilogues(sum over k of x[row, k] * weight[k, column])`, k ascending.
@@ -36,7 +42,7 @@ func linearKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Ke
     weight.type.element == .q8
     ? parts.blocks(1, "weights", note: matrix.note)
     : try parts.operand(1, "weights", weight.type.element, note: matrix.note)
-  let steps = try epilogueSteps(epilogues, rows: rows, columns: columns, parts: &parts)
+  let steps = try epilogueSteps(epilogues, from: 2, rows: rows, columns: columns, parts: &parts)
   let outStride = parts.size(output.stride, "out_stride")
   let out = try parts.result(0, "out", .f32, note: "[\(rows.flat), \(columns)]")
 
@@ -90,13 +96,15 @@ private func rowBlock(bytes: Int) -> Int {
   max(64, min(4096, (3 << 20) / max(1, bytes) / 64 * 64))
 }
 
-/// The statements that take `value`, 16 columns of a row, through the epilogues.
-private func epilogueSteps(
-  _ epilogues: [Epilogue<Place>], rows: CExpression, columns: Int, parts: inout KernelParts
+/// The statements that take `value`, 16 columns of a row, through the epilogues, whose operands are
+/// those from `first` on.
+func epilogueSteps(
+  _ epilogues: [Epilogue<Place>], from first: Int, rows: CExpression, columns: Int,
+  parts: inout KernelParts
 ) throws -> (_ row: CExpression, _ column: CExpression) -> [CStatement] {
   let value: CExpression = "value"
   var steps: [(CExpression, CExpression) -> CExpression] = []
-  var operand = 2
+  var operand = first
   var names = CNames()
   func load(_ from: CExpression, _ column: CExpression) -> CExpression {
     columns % 16 == 0
@@ -149,7 +157,7 @@ extension Unary {
 
 extension Epilogue {
   /// The word that a kernel's name has for it.
-  fileprivate var word: String {
+  var word: String {
     switch self {
     case .bias: "bias"
     case .activation(let function): function.rawValue
