@@ -34,6 +34,8 @@ public struct ModelDescription: Sendable {
   public var startToken: Int?
   /// What a model that predicts series takes and gives; `nil` for others.
   public var series: SeriesDescription?
+  /// From where on a sequence's positions turn otherwise; `nil` if they never do.
+  public var longContext: LongContext?
   /// In what its products multiply.
   public var precision: Precision
   /// The program before any pass, as the IR's text; `inspect` and `bench` look at it.
@@ -61,6 +63,14 @@ public struct ModelDescription: Sendable {
   }
 }
 
+/// A context beyond which rotary positions have other frequencies (LongRoPE).
+public struct LongContext: Hashable, Sendable {
+  /// The most positions of a sequence with the frequencies of short ones.
+  public var above: Int
+  /// Whether a sequence that grows beyond is read again; else its keys stay turned as they were.
+  public var rereads: Bool
+}
+
 extension ModelDescription {
   /// The description as it stands in the library's file; the tokenizer, by far the longest part, is
   /// last.
@@ -72,6 +82,9 @@ extension ModelDescription {
       "maximum_tokens": maximumTokens.map { JSON($0) } ?? .null, "lowercases": JSON(lowercases),
       "prompt": JSON(prompt), "end_tokens": .array(endTokens.map { JSON($0) }),
       "start_token": startToken.map { JSON($0) } ?? .null,
+      "long_context": longContext.map {
+        ["above": JSON($0.above), "rereads": JSON($0.rereads)]
+      } ?? .null,
       "generation": generation, "tokenizer_config": tokenizerConfig,
       "dtype": JSON(precision.rawValue), "series": series?.json ?? .null,
       "program": program.map { JSON($0) } ?? .null, "tokenizer": tokenizer,
@@ -97,6 +110,11 @@ extension ModelDescription {
     for id in try field["end_tokens"].array() { endTokens.append(try id.int()) }
     precision = try text("dtype").flatMap(Precision.init(rawValue:)) ?? .f32
     if field["start_token"].exists { startToken = try field["start_token"].int() }
+    if field["long_context"].exists {
+      longContext = LongContext(
+        above: try field["long_context"]["above"].int(in: 1...1 << 24),
+        rereads: try field["long_context"]["rereads"].bool(default: false))
+    }
     program = try text("program")
     if field["series"].exists { series = try SeriesDescription(field["series"]) }
     generation = field["generation"].value ?? .null

@@ -38,6 +38,12 @@ struct Generate: ParsableCommand {
   var repetitionPenalty: Double?
   @Option(parsing: .unconditional, help: "Sample; what the draws follow from.")
   var seed: UInt64?
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Greedy: guess up to this many tokens at once from where the last ones stood before, and "
+        + "check them together; the tokens stay the same (8; 0 for none).", valueName: "N"))
+  var promptLookupNumTokens = 8
   @Option(parsing: .unconditional, help: "Search with this many sequences at a time.")
   var numBeams = 1
   @Option(
@@ -79,7 +85,8 @@ struct Generate: ParsableCommand {
         "tokens": .array(result.tokens.map { JSON(Int($0)) }),
         "prompt_tokens": JSON(result.promptTokens), "seconds": .score(seconds),
         "tokens_per_second": .score(Double(result.tokens.count) / max(seconds, 1e-9)),
-        "end": JSON(result.end.rawValue),
+        "end": JSON(result.end.rawValue), "drafted": JSON(result.drafted),
+        "accepted": JSON(result.accepted),
         "score": JSON(result.score.map { .score($0) }),
         "seed": JSON(choices.sampling.map { JSON(Int(clamping: $0.seed)) }),
       ])
@@ -117,6 +124,12 @@ struct Generate: ParsableCommand {
     if let penalty = repetitionPenalty, !(penalty > 0 && penalty.isFinite) {
       throw Failure.usage("--repetition-penalty: expected a number above 0, found \(penalty)")
     }
+    guard (0...GenerationOptions.longestPromptLookup).contains(promptLookupNumTokens) else {
+      throw Failure.usage(
+        "--prompt-lookup-num-tokens: expected an integer from 0 to "
+          + "\(GenerationOptions.longestPromptLookup), found \(promptLookupNumTokens)")
+    }
+    choices.promptLookupTokens = promptLookupNumTokens
     choices.maximumNewTokens = maxNewTokens
     choices.repetitionPenalty = repetitionPenalty
     choices.ignoresEndTokens = ignoreEos

@@ -80,6 +80,7 @@ import Testing
         rules.endTokens = (end.array ?? [end]).compactMap(\.int)
       }
       let sequence = try field["sequence"].array().map { Int32(try $0.int()) }
+      rules.source = Array(sequence.prefix(try field["prompt"].int()))
       var found = try logits(field["before"])
       rules.apply(
         &found, after: sequence, new: sequence.count - (try field["prompt"].int()),

@@ -23,6 +23,7 @@ extension DecoderFamily {
   var countsPadding: Bool { true }
   var tokenClassifier: String { "score" }
   var maximumLength: Int { body.maximumLength }
+  var longContext: LongContext? { body.longContext }
 
   func entries(_ limits: Limits, sentence: SentencePipeline?) throws(HubError) -> [Entry] {
     let batch = Dim(Symbol("batch", maximum: limits.batch))
@@ -40,18 +41,29 @@ extension DecoderFamily {
         return trace.scoped("head") { outputs(hidden, ids: ids) }
       }
     ]
-    if head == .languageModel { entries.append(step(batch, seq, limits)) }
+    if head == .languageModel {
+      let context = Dim(Symbol("context", maximum: limits.sequence ?? defaultLength))
+      entries.append(step("step", batch, seq, context) { $0.last(of: $1) })
+      let drafts = min(PromptLookup.longest + 1, limits.sequence ?? defaultLength)
+      let tokens = Dim(Symbol("drafts", maximum: drafts))
+      entries.append(step("verify", batch, tokens, context) { $1 })
+    }
     return entries
   }
 
-  /// The tokens `input_ids[batch, seq]` appended to each sequence's cache, of which the first
-  /// `counts[batch]` count; the logits `[batch, vocabulary]` after the last of them.
-  private func step(_ batch: Dim, _ seq: Dim, _ limits: Limits) -> Entry {
-    let context = Dim(Symbol("context", maximum: limits.sequence ?? defaultLength))
-    return Entry.trace("step") { trace in
-      let step = CachedStep(trace, batch: batch, tokens: seq, context: context)
+  /// The tokens `input_ids[batch, tokens]` appended to each sequence's cache, of which the first
+  /// `counts[batch]` count; the logits of the rows that `scored` chooses of the hidden states:
+  /// `[batch, vocabulary]` after the last token, or `[batch, tokens, vocabulary]` after each.
+  private func step(
+    _ name: String, _ batch: Dim, _ tokens: Dim, _ context: Dim,
+    scored: (CachedStep, Tensor) -> Tensor
+  ) -> Entry {
+    Entry.trace(name) { trace in
+      let step = CachedStep(
+        trace, batch: batch, tokens: tokens, context: context,
+        isStretched: body.longContext != nil)
       let hidden = stack(step.ids, positions: step.positions) { step.layer($0) }
-      let logits = trace.scoped("head") { body.scores(body.normalize(step.last(of: hidden))) }
+      let logits = trace.scoped("head") { body.scores(body.normalize(scored(step, hidden))) }
       return (outputs: [("logits", logits)], successors: step.successors)
     }
   }

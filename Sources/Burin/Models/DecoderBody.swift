@@ -30,6 +30,8 @@ struct DecoderBody {
   /// The token that classification skips at the end of a sequence.
   let paddingID: Int?
   let maximumLength: Int
+  /// From where on positions turn otherwise; `nil` if they never do.
+  var longContext: LongContext?
 
   /// Reads what all decoders' configurations have: `vocab_size`, `tie_word_embeddings`,
   /// `max_position_embeddings`, the labels and the padding.

@@ -4,7 +4,7 @@ import BurinIR
 struct DecoderContext {
   /// Where each token stands, `i32[batch, seq]`.
   let positions: Tensor
-  /// How many positions each sequence has, this call's among them, `i32[batch, 1]`.
+  /// How many positions each sequence has or will have, this call's among them, `i32[batch, 1]`.
   let lengths: Tensor
   /// How many keys there may be.
   let keys: Dim
@@ -30,7 +30,7 @@ struct DecoderContext {
 
   fileprivate init(_ step: CachedStep, cached: @escaping (String, Tensor) -> Tensor) {
     positions = step.positions
-    lengths = step.total.reshaped([step.total.shape[0], 1])
+    lengths = step.spans.reshaped([step.total.shape[0], 1])
     keys = step.context
     masks = [.lengths(step.total), .causal(start: step.lengths)]
     start = step.lengths
@@ -52,13 +52,17 @@ final class CachedStep {
   let ids, counts: Tensor
   /// How many positions each sequence had before, and has now, `i32[batch]`.
   let lengths, total: Tensor
+  /// For how long a sequence positions are turned, `i32[batch]`.
+  let spans: Tensor
   /// Where each token stands, `i32[batch, tokens]`.
   let positions: Tensor
   /// How many positions a sequence may have.
   let context: Dim
   private var caches: [(name: String, value: Tensor)] = []
 
-  init(_ trace: Trace, batch: Dim, tokens: Dim, context: Dim) {
+  /// - Parameter isStretched: whether positions turn otherwise in long sequences, so that who reads a
+  ///   long prompt in pieces has to say so, by `rope_lengths[batch]`.
+  init(_ trace: Trace, batch: Dim, tokens: Dim, context: Dim, isStretched: Bool = false) {
     self.context = context
     ids = trace.input("input_ids", .i32, [batch, tokens])
     counts = trace.input(
@@ -67,6 +71,8 @@ final class CachedStep {
     positions =
       lengths.reshaped([batch, 1]).broadcast(ids.shape) + trace.iota(ids.shape, axis: 1)
     total = lengths + counts
+    spans =
+      isStretched ? trace.input("rope_lengths", .i32, [batch], fallback: total) : total
   }
 
   /// What the `index`-th layer sees.

@@ -5,8 +5,8 @@ import BurinIR
 /// projections, a window, and LongRoPE.
 ///
 /// The length of a batch, padding included, chooses the frequencies of `forward`, as in transformers.
-/// Keys stay turned as they were when they were cached: a conversation that grows beyond the
-/// original context goes on with the new frequencies, and does not read the old tokens again.
+/// A generation that outgrows the original context reads its text again with the new frequencies, as
+/// transformers does.
 struct Phi3: LlamaFamily {
   static let modelTypes = ["phi3"]
   static let architectures = decoderArchitectures("Phi3")
@@ -19,6 +19,7 @@ struct Phi3: LlamaFamily {
     variant.epsilon = 1e-5
     variant.positions = 4096
     variant.isJoined = true
+    variant.rereads = true
     try variant.readWindow(config, default: nil)
     variant.isWindowed = { _ in true }
     return variant

@@ -13,6 +13,8 @@ struct Rotary {
   let width: Int
   /// What the frequencies are instead in sequences of more than `above` positions.
   private var extended: (frequencies: [Double], above: Int)?
+  /// The longest sequence whose frequencies are those of short ones; `nil` if there are no others.
+  var longAbove: Int? { extended?.above }
 
   /// Reads the base and the turned part of heads, and `rope_scaling`; of transformers 5
   /// `rope_parameters`, which holds all of them, perhaps for each type of layer.

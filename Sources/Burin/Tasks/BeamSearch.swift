@@ -166,8 +166,10 @@ extension Generator {
     // Every beam reads the same source, which a reordering leaves where it is.
     let source = isEncoderDecoder ? try encode(source: prompt, sequences: beams) : nil
     let start = isEncoderDecoder ? [try startToken()] : prompt
-    let fresh = isEncoderDecoder ? start : Array(prompt[try model.runner.reset(to: prompt)...])
-    guard let first = try step(fresh, source: source, isCancelled) else { return result }
+    let fresh = isEncoderDecoder ? start : try unread(prompt)
+    guard let first = try step(fresh, source: source, span: start.count, isCancelled) else {
+      return result
+    }
     // What the beams begin with is computed once; they share its pages.
     var logits = Array(repeatElement(first, count: beams).joined())
     try model.runner.reorder(Array(repeating: 0, count: beams))
@@ -185,7 +187,8 @@ extension Generator {
       if isCancelled() { return result }
       try model.runner.reorder(search.running.map(\.source))
       logits = try step(
-        search.running.compactMap(\.tokens.last), sequences: beams, source: source)
+        search.running.compactMap(\.tokens.last), sequences: beams, source: source,
+        span: start.count + search.running[0].tokens.count)
     }
     let best = search.finished[0]
     result.tokens = best.tokens

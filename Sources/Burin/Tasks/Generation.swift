@@ -14,6 +14,13 @@ public struct GenerationOptions: Sendable {
   /// Texts at which generation ends; the text that is given ends before them.
   public var stops: [String] = []
 
+  /// How many tokens are guessed at once, at most, from where the last ones stood before; they are
+  /// checked together, and the tokens are those of a generation without guesses. 0 for none; only for
+  /// decoders, and not where tokens are drawn.
+  public var promptLookupTokens = 8
+  /// The most that `promptLookupTokens` may ask for.
+  public static let longestPromptLookup = 15
+
   /// How many sequences a search keeps; 1 for no search.
   public var beams = 1
   /// A finished beam's score is divided by its number of new tokens to this power; nil for what the
@@ -36,6 +43,9 @@ public struct Generation: Sendable {
   public var promptTokens: Int
   /// Why it ended.
   public var end: End = .length
+  /// How many tokens were guessed, and how many of them were right.
+  public var drafted = 0
+  public var accepted = 0
   /// The sum of the tokens' log-probabilities, divided by a power of their number (the length
   /// penalty); nil unless beams were searched.
   public var score: Double?
@@ -103,7 +113,9 @@ public struct Generator {
   }
 
   /// The logits rules of the model's own configuration, with what the options change.
-  private func rules(_ options: GenerationOptions) throws -> LogitsRules {
+  private func rules(
+    _ options: GenerationOptions, source: [Int32]
+  ) throws -> LogitsRules {
     let description = model.description
     var rules = try LogitsRules(
       JSONField(description.generation, file: "generation_config.json"))
@@ -115,8 +127,20 @@ public struct Generator {
       rules.repetitionPenalty = penalty
     }
     rules.endTokens = description.endTokens
+    rules.source = source
     if options.ignoresEndTokens { rules.suppressed += description.endTokens }
     return rules
+  }
+
+  /// The stop strings of the model's own configuration.
+  private func ownStops() throws -> [String] {
+    let field = JSONField(model.description.generation, file: "generation_config.json")[
+      "stop_strings"]
+    guard field.exists else { return [] }
+    if field.value?.array == nil { return [try field.string().utf8String] }
+    var stops: [String] = []
+    for stop in try field.array() { stops.append(try stop.string().utf8String) }
+    return stops
   }
 
   /// Tokens of a prompt in one call, at most: between two calls a generation can be cancelled.
@@ -124,23 +148,33 @@ public struct Generator {
 
   /// Appends tokens to the sequence and gives the logits after the last one; nil if cancelled.
   ///
-  /// - Parameter source: how many tokens the source has that `encode` read.
-  func step(_ tokens: [Int32], source: Int?, _ isCancelled: () -> Bool) throws -> [Float]? {
+  /// - Parameters:
+  ///   - source: how many tokens the source has that `encode` read.
+  ///   - span: how many tokens the sequence has then.
+  func step(
+    _ tokens: [Int32], source: Int?, span: Int, _ isCancelled: () -> Bool
+  ) throws -> [Float]? {
     var logits: [Float] = []
     for start in stride(from: 0, to: tokens.count, by: Self.piece) {
       if isCancelled() { return nil }
       let piece = Array(tokens[start..<min(tokens.count, start + Self.piece)])
-      logits = try step(piece, sequences: 1, source: source)
+      logits = try step(piece, sequences: 1, source: source, span: span)
     }
     return logits
   }
 
   /// Appends as many tokens to each of the first sequences and gives the logits after the last one,
   /// sequence by sequence.
-  func step(_ tokens: [Int32], sequences: Int, source: Int?) throws -> [Float] {
+  func step(
+    _ tokens: [Int32], sequences: Int, source: Int?, span: Int
+  ) throws -> [Float] {
     var inputs = [
       "input_ids": HostTensor(tokens, shape: [sequences, tokens.count / sequences])
     ]
+    if model.description.longContext != nil {
+      inputs["rope_lengths"] = HostTensor(
+        [Int32](repeating: Int32(span), count: sequences), shape: [sequences])
+    }
     if let source {
       inputs["encoder_attention_mask"] = HostTensor(
         [Int32](repeating: 1, count: sequences * source), shape: [sequences, source])
@@ -175,6 +209,24 @@ public struct Generator {
     return id
   }
 
+  /// What of a prompt the session does not hold. What it holds may have been turned as in a text of
+  /// another length; then it is forgotten.
+  func unread(_ prompt: [Int32]) throws -> [Int32] {
+    let keeps = model.description.longContext == nil
+    return Array(prompt[try model.runner.reset(to: keeps ? prompt : [])...])
+  }
+
+  /// The logits after the last of `tokens` and after each of the drafts that follow them; nil if
+  /// cancelled.
+  private func rows(
+    _ tokens: [Int32], _ drafts: [Int32], source: Int?, span: Int, _ isCancelled: () -> Bool
+  ) throws -> [[Float]]? {
+    guard drafts.isEmpty else {
+      return isCancelled() ? nil : try verify(tokens + drafts, span: span)
+    }
+    return try step(tokens, source: source, span: span, isCancelled).map { [$0] }
+  }
+
   /// Continues a prompt of ids, which are taken as they are; an encoder-decoder takes them as its
   /// source. What the session still holds of an earlier call's tokens is not computed again.
   ///
@@ -188,7 +240,7 @@ public struct Generator {
   ) throws -> Generation {
     let description = model.description
     let count = try allowance(prompt, options.maximumNewTokens)
-    let rules = try rules(options)
+    let rules = try rules(options, source: prompt)
     guard options.beams >= 1 else {
       throw TaskError(
         .badOption, "num-beams: expected an integer of at least 1, found \(options.beams)")
@@ -197,36 +249,64 @@ public struct Generator {
       return try search(
         prompt, options, count: count, rules, receive: receive, isCancelled: isCancelled)
     }
-    var text = try GeneratedText(model, stops: options.stops)
+    let stops = try options.stops + (model.hasTokenizer ? ownStops() : [])
+    var text = try GeneratedText(model, stops: stops)
     var random = options.sampling.map { SeededRandom(seed: $0.seed) }
     let source = isEncoderDecoder ? try encode(source: prompt, sequences: 1) : nil
     var sequence = isEncoderDecoder ? [try startToken()] : prompt
     var result = Generation(promptTokens: prompt.count)
-    var fresh =
-      isEncoderDecoder ? sequence : Array(prompt[try model.runner.reset(to: prompt)...])
-    while result.tokens.count < count {
-      guard var logits = try step(fresh, source: source, isCancelled) else {
+    var fresh = isEncoderDecoder ? sequence : try unread(prompt)
+    let long = description.longContext
+    let guesses = options.sampling == nil && model.runner.inputs(of: "verify") != nil
+    var lookup = PromptLookup(limit: guesses ? options.promptLookupTokens : 0)
+    while result.tokens.count < count, result.end == .length {
+      if let long, long.rereads, sequence.count == long.above + 1, prompt.count <= long.above {
+        _ = try model.runner.reset(to: [])
+        fresh = sequence
+      }
+      var room = count - result.tokens.count - 1
+      // Guesses turn as the token before them does.
+      if let long, sequence.count <= long.above { room = min(room, long.above - sequence.count) }
+      let drafts = fresh.count == 1 ? lookup.drafts(after: sequence, room: room) : []
+      let rows = try rows(fresh, drafts, source: source, span: sequence.count, isCancelled)
+      guard let rows else {
         result.end = .cancelled
         break
       }
-      rules.apply(
-        &logits, after: sequence, new: result.tokens.count,
-        isLast: result.tokens.count == count - 1)
-      let token: Int32
-      if let sampling = options.sampling, random != nil {
-        token = Int32(random!.draw(sampling.weights(logits)))
-      } else {
-        token = Int32(firstMaximum(logits) ?? 0)
+      var accepted = 0
+      for var logits in rows {
+        rules.apply(
+          &logits, after: sequence, new: result.tokens.count,
+          isLast: result.tokens.count == count - 1)
+        let token: Int32
+        if let sampling = options.sampling, random != nil {
+          token = Int32(random!.draw(sampling.weights(logits)))
+        } else {
+          token = Int32(firstMaximum(logits) ?? 0)
+        }
+        result.tokens.append(token)
+        sequence.append(token)
+        let piece = try text.append(token)
+        let goesOn = try piece.isEmpty || receive(piece)
+        if description.endTokens.contains(Int(token)) { result.end = .endToken }
+        if text.hasStopped { result.end = .stop }
+        if !goesOn { result.end = .cancelled }
+        guard result.end == .length, accepted < drafts.count, drafts[accepted] == token else {
+          break
+        }
+        accepted += 1
       }
-      result.tokens.append(token)
-      sequence.append(token)
-      fresh = [token]
-      let piece = try text.append(token)
-      let goesOn = try piece.isEmpty || receive(piece)
-      if description.endTokens.contains(Int(token)) { result.end = .endToken }
-      if text.hasStopped { result.end = .stop }
-      if !goesOn { result.end = .cancelled }
-      guard result.end == .length else { break }
+      fresh = Array(sequence.suffix(1))
+      guard !drafts.isEmpty else { continue }
+      lookup.note(accepted: accepted, of: drafts.count)
+      result.drafted += drafts.count
+      result.accepted += accepted
+      if accepted < drafts.count {
+        // What follows a wrong guess is forgotten; where a cache cannot go back, all is read again.
+        let kept = try model.runner.reset(to: sequence)
+        if kept < sequence.count - 1 { lookup = PromptLookup(limit: 0) }
+        fresh = Array(sequence[kept...])
+      }
     }
     let rest = try text.finish()
     if !rest.isEmpty { _ = try receive(rest) }

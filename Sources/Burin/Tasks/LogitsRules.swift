@@ -13,8 +13,13 @@ struct LogitsRules {
 
   var biases: [Bias] = []
   var repetitionPenalty = 1.0
+  /// What the logits of the source's tokens are multiplied by, where they are above 0, and divided by
+  /// elsewhere.
+  var sourceBonus = 1.0
   /// Runs of this many tokens that may not occur twice; 0 for none.
   var noRepeatRun = 0
+  /// Runs of the source of this many tokens that may not occur; 0 for none.
+  var noSourceRun = 0
   /// Runs that may not occur.
   var forbiddenRuns: [[Int32]] = []
   /// The sequence's least length before an end token, prompt included, and without it.
@@ -30,6 +35,16 @@ struct LogitsRules {
   var suppressed: [Int] = []
   var suppressedFirst: [Int] = []
   var endTokens: [Int] = []
+  /// The source of an encoder-decoder, or the prompt.
+  var source: [Int32] = []
+
+  /// The keys that are read.
+  static let keys: [ByteString] = [
+    "sequence_bias", "repetition_penalty", "encoder_repetition_penalty", "no_repeat_ngram_size",
+    "encoder_no_repeat_ngram_size", "bad_words_ids", "min_length", "min_new_tokens",
+    "forced_bos_token_id", "forced_eos_token_id", "exponential_decay_length_penalty",
+    "suppress_tokens", "begin_suppress_tokens",
+  ]
 
   /// Reads `generation_config.json`.
   init(_ field: JSONField) throws(HubError) {
@@ -53,6 +68,8 @@ struct LogitsRules {
       }
     }
     repetitionPenalty = try field["repetition_penalty"].double(above: 0, default: 1)
+    sourceBonus = try field["encoder_repetition_penalty"].double(above: 0, default: 1)
+    noSourceRun = try field["encoder_no_repeat_ngram_size"].int(in: limit, default: 0)
     noRepeatRun = try field["no_repeat_ngram_size"].int(in: limit, default: 0)
     if field["bad_words_ids"].exists {
       for words in try field["bad_words_ids"].array() { forbiddenRuns.append(try run(words)) }
@@ -81,14 +98,10 @@ struct LogitsRules {
       for id in logits.indices { logits[id] = kept.contains(id) ? 0 : -.infinity }
     }
     bias(&logits, sequence)
-    if repetitionPenalty != 1 {
-      let penalty = Float(repetitionPenalty)
-      for id in Set(sequence) where logits.indices.contains(Int(id)) {
-        let logit = logits[Int(id)]
-        logits[Int(id)] = logit < 0 ? logit * penalty : logit / penalty
-      }
-    }
-    if noRepeatRun > 0 { forbid(repeated(in: sequence)) }
+    penalize(&logits, source, Float(1 / sourceBonus))
+    penalize(&logits, sequence, Float(repetitionPenalty))
+    if noRepeatRun > 0 { forbid(ends(of: noRepeatRun, in: sequence, after: sequence)) }
+    if noSourceRun > 0 { forbid(ends(of: noSourceRun, in: source, after: sequence)) }
     forbid(
       forbiddenRuns.compactMap { run in
         let end = Int(run[run.count - 1])
@@ -111,6 +124,15 @@ struct LogitsRules {
     if new == (isForced ? 1 : 0) { forbid(suppressedFirst) }
   }
 
+  /// Makes tokens that have occurred less probable by a penalty above 1.
+  private func penalize(_ logits: inout [Float], _ tokens: [Int32], _ penalty: Float) {
+    guard penalty != 1 else { return }
+    for id in Set(tokens) where logits.indices.contains(Int(id)) {
+      let logit = logits[Int(id)]
+      logits[Int(id)] = logit < 0 ? logit * penalty : logit / penalty
+    }
+  }
+
   /// Adds what `sequence_bias` adds: first all together, then to the logits.
   private func bias(_ logits: inout [Float], _ sequence: [Int32]) {
     var sums: [Int: Float] = [:]
@@ -128,13 +150,13 @@ struct LogitsRules {
       && sequence.suffix(run.count - 1).elementsEqual(run.dropLast())
   }
 
-  /// The tokens that would end a run of `noRepeatRun` tokens that has occurred.
-  private func repeated(in sequence: [Int32]) -> [Int] {
-    let context = sequence.suffix(noRepeatRun - 1)
-    guard sequence.count >= noRepeatRun else { return [] }
-    return (0...sequence.count - noRepeatRun).compactMap { start in
-      let end = start + noRepeatRun - 1
-      return sequence[start..<end].elementsEqual(context) ? Int(sequence[end]) : nil
+  /// The tokens that would end a run of `count` tokens that occurs in a text.
+  private func ends(of count: Int, in text: [Int32], after sequence: [Int32]) -> [Int] {
+    guard text.count >= count, sequence.count >= count - 1 else { return [] }
+    let context = sequence.suffix(count - 1)
+    return (0...text.count - count).compactMap { start in
+      let end = start + count - 1
+      return text[start..<end].elementsEqual(context) ? Int(text[end]) : nil
     }
   }
 }

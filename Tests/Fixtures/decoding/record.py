@@ -90,7 +90,10 @@ def processors():
         {"forced_bos_token_id": 8}, {"forced_bos_token_id": 8, "begin_suppress_tokens": [3]}, {"forced_eos_token_id": [1, 5]},
         {"suppress_tokens": [0, 1, 2], "begin_suppress_tokens": [20, 21]},
         {"repetition_penalty": 1.2, "no_repeat_ngram_size": 2, "bad_words_ids": [[3]],
-         "suppress_tokens": [6], "forced_eos_token_id": 6, "eos_token_id": 6}]
+         "suppress_tokens": [6], "forced_eos_token_id": 6, "eos_token_id": 6},
+        {"encoder_repetition_penalty": 1.4}, {"encoder_no_repeat_ngram_size": 2},
+        {"encoder_repetition_penalty": 0.7, "repetition_penalty": 1.3,
+         "encoder_no_repeat_ngram_size": 3, "bad_words_ids": [[7], [7, 7]], "eos_token_id": [7, 2]}]
     results = []
     for number, setting in enumerate(settings):
         for prompt in 1, 4:

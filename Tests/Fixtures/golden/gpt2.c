@@ -4,8 +4,10 @@
 // forward: input_ids i32[batch, seq], attention_mask i32[batch, seq], position_ids i32[batch, seq]
 // -> logits f32[batch, seq, 283].
 // step: input_ids i32[batch, seq], counts i32[batch] -> logits f32[batch, 283].
+// verify: input_ids i32[batch, drafts], counts i32[batch] -> logits f32[batch, drafts, 283].
 // batch is 1 to 32.
 // context is 1 to 103.
+// drafts is 1 to 16.
 // seq is 1 to 103.
 // Build:
 //   clang -std=gnu17 -O2 -ffp-contract=on -fno-math-errno -fPIC -fvisibility=hidden -Wall -Wextra -fopenmp -march=x86-64-v3 -shared -Wl,--version-script=burin.map -Wl,--build-id=sha1 -Wl,--as-needed -Wl,-z,now *.c -lm -o model.so
@@ -788,7 +790,7 @@ static void copy_i32_3(
 // forward: everything that runs, in order; kernels share out their work.
 static void run_forward(const struct burin_call *call) {
   const int64_t batch = call->symbols[0];
-  const int64_t seq = call->symbols[2];
+  const int64_t seq = call->symbols[3];
   const weights_block *w = (const weights_block *)call->weights;
 
   // Memory for values, reused as soon as one is dead.
@@ -872,7 +874,7 @@ static void run_forward(const struct burin_call *call) {
 static void run_step(const struct burin_call *call) {
   const int64_t batch = call->symbols[0];
   const int64_t context = call->symbols[1];
-  const int64_t seq = call->symbols[2];
+  const int64_t seq = call->symbols[3];
   const weights_block *w = (const weights_block *)call->weights;
 
   // Memory for values, reused as soon as one is dead.
@@ -976,48 +978,151 @@ static void run_step(const struct burin_call *call) {
   }
 }
 
+// verify: everything that runs, in order; kernels share out their work.
+static void run_verify(const struct burin_call *call) {
+  const int64_t batch = call->symbols[0];
+  const int64_t context = call->symbols[1];
+  const int64_t drafts = call->symbols[2];
+  const weights_block *w = (const weights_block *)call->weights;
+
+  // Memory for values, reused as soon as one is dead.
+  int32_t *extent = (int32_t *)call->slots[0];          // i32[]
+  int32_t *default_counts = (int32_t *)call->slots[1];  // i32[batch]
+  int32_t *positions = (int32_t *)call->slots[0];       // i32[batch, drafts]
+  int32_t *sum = (int32_t *)call->slots[2];             // i32[batch, drafts]
+  int32_t *sum_2 = (int32_t *)call->slots[0];           // i32[batch]
+  float *embedded = (float *)call->slots[3];            // f32[batch, drafts, 20]
+  float *embedded_2 = (float *)call->slots[4];          // f32[batch, drafts, 20]
+  float *normed = (float *)call->slots[2];              // f32[batch, drafts, 20]
+  float *normed_2 = (float *)call->slots[5];            // f32[batch, drafts, 20]
+  float *projected = (float *)call->slots[3];           // f32[batch, drafts, 60]
+  float *attended = (float *)call->slots[4];            // f32[batch, drafts, 4, 5]
+  char *scratch = call->slots[5];
+  float *summed = (float *)call->slots[3];     // f32[batch, drafts, 20]
+  float *activated = (float *)call->slots[5];  // f32[batch, drafts, 80]
+  float *summed_2 = (float *)call->slots[2];   // f32[batch, drafts, 20]
+  float *normed_3 = (float *)call->slots[4];   // f32[batch, drafts, 20]
+
+  // What the caller gives, or what stands for it.
+  const int32_t *input_ids = call->inputs[0];                                  // i32[batch, drafts]
+  const int32_t *counts = call->inputs[1] ? call->inputs[1] : default_counts;  // i32[batch]
+
+  // What the caller gets.
+  float *logits = call->outputs[0];  // f32[batch, drafts, 283]
+
+  // What is remembered from call to call.
+  int32_t *lengths = call->states[0];  // i32[batch]
+  char *pool = call->pool;
+  const int32_t *table = call->table;
+  const int64_t table_stride = call->table_stride;
+
+  #pragma omp parallel
+  {
+    extent_i32(drafts, extent);
+    copy_i32_2(batch, extent, default_counts);
+    iota_i32(batch, drafts, positions);
+    add_i32(batch, drafts, lengths, positions, sum);
+    add_i32_2(batch, lengths, counts, sum_2);
+
+    // embeddings
+    embedding_packed_32_20(batch * drafts, w->embeddings_table, input_ids, embedded);
+    embedding_20(batch * drafts, w->embeddings_table_2, sum, embedded_2);
+    add_norm_layer_20(batch * drafts, embedded, embedded_2, w->embeddings_normed_scale,
+                      w->embeddings_normed_bias, normed, normed_2);
+
+    // layer 0: attention
+    linear_20x60_bias(batch * drafts, normed_2, w->layer_0_attention_projected_weight,
+                      w->layer_0_attention_projected_bias, projected);
+    append_keys_4x5(batch, drafts, drafts * 60, projected + 20, lengths, counts, pool, table,
+                    table_stride, 0);
+    append_values_4x5(batch, drafts, drafts * 60, projected + 40, lengths, counts, pool, table,
+                      table_stride, 5120);
+    attention_4x5_lengths_causal(batch, drafts, context, drafts * 60, projected, 0, 5120, sum_2,
+                                 lengths, attended, pool, table, table_stride, scratch);
+    linear_20x20_bias_residual(batch * drafts, attended, w->layer_0_attention_summed_weight,
+                               w->layer_0_attention_summed_bias, normed, summed);
+
+    // layer 0: feed forward
+    norm_layer_20(batch * drafts, summed, w->layer_0_feed_forward_normed_scale,
+                  w->layer_0_feed_forward_normed_bias, normed);
+    linear_20x80_bias_gelu_tanh(batch * drafts, normed, w->layer_0_feed_forward_activated_weight,
+                                w->layer_0_feed_forward_activated_bias, activated);
+    linear_80x20_bias_residual(batch * drafts, activated, w->layer_0_feed_forward_summed_weight,
+                               w->layer_0_feed_forward_summed_bias, summed, summed_2);
+
+    // layer 1: attention
+    norm_layer_20(batch * drafts, summed_2, w->layer_1_attention_normed_scale,
+                  w->layer_1_attention_normed_bias, normed_3);
+    linear_20x60_bias(batch * drafts, normed_3, w->layer_1_attention_projected_weight,
+                      w->layer_1_attention_projected_bias, projected);
+    append_keys_4x5(batch, drafts, drafts * 60, projected + 20, lengths, counts, pool, table,
+                    table_stride, 10240);
+    append_values_4x5(batch, drafts, drafts * 60, projected + 40, lengths, counts, pool, table,
+                      table_stride, 15360);
+    attention_4x5_lengths_causal(batch, drafts, context, drafts * 60, projected, 10240, 15360,
+                                 sum_2, lengths, attended, pool, table, table_stride, scratch);
+    linear_20x20_bias_residual(batch * drafts, attended, w->layer_1_attention_summed_weight,
+                               w->layer_1_attention_summed_bias, summed_2, summed);
+
+    // layer 1: feed forward
+    norm_layer_20(batch * drafts, summed, w->layer_1_feed_forward_normed_scale,
+                  w->layer_1_feed_forward_normed_bias, normed);
+    linear_20x80_bias_gelu_tanh(batch * drafts, normed, w->layer_1_feed_forward_activated_weight,
+                                w->layer_1_feed_forward_activated_bias, activated);
+    linear_80x20_bias_residual(batch * drafts, activated, w->layer_1_feed_forward_summed_weight,
+                               w->layer_1_feed_forward_summed_bias, summed, summed_2);
+
+    // head
+    norm_layer_20(batch * drafts, summed_2, w->head_normed_scale, w->head_normed_bias, normed_3);
+    linear_20x283(batch * drafts, normed_3, w->embeddings_table, logits);
+
+    // states
+    copy_i32_3(batch, sum_2, lengths);
+  }
+}
+
 static const struct burin_port run_forward_inputs[] = {{"input_ids", BURIN_I32, 2,
-    {{0, 32}, {2, 103}}, 0, 0, 282},
-    {"attention_mask", BURIN_I32, 2, {{0, 32}, {2, 103}}, 1, (-2147483647 - 1), 2147483647},
-    {"position_ids", BURIN_I32, 2, {{0, 32}, {2, 103}}, 1, 0, 102}};
+    {{0, 32}, {3, 103}}, 0, 0, 282},
+    {"attention_mask", BURIN_I32, 2, {{0, 32}, {3, 103}}, 1, (-2147483647 - 1), 2147483647},
+    {"position_ids", BURIN_I32, 2, {{0, 32}, {3, 103}}, 1, 0, 102}};
 
 static const struct burin_port run_forward_outputs[] =
-    {{"logits", BURIN_F32, 3, {{0, 32}, {2, 103}, {BURIN_FIXED, 283}}, 0, 0, 0}};
+    {{"logits", BURIN_F32, 3, {{0, 32}, {3, 103}, {BURIN_FIXED, 283}}, 0, 0, 0}};
 
 static void run_forward_extents(const int64_t *symbols, int64_t *extents) {
   extents[0] = symbols[0];
-  extents[1] = symbols[2];
+  extents[1] = symbols[3];
   extents[2] = symbols[0];
-  extents[3] = symbols[2];
+  extents[3] = symbols[3];
   extents[4] = symbols[0];
-  extents[5] = symbols[2];
+  extents[5] = symbols[3];
   extents[6] = symbols[0];
-  extents[7] = symbols[2];
+  extents[7] = symbols[3];
   extents[8] = 283;
 }
 
 // Bytes of each slot: the most that its buffers need.
 static void run_forward_slots(const int64_t *symbols, int64_t *bytes) {
-  bytes[0] = symbols[0] * symbols[2] * 4;
-  bytes[1] = symbols[0] * symbols[2] * 4;
-  if (bytes[1] < symbols[0] * symbols[2] * 80) {
-    bytes[1] = symbols[0] * symbols[2] * 80;
+  bytes[0] = symbols[0] * symbols[3] * 4;
+  bytes[1] = symbols[0] * symbols[3] * 4;
+  if (bytes[1] < symbols[0] * symbols[3] * 80) {
+    bytes[1] = symbols[0] * symbols[3] * 80;
   }
-  bytes[2] = symbols[0] * symbols[2] * 80;
-  if (bytes[2] < symbols[0] * symbols[2] * 240) {
-    bytes[2] = symbols[0] * symbols[2] * 240;
+  bytes[2] = symbols[0] * symbols[3] * 80;
+  if (bytes[2] < symbols[0] * symbols[3] * 240) {
+    bytes[2] = symbols[0] * symbols[3] * 240;
   }
-  bytes[3] = symbols[0] * symbols[2] * 80;
-  bytes[4] = symbols[0] * symbols[2] * 80;
-  if (bytes[4] < symbols[0] * ((symbols[2] + 63) / 64) * 21504) {
-    bytes[4] = symbols[0] * ((symbols[2] + 63) / 64) * 21504;
+  bytes[3] = symbols[0] * symbols[3] * 80;
+  bytes[4] = symbols[0] * symbols[3] * 80;
+  if (bytes[4] < symbols[0] * ((symbols[3] + 63) / 64) * 21504) {
+    bytes[4] = symbols[0] * ((symbols[3] + 63) / 64) * 21504;
   }
-  if (bytes[4] < symbols[0] * symbols[2] * 320) {
-    bytes[4] = symbols[0] * symbols[2] * 320;
+  if (bytes[4] < symbols[0] * symbols[3] * 320) {
+    bytes[4] = symbols[0] * symbols[3] * 320;
   }
 }
 
-static const struct burin_port run_step_inputs[] = {{"input_ids", BURIN_I32, 2, {{0, 32}, {2, 103}},
+static const struct burin_port run_step_inputs[] = {{"input_ids", BURIN_I32, 2, {{0, 32}, {3, 103}},
     0, 0, 282}, {"counts", BURIN_I32, 1, {{0, 32}}, 1, (-2147483647 - 1), 2147483647}};
 
 static const struct burin_port run_step_outputs[] =
@@ -1025,7 +1130,7 @@ static const struct burin_port run_step_outputs[] =
 
 static void run_step_extents(const int64_t *symbols, int64_t *extents) {
   extents[0] = symbols[0];
-  extents[1] = symbols[2];
+  extents[1] = symbols[3];
   extents[2] = symbols[0];
   extents[3] = symbols[0];
   extents[4] = 283;
@@ -1033,6 +1138,59 @@ static void run_step_extents(const int64_t *symbols, int64_t *extents) {
 
 // Bytes of each slot: the most that its buffers need.
 static void run_step_slots(const int64_t *symbols, int64_t *bytes) {
+  bytes[0] = 4;
+  if (bytes[0] < symbols[0] * symbols[3] * 4) {
+    bytes[0] = symbols[0] * symbols[3] * 4;
+  }
+  if (bytes[0] < symbols[0] * 4) {
+    bytes[0] = symbols[0] * 4;
+  }
+  bytes[1] = symbols[0] * 4;
+  bytes[2] = symbols[0] * symbols[3] * 4;
+  if (bytes[2] < symbols[0] * symbols[3] * 80) {
+    bytes[2] = symbols[0] * symbols[3] * 80;
+  }
+  if (bytes[2] < symbols[0] * 80) {
+    bytes[2] = symbols[0] * 80;
+  }
+  bytes[3] = symbols[0] * symbols[3] * 80;
+  if (bytes[3] < symbols[0] * symbols[3] * 240) {
+    bytes[3] = symbols[0] * symbols[3] * 240;
+  }
+  if (bytes[3] < symbols[0] * symbols[3] * 320) {
+    bytes[3] = symbols[0] * symbols[3] * 320;
+  }
+  bytes[4] = symbols[0] * symbols[3] * 80;
+  if (bytes[4] < symbols[0] * 4) {
+    bytes[4] = symbols[0] * 4;
+  }
+  bytes[5] = symbols[0] * symbols[3] * 80;
+  if (bytes[5] < symbols[0] * ((symbols[1] + 255) / 256) * 8192) {
+    bytes[5] = symbols[0] * ((symbols[1] + 255) / 256) * 8192;
+  }
+  if (bytes[5] < symbols[0] * 80) {
+    bytes[5] = symbols[0] * 80;
+  }
+}
+
+static const struct burin_port run_verify_inputs[] = {{"input_ids", BURIN_I32, 2,
+    {{0, 32}, {2, 16}}, 0, 0, 282},
+    {"counts", BURIN_I32, 1, {{0, 32}}, 1, (-2147483647 - 1), 2147483647}};
+
+static const struct burin_port run_verify_outputs[] =
+    {{"logits", BURIN_F32, 3, {{0, 32}, {2, 16}, {BURIN_FIXED, 283}}, 0, 0, 0}};
+
+static void run_verify_extents(const int64_t *symbols, int64_t *extents) {
+  extents[0] = symbols[0];
+  extents[1] = symbols[2];
+  extents[2] = symbols[0];
+  extents[3] = symbols[0];
+  extents[4] = symbols[2];
+  extents[5] = 283;
+}
+
+// Bytes of each slot: the most that its buffers need.
+static void run_verify_slots(const int64_t *symbols, int64_t *bytes) {
   bytes[0] = 4;
   if (bytes[0] < symbols[0] * symbols[2] * 4) {
     bytes[0] = symbols[0] * symbols[2] * 4;
@@ -1045,26 +1203,17 @@ static void run_step_slots(const int64_t *symbols, int64_t *bytes) {
   if (bytes[2] < symbols[0] * symbols[2] * 80) {
     bytes[2] = symbols[0] * symbols[2] * 80;
   }
-  if (bytes[2] < symbols[0] * 80) {
-    bytes[2] = symbols[0] * 80;
-  }
   bytes[3] = symbols[0] * symbols[2] * 80;
   if (bytes[3] < symbols[0] * symbols[2] * 240) {
     bytes[3] = symbols[0] * symbols[2] * 240;
   }
-  if (bytes[3] < symbols[0] * symbols[2] * 320) {
-    bytes[3] = symbols[0] * symbols[2] * 320;
-  }
   bytes[4] = symbols[0] * symbols[2] * 80;
-  if (bytes[4] < symbols[0] * 4) {
-    bytes[4] = symbols[0] * 4;
-  }
   bytes[5] = symbols[0] * symbols[2] * 80;
   if (bytes[5] < symbols[0] * ((symbols[1] + 255) / 256) * 8192) {
     bytes[5] = symbols[0] * ((symbols[1] + 255) / 256) * 8192;
   }
-  if (bytes[5] < symbols[0] * 80) {
-    bytes[5] = symbols[0] * 80;
+  if (bytes[5] < symbols[0] * symbols[2] * 320) {
+    bytes[5] = symbols[0] * symbols[2] * 320;
   }
 }
 
@@ -1075,16 +1224,19 @@ static void state_bytes(const int64_t *symbols, int64_t *bytes) {
 }
 
 static const struct burin_symbol program_symbols[] =
-    {{"batch", 32}, {"context", 103}, {"seq", 103}};
+    {{"batch", 32}, {"context", 103}, {"drafts", 16}, {"seq", 103}};
 
 static const struct burin_entry entries[] = {{"forward", 3, 1, run_forward_inputs,
                                               run_forward_outputs},
-                                             {"step", 2, 1, run_step_inputs, run_step_outputs}};
+                                             {"step", 2, 1, run_step_inputs, run_step_outputs},
+                                             {"verify", 2, 1, run_verify_inputs,
+                                              run_verify_outputs}};
 
 static const struct burin_code code[] = {{run_forward_extents, 5, run_forward_slots, -1,
                                           run_forward},
-                                         {run_step_extents, 6, run_step_slots, 2, run_step}};
+                                         {run_step_extents, 6, run_step_slots, 3, run_step},
+                                         {run_verify_extents, 6, run_verify_slots, 2, run_verify}};
 
-const struct burin_program burin_program = {BURIN_ABI, "gpt2-lm", 3, program_symbols, 2, entries,
+const struct burin_program burin_program = {BURIN_ABI, "gpt2-lm", 4, program_symbols, 3, entries,
                                             code, sizeof(weights_block), 1, states, state_bytes,
                                             20480, 0, 0, 1};

@@ -11,6 +11,7 @@
 // The most of every extent that changes from call to call.
 #define GPT2_MAX_BATCH 32
 #define GPT2_MAX_CONTEXT 103
+#define GPT2_MAX_DRAFTS 16
 #define GPT2_MAX_SEQ 103
 
 // The entry forward; its inputs, in any order; its outputs.
@@ -29,5 +30,13 @@
 #define GPT2_STEP_COUNTS "counts"        // i32[batch], may be left out
 
 #define GPT2_STEP_LOGITS "logits"  // f32[batch, 283]
+
+// The entry verify; its inputs, in any order; its outputs.
+#define GPT2_VERIFY "verify"
+
+#define GPT2_VERIFY_INPUT_IDS "input_ids"  // i32[batch, drafts], 0 to 282
+#define GPT2_VERIFY_COUNTS "counts"        // i32[batch], may be left out
+
+#define GPT2_VERIFY_LOGITS "logits"  // f32[batch, drafts, 283]
 
 #endif
