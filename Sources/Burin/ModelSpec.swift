@@ -32,8 +32,13 @@ extension ModelDirectory {
     let family = architecture.family
     var modules: [String] = []
     for case .dense(let name, _, _, _, _) in pipeline?.steps ?? [] { modules.append(name) }
-    let checkpoint = try Checkpoint(directory, prefix: family.bodyPrefix, modules: modules)
-    let model = try family.init(config, head: architecture.head, body: checkpoint.body)
+    // Some heads for question answering call the body as GPT-2 does, whatever the others call it.
+    let prefixes =
+      [family.bodyPrefix] + (architecture.head == .questionAnswering ? ["transformer"] : [])
+    let checkpoint = try Checkpoint(
+      directory, prefixes: prefixes, modules: modules, isInside: architecture.isInside)
+    let own = architecture.config
+    let model = try family.init(own, head: architecture.head, body: checkpoint.body)
     if let wanted = limits.sequence, wanted > model.maximumLength {
       throw HubError(
         file: config.file, expected: "a model of at least the \(wanted) positions asked for",
@@ -46,7 +51,11 @@ extension ModelDirectory {
     spec.description.architecture = architecture.name
     spec.description.head = architecture.head
     spec.description.series = model.series
-    try spec.describe(config, pipeline: pipeline, in: directory, of: self)
+    spec.description.longContext = model.longContext
+    try spec.describe(config, own, pipeline: pipeline, in: directory, of: self)
+    if architecture.isInside {
+      spec.warnings.append("\(config.file): only the text model is compiled, without pictures")
+    }
     return spec
   }
 
@@ -62,16 +71,30 @@ private struct Architecture {
   let family: any Family.Type
   let name: String?
   let head: Head
+  /// The configuration that the family reads.
+  let config: JSONField
+  /// Whether it is the text model of something larger.
+  let isInside: Bool
 
   /// Reads `model_type` and `architectures[0]`; without the latter the model is bare.
   init(_ config: JSONField) throws(HubError) {
     let type = try config["model_type"].string().utf8String
-    guard let family = families.first(where: { $0.modelTypes.contains(type) }) else {
-      let known = families.flatMap { $0.modelTypes }
-      throw config["model_type"].error(expected: "one of " + known.joined(separator: ", "))
-    }
-    self.family = family
     let names = config["architectures"].exists ? try config["architectures"].array() : []
+    guard let family = families.first(where: { $0.modelTypes.contains(type) }) else {
+      guard let text = try TextConfiguration(config) else {
+        let known = families.flatMap { $0.modelTypes }
+        throw config["model_type"].error(expected: "one of " + known.joined(separator: ", "))
+      }
+      (self.family, self.config, isInside) = (text.family, text.config, true)
+      let given = try names.first?.string().utf8String
+      guard let head = TextConfiguration.head(given ?? "Model") else {
+        throw config["architectures"][0].error(
+          expected: "a name that ends with Model or ForConditionalGeneration")
+      }
+      (name, self.head) = (given, head)
+      return
+    }
+    (self.family, self.config, isInside) = (family, config, false)
     guard let field = names.first else {
       name = nil
       head = .bare
@@ -90,8 +113,8 @@ private struct Architecture {
 extension ModelSpec {
   /// Collects what the verbs on text need from the files beside the weights.
   fileprivate mutating func describe(
-    _ config: JSONField, pipeline: SentencePipeline?, in directory: ModelDirectory,
-    of root: ModelDirectory
+    _ config: JSONField, _ own: JSONField, pipeline: SentencePipeline?,
+    in directory: ModelDirectory, of root: ModelDirectory
   ) throws(HubError) {
     description.modelType = try config["model_type"].string().utf8String
     if description.head.hasLabels {
@@ -107,19 +130,22 @@ extension ModelSpec {
     }
     let tokenizerConfig = try directory.json("tokenizer_config.json")
     description.tokenizerConfig = tokenizerConfig?.value ?? .null
-    description.generation = try directory.json("generation_config.json")?.value ?? .null
+    description.generation =
+      try directory.json("generation_config.json")?.value ?? config.generation
     description.tokenizer = try TokenizerDefinition.file(in: directory) ?? .null
     // transformers writes 1e30 where a tokenizer has no limit.
     let length = tokenizerConfig?["model_max_length"].value?.int
     description.maximumTokens = pipeline?.maxLength ?? length.flatMap { $0 < 1 << 30 ? $0 : nil }
     description.lowercases = pipeline?.lowercases ?? false
     description.prompt = pipeline?.prompt.utf8String ?? ""
-    try describeEndTokens(config)
+    try describeEndTokens(config, own)
   }
 
   /// The end tokens of generation: one id or several, of `generation_config.json`, else of the
   /// configuration. An id that no logit stands for is a warning.
-  private mutating func describeEndTokens(_ config: JSONField) throws(HubError) {
+  private mutating func describeEndTokens(
+    _ config: JSONField, _ own: JSONField
+  ) throws(HubError) {
     let generation = JSONField(description.generation, file: "generation_config.json")
     if description.head == .sequenceToSequence {
       let start =
@@ -130,11 +156,10 @@ extension ModelSpec {
     guard description.head == .languageModel || description.head == .sequenceToSequence else {
       return
     }
-    let field =
-      generation["eos_token_id"].exists ? generation["eos_token_id"] : config["eos_token_id"]
-    guard field.exists else { return }
+    let places = [generation, config, own].map { $0["eos_token_id"] }
+    guard let field = places.first(where: { $0.exists }) else { return }
     let ids = field.value?.array == nil ? [field] : try field.array()
-    let vocabulary = try config["vocab_size"].int(in: 1...1 << 24, default: 1 << 24)
+    let vocabulary = try own["vocab_size"].int(in: 1...1 << 24, default: 1 << 24)
     for id in ids {
       let value = try id.int()
       if (0..<vocabulary).contains(value) {
@@ -149,6 +174,17 @@ extension ModelSpec {
 }
 
 extension JSONField {
+  /// What a configuration says of generation, where no file says it: old models have it there.
+  fileprivate var generation: JSON {
+    let keys =
+      LogitsRules.keys + ["bos_token_id", "eos_token_id", "decoder_start_token_id"]
+    let members = keys.compactMap { key -> JSONObject.Member? in
+      guard self[key].exists, let value = self[key].value else { return nil }
+      return JSONObject.Member(key, value)
+    }
+    return members.isEmpty ? .null : .object(JSONObject(members))
+  }
+
   /// The names of a classifier's labels, `LABEL_0` and so on where the file gives none.
   fileprivate func labels() throws(HubError) -> [String] {
     let count = try labelCount()

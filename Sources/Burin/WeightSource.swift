@@ -48,22 +48,38 @@ public struct Checkpoint: WeightSource {
   /// The files of a sentence pipeline's dense layers, by their directories.
   private let modules: [String: StoredWeights]
   private let aliases: [ByteString: ByteString]
+  /// Whether the model is the text model of something larger.
+  private let isInside: Bool
   /// Where the body's tensors are: the family's prefix, or nothing.
   let body: Weights
 
   /// The checkpoint of a directory.
   ///
-  /// - Parameter prefix: the prefix of the body's tensors in files saved with a head.
+  /// - Parameters:
+  ///   - prefixes: what the body's tensors may begin with in files saved with a head.
+  ///   - isInside: whether the model is the text model of something larger.
   init(
-    _ directory: ModelDirectory, prefix: String, modules names: [String] = []
+    _ directory: ModelDirectory, prefixes: [String], modules names: [String] = [],
+    isInside: Bool = false
   ) throws(HubError) {
     main = try directory.weights()
     var modules: [String: StoredWeights] = [:]
     for name in names { modules[name] = try directory.subdirectory(name).weights() }
     self.modules = modules
-    let start = ByteString(prefix + ".").bytes
-    body = Weights(main.tensors.contains { $0.name.bytes.starts(with: start) } ? prefix : "")
     var aliases: [ByteString: ByteString] = [:]
+    var known = main.tensors.map(\.name)
+    if isInside {
+      for name in known {
+        if let own = TextConfiguration.ownName(name), own != name { aliases[own] = name }
+      }
+      known = Array(aliases.keys)
+    }
+    let prefix = prefixes.first { prefix in
+      let start = ByteString(prefix + ".").bytes
+      return known.contains { $0.bytes.starts(with: start) }
+    }
+    body = Weights(prefix ?? "")
+    self.isInside = isInside
     for tensor in main.tensors {
       for (old, new) in [
         ("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias"),
@@ -111,7 +127,11 @@ public struct Checkpoint: WeightSource {
       _ = try weights.tensor(stored, shape: type.shape.compactMap(\.constant))
       used.insert(stored)
     }
-    for name in main.unexpected(beyond: used) where !isUnused(name.utf8String) {
+    for name in main.unexpected(beyond: used) {
+      // Of something larger only the text model's tensors are this model's.
+      guard let own = isInside ? TextConfiguration.ownName(name) : name,
+        !isUnused(own.utf8String)
+      else { continue }
       throw HubError(
         file: main.path, key: printable(name.bytes), expected: "only tensors of the model",
         found: "a tensor that it does not have")

@@ -10,8 +10,8 @@ public struct JSONField: Sendable {
   public let value: JSON?
 
   /// The root of a file's value.
-  public init(_ value: JSON, file: String) {
-    self.init(file: file, path: "", value: value)
+  public init(_ value: JSON, file: String, path: String = "") {
+    self.init(file: file, path: path, value: value)
   }
 
   private init(file: String, path: String, value: JSON?) {

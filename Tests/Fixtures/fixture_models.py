@@ -9,6 +9,7 @@ import zlib
 import torch
 import transformers as t
 
+import fixture_decoders
 import tokenizers_for_fixtures as tok
 
 MEAN = {"pooling_mode_mean_tokens": True}
@@ -484,6 +485,9 @@ FIXTURES = {
          "pooling": {"pooling_mode_mean_sqrt_len_tokens": True},
          "normalize": False, "max_seq_length": 37, "lowercase": True}),
 }
+
+
+FIXTURES |= fixture_decoders.fixtures(rotary)
 
 
 def seed(name):

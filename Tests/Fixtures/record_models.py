@@ -171,7 +171,8 @@ def forward_in_double(model, inputs):
 def is_decoder(model):
     return model.config.model_type in (
         "gpt2", "llama", "mistral", "qwen2", "qwen3", "phi3", "gemma", "gemma2", "gemma3_text",
-        "granite", "smollm3", "olmo2", "starcoder2", "gpt_neox", "phi", "stablelm", "opt",
+        "granite", "smollm3", "olmo2", "starcoder2", "mixtral",
+        "qwen2_moe", "qwen3_moe", "gpt_neox", "phi", "stablelm", "opt",
         "bloom")
 
 

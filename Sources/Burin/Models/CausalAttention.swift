@@ -23,6 +23,8 @@ struct CausalAttention {
   let projections: Projections
   let output: Linear
   var norms = HeadNorms.none
+  /// Between its negative and this queries, keys and values are kept.
+  var bound: Double?
   /// `nil` in layers without rotary positions.
   var rotary: Rotary?
   /// What scores are multiplied by; the inverse root of the width if `nil`.
@@ -37,6 +39,9 @@ struct CausalAttention {
     var (query, key, value) = projected(x)
     if case .together(let queryNorm, let keyNorm) = norms {
       (query, key) = (queryNorm(query), keyNorm(key))
+    }
+    if let bound {
+      (query, key, value) = (query.kept(by: bound), key.kept(by: bound), value.kept(by: bound))
     }
     (query, key, value) = (query.heads(heads), key.heads(groups), value.heads(groups))
     if case .perHead(let queryNorm, let keyNorm) = norms {
@@ -76,5 +81,12 @@ struct CausalAttention {
       }
       return (part(0), part(1), part(2))
     }
+  }
+}
+
+extension Tensor {
+  /// The elements, none below `-bound` or above `bound`.
+  fileprivate func kept(by bound: Double) -> Tensor {
+    binary(.maximum, trace.constant(-bound)).binary(.minimum, trace.constant(bound))
   }
 }

@@ -77,6 +77,8 @@ protocol Family: SendableMetatype {
 
   /// What a model that predicts series takes and gives; `nil` for others.
   var series: SeriesDescription? { get }
+  /// From where on a sequence's positions turn otherwise; `nil` if they never do.
+  var longContext: LongContext? { get }
 
   /// The program's entries.
   func entries(_ limits: Limits, sentence: SentencePipeline?) throws(HubError) -> [Entry]
@@ -85,6 +87,7 @@ protocol Family: SendableMetatype {
 extension Family {
   var defaultLength: Int { maximumLength }
   var series: SeriesDescription? { nil }
+  var longContext: LongContext? { nil }
 }
 
 /// All families, the one list to which a new one is added.
@@ -97,7 +100,8 @@ let families: [any Family.Type] = [
   // Decoders.
   GPT2.self, Llama.self, Mistral.self, Qwen2.self, Qwen3.self, Phi3.self, Gemma.self, Gemma2.self,
   Gemma3.self, Granite.self, SmolLM3.self, OLMo2.self, StarCoder2.self, GPTNeoX.self,
-  Phi.self, StableLM.self, OPT.self, BLOOM.self,
+  Phi.self, StableLM.self, OPT.self, BLOOM.self, Mixtral.self, Qwen2MoE.self, Qwen3MoE.self,
+  OLMoE.self,
   // Encoder-decoders.
   T5.self, Bart.self,
   // Time series.

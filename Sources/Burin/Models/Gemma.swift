@@ -41,7 +41,10 @@ struct Gemma2: LlamaFamily {
 /// normalised heads instead of soft caps, and positions of their own in layers with a window.
 struct Gemma3: LlamaFamily {
   static let modelTypes = ["gemma3_text"]
-  static let architectures = decoderArchitectures("Gemma3", body: "Gemma3Text")
+  static let architectures: KeyValuePairs<String, Head> = [
+    "Gemma3TextModel": .bare, "Gemma3ForCausalLM": .languageModel,
+    "Gemma3TextForSequenceClassification": .sequenceClassification,
+  ]
 
   let head: Head
   let body: DecoderBody

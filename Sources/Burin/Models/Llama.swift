@@ -5,7 +5,7 @@ import BurinIR
 /// `modeling_llama`.
 struct Llama: LlamaFamily {
   static let modelTypes = ["llama"]
-  static let architectures = decoderArchitectures("Llama")
+  static let architectures = decoderArchitectures("Llama", answers: true)
 
   let head: Head
   let body: DecoderBody
@@ -21,7 +21,7 @@ struct Llama: LlamaFamily {
 /// Granite 3 (IBM, 2024), as transformers' `modeling_granite`: Llama with multipliers.
 struct Granite: LlamaFamily {
   static let modelTypes = ["granite"]
-  static let architectures = decoderArchitectures("Granite")
+  static let architectures = decoderArchitectures("Granite", classifies: false)
 
   let head: Head
   let body: DecoderBody
@@ -43,7 +43,7 @@ struct Granite: LlamaFamily {
 /// not know positions.
 struct SmolLM3: LlamaFamily {
   static let modelTypes = ["smollm3"]
-  static let architectures = decoderArchitectures("SmolLM3")
+  static let architectures = decoderArchitectures("SmolLM3", answers: true)
 
   let head: Head
   let body: DecoderBody
@@ -77,7 +77,7 @@ struct SmolLM3: LlamaFamily {
 /// sublayer, and over all queries and all keys.
 struct OLMo2: LlamaFamily {
   static let modelTypes = ["olmo2"]
-  static let architectures = decoderArchitectures("Olmo2")
+  static let architectures = decoderArchitectures("Olmo2", classifies: false)
 
   let head: Head
   let body: DecoderBody

@@ -19,15 +19,25 @@ extension LlamaFamily {
   }
 }
 
-/// The heads that transformers puts on a decoder, by the names of the classes.
+/// The heads that transformers puts on a decoder, by the names of the classes: those of all, two for
+/// classification, and one for question answering.
 func decoderArchitectures(
-  _ name: String, body: String? = nil
+  _ name: String, classifies: Bool = true, answers: Bool = false
 ) -> KeyValuePairs<String, Head> {
-  [
-    (body ?? name) + "Model": .bare, name + "ForCausalLM": .languageModel,
-    (body ?? name) + "ForSequenceClassification": .sequenceClassification,
-    name + "ForTokenClassification": .tokenClassification,
-  ]
+  let (bare, words) = (name + "Model", name + "ForCausalLM")
+  let sequences = name + "ForSequenceClassification"
+  let tokens = name + "ForTokenClassification"
+  if answers {
+    return [
+      bare: .bare, words: .languageModel, sequences: .sequenceClassification,
+      tokens: .tokenClassification, name + "ForQuestionAnswering": .questionAnswering,
+    ]
+  }
+  return classifies
+    ? [
+      bare: .bare, words: .languageModel, sequences: .sequenceClassification,
+      tokens: .tokenClassification,
+    ] : [bare: .bare, words: .languageModel]
 }
 
 extension DecoderBody {
@@ -52,17 +62,19 @@ extension DecoderBody {
           output: Linear(
             sizes.heads * sizes.width, sizes.hidden, layer["self_attn"]["o_proj"],
             bias: variant.outputBias),
-          norms: sizes.headNorms(layer["self_attn"]),
+          norms: sizes.headNorms(layer["self_attn"]), bound: variant.bound,
           rotary: variant.isTurned(index) ? variant.isWindowed(index) ? near : far : nil,
           scale: variant.attentionScale ?? 1 / Double(sizes.width).squareRoot(),
           softCap: softCap, window: variant.isWindowed(index) ? variant.window : nil),
-        feedForwardResidual: residuals.feedForward, feedForward: sizes.feedForward(layer["mlp"]))
+        feedForwardResidual: residuals.feedForward,
+        feedForward: sizes.feedForward(layer, variant.mixture(index)))
     }
     try self.init(
       config, hidden: sizes.hidden, words: weights["embed_tokens"], layers: layers,
       norm: sizes.norm(sizes.hidden, weights["norm"]), isTied: variant.isTied,
       positions: variant.positions)
     embeddingScale = variant.embeddingScale(sizes.hidden)
+    longContext = far.longAbove.map { LongContext(above: $0, rereads: variant.rereads) }
     outputScale = variant.outputScale
     finalSoftCap = try config.softCap("final_logit_softcapping", default: variant.finalSoftCap)
   }
@@ -139,7 +151,30 @@ private struct LlamaSizes {
     }
   }
 
-  func feedForward(_ weights: Weights) -> any FeedForwardLayer {
+  func feedForward(_ layer: Weights, _ mixture: Mixture?) -> any FeedForwardLayer {
+    mixture.map { self.mixture(layer, $0) } ?? network(layer["mlp"])
+  }
+
+  private func mixture(_ layer: Weights, _ mixture: Mixture) -> any FeedForwardLayer {
+    let weights = layer[mixture.part]
+    return MixtureOfExperts(
+      hidden: hidden, intermediate: mixture.intermediate, count: mixture.count,
+      choices: mixture.choices,
+      router: Linear(hidden, mixture.count, weights["gate"], bias: false),
+      experts: weights["experts"], names: mixture.names, activation: activation,
+      isNormalized: mixture.isNormalized,
+      shared: mixture.shared.map { width in
+        let shared = weights["shared_expert"]
+        return MixtureOfExperts.Shared(
+          network: GatedFeedForward(
+            gate: Linear(hidden, width, shared["gate_proj"], bias: false), activation: activation,
+            up: Linear(hidden, width, shared["up_proj"], bias: false),
+            down: Linear(width, hidden, shared["down_proj"], bias: false)),
+          gate: Linear(hidden, 1, weights["shared_expert_gate"], bias: false))
+      })
+  }
+
+  private func network(_ weights: Weights) -> any FeedForwardLayer {
     func up(_ name: String, _ outputs: Int) -> Linear {
       Linear(hidden, outputs, weights[name], bias: variant.feedForwardBias)
     }

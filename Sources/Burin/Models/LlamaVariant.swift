@@ -50,6 +50,12 @@ struct LlamaVariant {
   var isWindowed: (_ layer: Int) -> Bool = { _ in false }
   /// Whether a layer turns its heads by their positions.
   var isTurned: (_ layer: Int) -> Bool = { _ in true }
+  /// Between its negative and this queries, keys and values are kept.
+  var bound: Double?
+  /// The experts of a layer; `nil` where it has one feed-forward network.
+  var mixture: (_ layer: Int) -> Mixture? = { _ in nil }
+  /// Whether a sequence that outgrows the original context is read again.
+  var rereads = false
   /// Whether layers with a window have rotary positions of their own.
   var hasLocalPositions = false
 

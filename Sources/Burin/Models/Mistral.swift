@@ -4,7 +4,7 @@ import BurinIR
 /// Mistral 7B (Jiang et al., 2023), as transformers' `modeling_mistral`: Llama with a window.
 struct Mistral: LlamaFamily {
   static let modelTypes = ["mistral"]
-  static let architectures = decoderArchitectures("Mistral")
+  static let architectures = decoderArchitectures("Mistral", answers: true)
 
   let head: Head
   let body: DecoderBody

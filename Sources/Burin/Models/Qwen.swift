@@ -5,7 +5,7 @@ import BurinIR
 /// and values, and windows in its last layers if it has any.
 struct Qwen2: LlamaFamily {
   static let modelTypes = ["qwen2"]
-  static let architectures = decoderArchitectures("Qwen2")
+  static let architectures = decoderArchitectures("Qwen2", answers: true)
 
   let head: Head
   let body: DecoderBody
@@ -24,7 +24,7 @@ struct Qwen2: LlamaFamily {
 /// key normalised.
 struct Qwen3: LlamaFamily {
   static let modelTypes = ["qwen3"]
-  static let architectures = decoderArchitectures("Qwen3")
+  static let architectures = decoderArchitectures("Qwen3", answers: true)
 
   let head: Head
   let body: DecoderBody
