@@ -1,9 +1,10 @@
 // Attention by chunks of 256 keys at absolute positions: each chunk has its own maximum, and chunks
 // are merged in order, so that the result does not depend on how the work is split.
-// Keys and values lie in pages of 64 positions, keys turned: [width][64] and [64][width].
+// Keys and values lie in pages of 64 positions (pages.h).
 #ifndef BURIN_ATTENTION_H
 #define BURIN_ATTENTION_H
 
+#include "pages.h"
 #include "tile.h"
 #include "vector_math.h"
 
@@ -20,7 +21,7 @@ INLINE int64_t thread_count(void) {
 #endif
 }
 
-enum { PAGE = 64, CHUNK = 256, CHUNK_PAGES = CHUNK / PAGE };
+enum { CHUNK = 256, CHUNK_PAGES = CHUNK / PAGE };
 
 /// One row of attention, a query of one head, and what it has gathered so far.
 typedef struct {
@@ -70,6 +71,7 @@ INLINE f32x16 attention_distance(const AttentionRow *row, int64_t key) {
 
 /// The scores of the 16 keys from `key` on, `-infinity` for those that the row does not see.
 INLINE f32x16 attention_visible(f32x16 scores, const AttentionRow *row, int64_t key) {
+  if (row->first <= key && key + 16 <= row->last) return scores;
   const int32_t first = (int32_t)smaller(16, larger(0, row->first - key));
   const int32_t last = (int32_t)smaller(16, larger(0, row->last - key));
   const i32x16 counts = (vector_lanes() >= first) & (vector_lanes() < last);
@@ -141,94 +143,10 @@ INLINE void attention_finish(
   }
 }
 
-/// Rows become columns: lane j of vector i is exchanged with lane i of vector j.
-INLINE void vector_transpose(f32x16 v[16]) {
-  f32x16 t[16], u[16];
-  // Pairs of rows, then pairs of pairs, within every fourth of a vector ...
-  for (int i = 0; i < 16; i += 2) {
-    t[i] = __builtin_shufflevector(
-        v[i], v[i + 1], 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29);
-    t[i + 1] = __builtin_shufflevector(
-        v[i], v[i + 1], 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
-  }
-  for (int i = 0; i < 16; i += 4) {
-    for (int half = 0; half < 2; half++) {
-      u[i + 2 * half] = __builtin_shufflevector(
-          t[i + half], t[i + half + 2], 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29);
-      u[i + 2 * half + 1] = __builtin_shufflevector(
-          t[i + half], t[i + half + 2], 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
-    }
-  }
-  // ... then the fourths themselves.
-  for (int j = 0; j < 4; j++) {
-    const f32x16 a = __builtin_shufflevector(
-        u[j], u[j + 4], 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
-    const f32x16 b = __builtin_shufflevector(
-        u[j], u[j + 4], 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
-    const f32x16 c = __builtin_shufflevector(
-        u[j + 8], u[j + 12], 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
-    const f32x16 d = __builtin_shufflevector(
-        u[j + 8], u[j + 12], 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
-    v[j] = __builtin_shufflevector(a, c, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
-    v[j + 4] =
-        __builtin_shufflevector(a, c, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
-    v[j + 8] =
-        __builtin_shufflevector(b, d, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
-    v[j + 12] =
-        __builtin_shufflevector(b, d, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
-  }
-}
-
-/// Fills a page `[width][64]` with the first `count` (at most 64 are taken) of `keys[...][width]`,
-/// `stride` elements apart; zeros behind them.
-__attribute__((noinline, unused)) static void page_keys(
-    float *page, const float *keys, int64_t stride, int64_t count, int64_t width) {
-  for (int64_t first = 0; first < PAGE; first += 16) {
-    for (int64_t column = 0; column < width; column += 16) {
-      const float *from = keys + first * stride + column;
-      float *to = page + column * PAGE + first;
-      f32x16 block[16];
-      if (first + 16 <= count && column + 16 <= width) {
-        for (int i = 0; i < 16; i++) block[i] = vector_load(from + i * stride);
-        vector_transpose(block);
-        for (int i = 0; i < 16; i++) vector_store(to + i * PAGE, block[i]);
-      } else {
-        float rows[16][16] __attribute__((aligned(64))) = {{0}};
-        for (int i = 0; i < 16 && first + i < count; i++)
-          for (int j = 0; j < 16 && column + j < width; j++) rows[j][i] = from[i * stride + j];
-        for (int j = 0; j < 16 && column + j < width; j++)
-          vector_store(to + j * PAGE, vector_load(rows[j]));
-      }
-    }
-  }
-}
-
 /// The blocks of queries in an order that any split into runs balances under a causal mask, where
 /// the work grows with the block: first, last, second, last but one ...
 INLINE int64_t attention_block(int64_t index, int64_t blocks) {
   return index % 2 == 0 ? index / 2 : blocks - 1 - index / 2;
-}
-
-/// Fills a page `[64][page_width]` with the first `count` (at most 64 are taken) of
-/// `values[...][width]`, `stride` elements apart.
-__attribute__((unused)) static void page_values(
-    float *page, int64_t page_width, const float *values, int64_t stride, int64_t count,
-    int64_t width) {
-  for (int64_t row = 0; row < smaller(count, PAGE); row++)
-    for (int64_t column = 0; column < width; column += 16) {
-      const f32x16 value = vector_load_first(values + row * stride + column, width - column);
-      vector_store_first(page + row * page_width + column, value, page_width - column);
-    }
-}
-
-/// One key into a page `[width][64]` at position `at`.
-INLINE void page_put_key(float *page, int64_t at, const float *key, int64_t width) {
-  for (int64_t column = 0; column < width; column++) page[column * PAGE + at] = key[column];
-}
-
-/// One row of values into a page `[64][width]` at position `at`.
-INLINE void page_put_value(float *page, int64_t at, const float *value, int64_t width) {
-  for (int64_t column = 0; column < width; column++) page[at * width + column] = value[column];
 }
 
 #endif

@@ -21,10 +21,12 @@
 typedef float f32x16 __attribute__((vector_size(64)));
 typedef int32_t i32x16 __attribute__((vector_size(64)));
 typedef uint32_t u32x16 __attribute__((vector_size(64)));
+typedef int8_t i8x16 __attribute__((vector_size(16)));
 typedef double f64x16 __attribute__((vector_size(128)));
 
 typedef f32x16 f32x16_in_memory __attribute__((aligned(4), may_alias));
 typedef i32x16 i32x16_in_memory __attribute__((aligned(4), may_alias));
+typedef i8x16 i8x16_in_memory __attribute__((aligned(1), may_alias));
 
 INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -34,6 +36,11 @@ INLINE f32x16 vector_load(const float *from) { return *(const f32x16_in_memory *
 INLINE void vector_store(float *to, f32x16 value) { *(f32x16_in_memory *)to = value; }
 
 INLINE i32x16 vector_load_i32(const int32_t *from) { return *(const i32x16_in_memory *)from; }
+
+/// 16 numbers of i8, as f32.
+INLINE f32x16 vector_load_i8(const int8_t *from) {
+  return __builtin_convertvector(*(const i8x16_in_memory *)from, f32x16);
+}
 
 /// 0, 1, ... 15.
 INLINE i32x16 vector_lanes(void) {
@@ -64,6 +71,13 @@ INLINE f32x16 vector_load_first(const float *from, int64_t count) {
   float lanes[16] __attribute__((aligned(64))) = {0};
   for (int64_t lane = 0; lane < count; lane++) lanes[lane] = from[lane];
   return vector_load(lanes);
+}
+
+/// The first `count` (at most 16) numbers of i8 as f32, zeros behind them.
+INLINE f32x16 vector_load_first_i8(const int8_t *from, int64_t count) {
+  int8_t lanes[16] = {0};
+  for (int64_t lane = 0; lane < count; lane++) lanes[lane] = from[lane];
+  return vector_load_i8(lanes);
 }
 
 /// Stores the first `count` (0 to 16) elements.

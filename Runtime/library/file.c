@@ -95,9 +95,11 @@ static int within(uint64_t offset, uint64_t size, uint64_t whole) {
   return offset <= whole && size <= whole - offset;
 }
 
-/* Reads the trailer and the header of an open file. */
+/* Reads the trailer and the header of an open file, which begins with `magic`, or with `other` if that
+ * is not NULL. */
 static int32_t read_header(
-    int descriptor, const char *path, const char *magic, struct burin_file_header *header) {
+    int descriptor, const char *path, const char *magic, const char *other,
+    struct burin_file_header *header) {
   struct stat status;
   struct burin_file_trailer trailer;
   if (fstat(descriptor, &status))
@@ -111,7 +113,8 @@ static int32_t read_header(
         "truncated or stripped?", path);
   if (!within(trailer.header_offset, sizeof *header, whole) ||
       !read_at(descriptor, header, sizeof *header, trailer.header_offset) ||
-      memcmp(header->magic, magic, 8) || header->file_size != whole ||
+      (memcmp(header->magic, magic, 8) && (!other || memcmp(header->magic, other, 8))) ||
+      header->file_size != whole ||
       !within(header->description_offset, header->description_size, whole) ||
       !within(header->checksums_offset, header->checksums_size, whole) ||
       !within(header->weights_offset, header->separate ? 0 : header->weights_size, whole))
@@ -141,8 +144,10 @@ static int32_t map_separate_weights(const struct burin_file_header *expected) {
   if (descriptor < 0)
     return burin_fail(BURIN_BAD_FILE, "%s: %s", path, strerror(errno));
   struct burin_file_header header;
-  int32_t status = read_header(descriptor, path, BURIN_WEIGHTS_MAGIC, &header);
+  /* The weights may also be those that another library has embedded. */
+  int32_t status = read_header(descriptor, path, BURIN_WEIGHTS_MAGIC, BURIN_FILE_MAGIC, &header);
   if (!status && (header.weights_size != expected->weights_size ||
+                  (header.separate && !memcmp(header.magic, BURIN_FILE_MAGIC, 8)) ||
                   memcmp(header.weights_identity, expected->weights_identity, 32)))
     status = burin_fail(
         BURIN_BAD_FILE, "%s: these weights belong to another library than %s", path, file.path);
@@ -154,7 +159,7 @@ static int32_t map_separate_weights(const struct burin_file_header *expected) {
 
 static int32_t map_parts(int descriptor) {
   struct burin_file_header header;
-  int32_t status = read_header(descriptor, file.path, BURIN_FILE_MAGIC, &header);
+  int32_t status = read_header(descriptor, file.path, BURIN_FILE_MAGIC, NULL, &header);
   if (status) return status;
   if (!is_loaded_image(descriptor, header.elf_size))
     return burin_fail(

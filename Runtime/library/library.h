@@ -22,19 +22,27 @@ const char *burin_weights(void);
 /* The description after burin_open_file. */
 const char *burin_description(size_t *size);
 
-/* The pages of all sequences of one session. Page 0 belongs to nobody; a table entry of 0 means
- * that there is no page yet. */
+/* The pages of one cache. Page 0 belongs to nobody; a table entry of 0 means that there is no page
+ * yet, or no more. */
+struct burin_pages {
+  int64_t page_bytes;
+  int64_t window;         /* as in struct burin_cache */
+  char *pool;
+  int32_t *table;         /* a row of page numbers for each sequence */
+  int32_t *owners;        /* how many table entries name a page */
+  int32_t *released;      /* a stack of pages to use again */
+  int64_t released_count;
+  int32_t next_page;      /* the first page that was never used */
+};
+
+/* The memory of all sequences of one session. */
 struct burin_sequences {
   int64_t count;            /* sequences */
   int64_t context;          /* positions that each may hold */
   int64_t pages_per_sequence;
-  int64_t page_bytes;
-  char *pool;
-  int32_t *table;           /* count rows of pages_per_sequence page numbers */
-  int32_t *owners;          /* how many table entries name a page */
-  int32_t *released;        /* a stack of pages to use again */
-  int64_t released_count;
-  int32_t next_page;        /* the first page that was never used */
+  struct burin_pages *caches; /* as many as the program has */
+  char **pools;             /* theirs, as calls take them */
+  const int32_t **tables;
   int32_t *lengths;         /* the program's own state */
 };
 
@@ -59,7 +67,8 @@ int64_t burin_element_bytes(int32_t type);
 /* The bytes of a port's tensor with these extents; -1 if that is more than a number holds. */
 int64_t burin_port_bytes(const struct burin_port *port, const int64_t *extents);
 
-/* How many bytes the tables and pages of `sequences` take, whose first four members are set. */
+/* How many bytes the tables and pages of `sequences` take, whose first three members are set; -1 if
+ * that is more than a number holds. */
 int64_t burin_sequences_bytes(const struct burin_sequences *sequences);
 /* Lays the tables and pages out in zeroed memory. */
 void burin_sequences_place(struct burin_sequences *sequences, char *memory);

@@ -22,13 +22,14 @@ struct burin_call {
 
   void *const *states; /* the program's plain states; updated in place */
 
-  /* Sequence memory. Position p of sequence b lives in page
-   *   pool + (int64_t)table[b * table_stride + p / BURIN_PAGE] * page_bytes
+  /* Sequence memory. Of cache c, position p of sequence b lives in page
+   *   pools[c] + (int64_t)tables[c][b * table_stride + p / BURIN_PAGE] * caches[c].page_bytes
    * at index p % BURIN_PAGE. Before the run, every sequence b of the batch has its own pages for
    * positions lengths[b] ... lengths[b] + (symbol `appended`) - 1; earlier pages may be shared and
-   * are read only. Positions at or after the length hold anything, even NaN. */
-  char *pool;
-  const int32_t *table;
+   * are read only, and those that no window reaches are gone. Positions at or after the length hold
+   * anything, even NaN. */
+  char *const *pools;
+  const int32_t *const *tables;
   int64_t table_stride;
 };
 
@@ -53,6 +54,12 @@ struct burin_state {
   int32_t per_sequence;
 };
 
+/* What layers that look back equally far remember of the sequences, in pages. */
+struct burin_cache {
+  int64_t page_bytes; /* of all its states together; a multiple of 64 */
+  int64_t window;     /* how many positions up to a query's own are ever read; 0: all of them */
+};
+
 struct burin_program {
   uint32_t abi; /* BURIN_ABI */
   const char *name;
@@ -68,9 +75,10 @@ struct burin_program {
   /* Writes the bytes of every plain state. NULL if there is none. */
   void (*state_bytes)(const int64_t *symbols, int64_t *bytes);
 
-  /* Sequence memory, if page_bytes is not 0: the state (an i32 per sequence) that holds the
-   * lengths, and the symbols that bound how many sequences there are and how long they get. */
-  int64_t page_bytes; /* of all paged states together; a multiple of 64 */
+  /* Sequence memory, if there are caches: the state (an i32 per sequence) that holds the lengths,
+   * and the symbols that bound how many sequences there are and how long they get. */
+  int32_t cache_count;
+  const struct burin_cache *caches;
   int32_t lengths;
   int32_t batch;
   int32_t context;

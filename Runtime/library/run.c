@@ -278,8 +278,8 @@ static void run_code(struct checked_call *call) {
       .inputs = (const void *const *)session->pointers,
       .outputs = outputs,
       .states = session->states,
-      .pool = session->sequences.pool,
-      .table = session->sequences.table,
+      .pools = session->sequences.pools,
+      .tables = session->sequences.tables,
       .table_stride = session->sequences.pages_per_sequence,
   };
 
@@ -316,7 +316,7 @@ static int32_t check_and_run(
   status = check_shapes(call);
   if (!status) status = check_outputs(call, outputs, output_count);
   if (!status) status = copy_inputs(call);
-  if (!status && call->code->appended >= 0 && burin_program.page_bytes)
+  if (!status && call->code->appended >= 0 && burin_program.cache_count)
     status = burin_sequences_extend(
         &session->sequences, session->call_symbols[burin_program.batch],
         session->call_symbols[call->code->appended]);

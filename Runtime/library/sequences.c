@@ -8,48 +8,81 @@ static int64_t pages_of(const struct burin_sequences *s) {
   return s->count * s->pages_per_sequence + 1;
 }
 
-/* Table, owners and stack come first, then the pages, aligned like memory from mmap. */
+/* Of one cache, table, owners and stack come first, then the pages, aligned like memory from mmap. */
 static int64_t tables_bytes(const struct burin_sequences *s) {
   int64_t bytes = 4 * (s->count * s->pages_per_sequence + 2 * pages_of(s));
   return (bytes + 4095) / 4096 * 4096;
 }
 
+/* The same with the pages, of this many bytes each. */
+static int64_t cache_bytes(const struct burin_sequences *s, int64_t page_bytes) {
+  int64_t bytes;
+  if (__builtin_mul_overflow(pages_of(s), page_bytes, &bytes) ||
+      __builtin_add_overflow(bytes, tables_bytes(s) + 4095, &bytes))
+    return -1;
+  return bytes / 4096 * 4096;
+}
+
 int64_t burin_sequences_bytes(const struct burin_sequences *s) {
-  return tables_bytes(s) + pages_of(s) * s->page_bytes;
+  int64_t sum = 0;
+  for (int32_t cache = 0; cache < burin_program.cache_count; cache++) {
+    int64_t bytes = cache_bytes(s, burin_program.caches[cache].page_bytes);
+    if (bytes < 0 || __builtin_add_overflow(sum, bytes, &sum)) return -1;
+  }
+  return sum;
 }
 
 void burin_sequences_place(struct burin_sequences *s, char *memory) {
-  s->table = (int32_t *)memory;
-  s->owners = s->table + s->count * s->pages_per_sequence;
-  s->released = s->owners + pages_of(s);
-  s->pool = memory + tables_bytes(s);
-  s->next_page = 1;
+  for (int32_t cache = 0; cache < burin_program.cache_count; cache++) {
+    struct burin_pages *p = &s->caches[cache];
+    p->page_bytes = burin_program.caches[cache].page_bytes;
+    p->window = burin_program.caches[cache].window;
+    p->table = (int32_t *)memory;
+    p->owners = p->table + s->count * s->pages_per_sequence;
+    p->released = p->owners + pages_of(s);
+    p->pool = memory + tables_bytes(s);
+    p->next_page = 1;
+    s->pools[cache] = p->pool;
+    s->tables[cache] = p->table;
+    memory += cache_bytes(s, p->page_bytes);
+  }
 }
 
-static int32_t take_page(struct burin_sequences *s) {
+static int32_t take_page(struct burin_pages *p) {
   /* No table entry names two pages, so there is always one left. */
-  int32_t page = s->released_count ? s->released[--s->released_count] : s->next_page++;
-  s->owners[page] = 1;
+  int32_t page = p->released_count ? p->released[--p->released_count] : p->next_page++;
+  p->owners[page] = 1;
   return page;
 }
 
-static void release_page(struct burin_sequences *s, int32_t page) {
-  if (page && --s->owners[page] == 0) s->released[s->released_count++] = page;
+static void release_page(struct burin_pages *p, int32_t page) {
+  if (page && --p->owners[page] == 0) p->released[p->released_count++] = page;
 }
 
-static char *page_data(const struct burin_sequences *s, int32_t page) {
-  return s->pool + (int64_t)page * s->page_bytes;
+/* Empties a table entry. */
+static void drop_page(struct burin_pages *p, int32_t *entry) {
+  release_page(p, *entry);
+  *entry = 0;
+}
+
+static char *page_data(const struct burin_pages *p, int32_t page) {
+  return p->pool + (int64_t)page * p->page_bytes;
 }
 
 /* Makes the page at `entry` the sequence's own, keeping what it holds if `keep`. */
-static void own_page(struct burin_sequences *s, int32_t *entry, int keep) {
+static void own_page(struct burin_pages *p, int32_t *entry, int keep) {
   int32_t old = *entry;
-  if (old && s->owners[old] == 1) return;
-  if (old && !keep) release_page(s, old);
-  *entry = take_page(s);
+  if (old && p->owners[old] == 1) return;
+  if (old && !keep) release_page(p, old);
+  *entry = take_page(p);
   if (!old || !keep) return;
-  memcpy(page_data(s, *entry), page_data(s, old), (size_t)s->page_bytes);
-  release_page(s, old);
+  memcpy(page_data(p, *entry), page_data(p, old), (size_t)p->page_bytes);
+  release_page(p, old);
+}
+
+/* The first position that queries from `length` on read. */
+static int64_t first_needed(const struct burin_pages *p, int64_t length) {
+  return p->window && length >= p->window ? length - p->window + 1 : 0;
 }
 
 int32_t burin_sequences_extend(struct burin_sequences *s, int64_t batch, int64_t count) {
@@ -58,12 +91,33 @@ int32_t burin_sequences_extend(struct burin_sequences *s, int64_t batch, int64_t
       return burin_fail(
           BURIN_FULL, "sequence %lld holds %d positions: %lld more exceed the context of %lld",
           (long long)b, s->lengths[b], (long long)count, (long long)s->context);
-  for (int64_t b = 0; b < batch; b++) {
-    int32_t *row = s->table + b * s->pages_per_sequence;
-    int64_t first = s->lengths[b] / BURIN_PAGE;
-    int64_t end = (s->lengths[b] + count + BURIN_PAGE - 1) / BURIN_PAGE;
-    for (int64_t page = first; page < end; page++)
-      own_page(s, &row[page], page == first && s->lengths[b] % BURIN_PAGE != 0);
+  for (int32_t cache = 0; cache < burin_program.cache_count; cache++) {
+    struct burin_pages *p = &s->caches[cache];
+    for (int64_t b = 0; b < batch; b++) {
+      int32_t *row = p->table + b * s->pages_per_sequence;
+      int64_t first = s->lengths[b] / BURIN_PAGE;
+      int64_t end = (s->lengths[b] + count + BURIN_PAGE - 1) / BURIN_PAGE;
+      /* What fell out of the window comes back as the pages of the new positions. */
+      for (int64_t page = first_needed(p, s->lengths[b]) / BURIN_PAGE - 1; page >= 0 && row[page];
+           page--)
+        drop_page(p, &row[page]);
+      for (int64_t page = first; page < end; page++)
+        own_page(p, &row[page], page == first && s->lengths[b] % BURIN_PAGE != 0);
+    }
+  }
+  return BURIN_OK;
+}
+
+/* Refuses to go back to a length whose window is no longer all there. */
+static int32_t check_window(const struct burin_sequences *s, int64_t sequence, int64_t length) {
+  for (int32_t cache = 0; cache < burin_program.cache_count; cache++) {
+    const struct burin_pages *p = &s->caches[cache];
+    int64_t needed = first_needed(p, length);
+    if (needed < length && !p->table[sequence * s->pages_per_sequence + needed / BURIN_PAGE])
+      return burin_fail(
+          BURIN_MISUSE,
+          "sequence %lld cannot go back to length %lld: position %lld has left the window of %lld",
+          (long long)sequence, (long long)length, (long long)needed, (long long)p->window);
   }
   return BURIN_OK;
 }
@@ -71,7 +125,7 @@ int32_t burin_sequences_extend(struct burin_sequences *s, int64_t batch, int64_t
 /* Checks that there is such a sequence. */
 static int32_t check_sequence(const struct burin_session *session, int64_t sequence) {
   if (!session) return burin_fail(BURIN_MISUSE, "no session was given");
-  if (!burin_program.page_bytes)
+  if (!burin_program.cache_count)
     return burin_fail(BURIN_MISUSE, "%s keeps no sequences", burin_program.name);
   if (sequence < 0 || sequence >= session->sequences.count)
     return burin_fail(
@@ -107,14 +161,14 @@ burin_truncate(struct burin_session *session, int64_t sequence, int64_t length) 
     status = burin_fail(
         BURIN_MISUSE, "length %lld, expected 0 to %d, what sequence %lld holds", (long long)length,
         s->lengths[sequence], (long long)sequence);
-  } else {
-    int32_t *row = s->table + sequence * s->pages_per_sequence;
-    /* Pages beyond the length may be left from a step that appended less than it might have. */
-    for (int64_t page = (length + BURIN_PAGE - 1) / BURIN_PAGE; page < s->pages_per_sequence;
-         page++) {
-      if (!row[page]) continue;
-      release_page(s, row[page]);
-      row[page] = 0;
+  } else if (!(status = check_window(s, sequence, length))) {
+    for (int32_t cache = 0; cache < burin_program.cache_count; cache++) {
+      struct burin_pages *p = &s->caches[cache];
+      int32_t *row = p->table + sequence * s->pages_per_sequence;
+      /* Pages beyond the length may be left from a step that appended less than it might have. */
+      for (int64_t page = (length + BURIN_PAGE - 1) / BURIN_PAGE; page < s->pages_per_sequence;
+           page++)
+        drop_page(p, &row[page]);
     }
     s->lengths[sequence] = (int32_t)length;
     for (int32_t state = 0; state < burin_program.state_count && !length && session->used; state++)
@@ -145,19 +199,18 @@ static void reorder_state(
     }
 }
 
-/* The same for the table, counting owners before anything is released. */
+/* The same for the table of a cache, counting owners before anything is released. */
 static void reorder_pages(
-    struct burin_sequences *s, const int64_t *sources, int64_t count, int32_t *saved) {
-  int64_t pages = s->pages_per_sequence;
+    struct burin_pages *p, int64_t pages, const int64_t *sources, int64_t count, int32_t *saved) {
   for (int64_t to = 0; to < count; to++)
     for (int64_t page = 0; page < pages; page++) {
-      int32_t source = s->table[sources[to] * pages + page];
+      int32_t source = p->table[sources[to] * pages + page];
       saved[to * pages + page] = source;
-      if (source) s->owners[source]++;
+      if (source) p->owners[source]++;
     }
   for (int64_t index = 0; index < count * pages; index++) {
-    release_page(s, s->table[index]);
-    s->table[index] = saved[index];
+    release_page(p, p->table[index]);
+    p->table[index] = saved[index];
   }
 }
 
@@ -177,7 +230,10 @@ burin_reorder(struct burin_session *session, const int64_t *sources, int64_t cou
   void *saved = malloc(room);
   if (!saved) return burin_fail(BURIN_NO_MEMORY, "no memory to reorder sequences");
   pthread_mutex_lock(&session->lock);
-  reorder_pages(&session->sequences, sources, count, saved);
+  for (int32_t cache = 0; cache < burin_program.cache_count; cache++)
+    reorder_pages(
+        &session->sequences.caches[cache], session->sequences.pages_per_sequence, sources, count,
+        saved);
   for (int32_t state = 0; state < burin_program.state_count; state++)
     if (burin_program.states[state].per_sequence)
       reorder_state(session, state, sources, count, saved);

@@ -25,7 +25,7 @@ BURIN_EXPORT const struct burin_model *burin_describe(void) {
     model.abi = BURIN_ABI;
     model.symbol_count = burin_program.symbol_count;
     model.entry_count = burin_program.entry_count;
-    model.has_states = burin_program.page_bytes != 0;
+    model.has_states = burin_program.cache_count != 0;
     model.name = burin_program.name;
     model.symbols = burin_program.symbols;
     model.entries = burin_program.entries;
@@ -172,11 +172,10 @@ static int32_t take_memory(struct burin_session *session) {
 
   struct burin_sequences *sequences = &session->sequences;
   int64_t pages_place = 0;
-  if (program->page_bytes) {
+  if (program->cache_count) {
     sequences->count = session->symbols[program->batch];
     sequences->context = session->symbols[program->context];
     sequences->pages_per_sequence = (sequences->context + BURIN_PAGE - 1) / BURIN_PAGE;
-    sequences->page_bytes = program->page_bytes;
     layout.bytes = (layout.bytes + 4095) / 4096 * 4096;
     pages_place = place(&layout, burin_sequences_bytes(sequences));
   }
@@ -193,7 +192,7 @@ static int32_t take_memory(struct burin_session *session) {
   }
   for (int32_t state = 0; state < program->state_count; state++)
     session->states[state] = session->memory + state_places[state];
-  if (program->page_bytes) {
+  if (program->cache_count) {
     burin_sequences_place(sequences, session->memory + pages_place);
     sequences->lengths = session->states[program->lengths];
   }
@@ -211,8 +210,13 @@ static int32_t make_session(struct burin_session *session, const struct burin_op
   session->pointers = zeroed(counts.pointers, sizeof(void *));
   session->states = zeroed(burin_program.state_count, sizeof(void *));
   session->state_bytes = zeroed(burin_program.state_count, sizeof(int64_t));
+  struct burin_sequences *sequences = &session->sequences;
+  sequences->caches = zeroed(burin_program.cache_count, sizeof *sequences->caches);
+  sequences->pools = zeroed(burin_program.cache_count, sizeof *sequences->pools);
+  sequences->tables = zeroed(burin_program.cache_count, sizeof *sequences->tables);
   if (!session->symbols || !session->call_symbols || !session->extents || !session->offsets ||
-      !session->pointers || !session->states || !session->state_bytes)
+      !session->pointers || !session->states || !session->state_bytes || !sequences->caches ||
+      !sequences->pools || !sequences->tables)
     return burin_fail(BURIN_NO_MEMORY, "no memory for a session");
   int32_t status = take_options(session, options);
   if (!status) status = take_memory(session);
@@ -249,6 +253,9 @@ BURIN_EXPORT void burin_session_free(struct burin_session *session) {
   free(session->pointers);
   free(session->states);
   free(session->state_bytes);
+  free(session->sequences.caches);
+  free(session->sequences.pools);
+  free(session->sequences.tables);
   pthread_mutex_destroy(&session->lock);
   free(session);
 }

@@ -14,6 +14,12 @@ static const unsigned char bf16_h[] = {
 static const unsigned char experts_h[] = {
 #embed "../kernels/experts.h"
 };
+static const unsigned char laps_h[] = {
+#embed "../kernels/laps.h"
+};
+static const unsigned char pages_h[] = {
+#embed "../kernels/pages.h"
+};
 static const unsigned char tile_h[] = {
 #embed "../kernels/tile.h"
 };
@@ -62,6 +68,8 @@ static const struct burin_source sources[] = {
     {"attention.h", attention_h, sizeof attention_h},
     {"bf16.h", bf16_h, sizeof bf16_h},
     {"experts.h", experts_h, sizeof experts_h},
+    {"laps.h", laps_h, sizeof laps_h},
+    {"pages.h", pages_h, sizeof pages_h},
     {"tile.h", tile_h, sizeof tile_h},
     {"tile_bf16.h", tile_bf16_h, sizeof tile_bf16_h},
     {"tile_q8.h", tile_q8_h, sizeof tile_q8_h},

@@ -1,4 +1,4 @@
-"""A compiled library from Python, by ctypes and numpy: what an encoder needs of burin.h."""
+"""A compiled library from Python, by ctypes and numpy: what encoders and decoders need of burin.h."""
 
 import ctypes as c
 import os
@@ -21,22 +21,35 @@ class Options(c.Structure):
         ("limits", c.c_void_p)]
 
 
+class Limit(c.Structure):
+    _fields_ = [("symbol", c.c_char_p), ("maximum", c.c_int64)]
+
+
 class Library:
     """One session of one library; `run` takes and gives arrays by name."""
 
-    def __init__(self, path, threads):
+    def __init__(self, path, threads, **limits):
+        """limits: the most that the session takes of some symbols, such as batch=1."""
         # An absolute path: the library finds its weights through it.
         self.library = c.CDLL(os.path.abspath(path), mode=os.RTLD_NOW | os.RTLD_LOCAL)
         self.library.burin_error.restype = c.c_char_p
         self.session = c.c_void_p()
-        options = Options(c.sizeof(Options), threads, 0, None)
+        given = (Limit * len(limits))()
+        for limit, (name, maximum) in zip(given, limits.items()):
+            limit.symbol, limit.maximum = name.encode(), maximum
+        options = Options(
+            c.sizeof(Options), threads, len(limits), c.cast(given, c.c_void_p))
         self.check(self.library.burin_session_create(c.byref(options), c.byref(self.session)))
 
     def check(self, status):
         if status != 0:
             raise RuntimeError(self.library.burin_error().decode())
 
-    def run(self, inputs, outputs):
+    def truncate(self, sequence, length):
+        self.check(self.library.burin_truncate(
+            self.session, c.c_int64(sequence), c.c_int64(length)))
+
+    def run(self, inputs, outputs, entry="forward"):
         """inputs: name -> array; outputs: names. The arrays returned live until the next run."""
         given = (Tensor * len(inputs))()
         for tensor, (name, array) in zip(given, inputs.items()):
@@ -48,7 +61,7 @@ class Library:
         for tensor, name in zip(wanted, outputs):
             tensor.name = name.encode()
         self.check(self.library.burin_run(
-            self.session, b"forward", given, len(given), wanted, len(wanted)))
+            self.session, entry.encode(), given, len(given), wanted, len(wanted)))
         return {name: self.array(tensor) for name, tensor in zip(outputs, wanted)}
 
     @staticmethod

@@ -186,6 +186,11 @@ final class LibraryInterface: Sendable {
     self.handle = UInt(bitPattern: handle)
   }
 
+  /// The address of a function that only some libraries have.
+  func symbol(_ name: String) -> UnsafeMutableRawPointer? {
+    UnsafeMutableRawPointer(bitPattern: handle).flatMap { dlsym($0, name) }
+  }
+
   deinit { if let handle = UnsafeMutableRawPointer(bitPattern: handle) { dlclose(handle) } }
 
   func describe() -> UnsafePointer<burin_model>? { describeFunction() }

@@ -16,6 +16,8 @@ public struct Compiler: Sendable {
     public var target: Target
     /// In what products multiply.
     public var precision: Precision
+    /// In what the caches of a decoder keep keys and values.
+    public var cacheType: CacheType
     /// Whether the weights are in the library's file or beside it.
     public var weights: LibraryFile.Placement
     /// Passes that are left out, by name.
@@ -26,12 +28,13 @@ public struct Compiler: Sendable {
     public var jobs: Int?
 
     public init(
-      target: Target = .native, precision: Precision = .f32,
+      target: Target = .native, precision: Precision = .f32, cacheType: CacheType = .f32,
       weights: LibraryFile.Placement = .embedded, disabledPasses: Set<String> = [],
       emit: String? = nil, jobs: Int? = nil
     ) {
       self.target = target
       self.precision = precision
+      self.cacheType = cacheType
       self.weights = weights
       self.disabledPasses = disabledPasses
       self.emit = emit
@@ -66,15 +69,17 @@ public struct Compiler: Sendable {
 
   /// Runs the passes and the code generator.
   ///
+  /// - Parameter isTimed: whether entries time their kernels.
   /// - Throws: `IRError` for a program that was wrong from the start, `PassFailure` and
   ///   `IRError` for our own faults.
-  public func lower(_ program: Program) throws -> Lowered {
+  public func lower(_ program: Program, isTimed: Bool = false) throws -> Lowered {
     try verify(program)
     var stages: [(pass: String?, program: Program)] = []
     var notes: [Note] = []
     let pipeline = Pipeline.standard(
       .init(
         level: options.target.instructionLevel, precision: options.precision,
+        cacheType: options.cacheType,
         multipliesPairs: options.target.features.contains("avx512bf16"),
         disabled: options.disabledPasses))
     let final = try pipeline(program) { pass, program, added in
@@ -86,7 +91,8 @@ public struct Compiler: Sendable {
       build: Toolchain.buildLine(target: options.target, output: "model.so"),
       target: options.target.name)
     return Lowered(
-      stages: stages, notes: notes, module: try ModuleWriter.write(final, banner: banner))
+      stages: stages, notes: notes,
+      module: try ModuleWriter.write(final, banner: banner, isTimed: isTimed))
   }
 
   /// Compiles a model into the library file at `path`.
@@ -108,6 +114,7 @@ public struct Compiler: Sendable {
     var description = spec.description
     description.program = spec.program.text
     description.precision = options.precision
+    description.cacheType = options.cacheType
     let header = try headerFile(of: lowered, for: path)
     try LibraryFile.write(
       to: path, image: image, target: options.target, description: description.json.utf8,

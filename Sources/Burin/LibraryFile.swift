@@ -1,6 +1,7 @@
 import BurinHub
 import CBurin
 import Crypto
+import Glibc
 
 /// A compiled library as a file: an ELF image with the packed weights, the description of the model
 /// and checksums behind it. `Runtime/library/format.h` has the layout.
@@ -28,6 +29,8 @@ public struct LibraryFile: Sendable {
   public let weightsSize: Int
   /// Where they stand.
   public let placement: Placement
+  /// What tells them from other weights, and the checksums of their pieces.
+  private let weightsIdentity, checksums: [UInt8]
 
   /// The path of the weights that belong to a library if they do not stand in its own file.
   public static func weightsPath(of library: String) -> String {
@@ -71,6 +74,8 @@ public struct LibraryFile: Sendable {
     self.description = description
     weightsSize = Int(header.weights_size)
     placement = header.separate == 1 ? .separate : .embedded
+    weightsIdentity = bytes(of: header.weights_identity)
+    self.checksums = checksums
     self.features = String(decoding: features, as: UTF8.self).split(separator: ",").map(String.init)
     let missing = Target.missing(self.features, on: machine)
     guard missing.isEmpty else {
@@ -81,7 +86,8 @@ public struct LibraryFile: Sendable {
     if placement == .separate, weightsSize > 0 {
       // The loader follows links before it looks for the weights.
       let beside = LibraryFile.weightsPath(of: Files.resolved(path) ?? path)
-      let weights = try readHeader(RegularFile(path: beside), magic: BURIN_WEIGHTS_MAGIC)
+      let weights = try readHeader(
+        RegularFile(path: beside), magic: BURIN_WEIGHTS_MAGIC, or: BURIN_FILE_MAGIC)
       guard weights.weights_size == header.weights_size,
         bytes(of: weights.weights_identity) == bytes(of: header.weights_identity)
       else {
@@ -130,6 +136,44 @@ public struct LibraryFile: Sendable {
       set(&header.magic, Array(BURIN_WEIGHTS_MAGIC.utf8))
       try weightsFile.finish(&header, parts: [])
     }
+    try finish(
+      file, &header, image: image, target: target, description: description, checksums: checksums)
+    // Whoever sees the new library finds its weights there already.
+    try AtomicFile.commit(
+      (isSeparate ? [weightsFile.file] : []) + companions + [file.file])
+  }
+
+  /// Writes a library that has the weights of another one, to whose file `NAME.weights` is a link.
+  static func write(
+    to path: String, image: [UInt8], target: Target, description: [UInt8],
+    sharing other: LibraryFile
+  ) throws {
+    let file = LibraryOutput(try AtomicFile(path: path, mode: 0o777))
+    try file.write(image)
+    var header = burin_file_header()
+    set(&header.magic, Array(BURIN_FILE_MAGIC.utf8))
+    header.version = UInt32(BURIN_FILE_VERSION)
+    header.abi = UInt32(BURIN_ABI)
+    header.separate = 1
+    header.weights_size = UInt64(other.weightsSize)
+    set(&header.weights_identity, other.weightsIdentity)
+    try finish(
+      file, &header, image: image, target: target, description: description,
+      checksums: other.checksums)
+    let origin = Files.resolved(other.path) ?? other.path
+    let weights = other.placement == .separate ? weightsPath(of: origin) : origin
+    guard other.weightsSize == 0 || symlink(weights, weightsPath(of: path)) == 0 else {
+      throw HubError(
+        .cannotWrite, file: path, expected: "a link to the weights", found: systemMessage())
+    }
+    try AtomicFile.commit([file.file])
+  }
+
+  /// Writes what stands behind image and weights.
+  private static func finish(
+    _ file: LibraryOutput, _ header: inout burin_file_header, image: [UInt8], target: Target,
+    description: [UInt8], checksums: [UInt8]
+  ) throws(HubError) {
     header.elf_size = UInt64(image.count)
     let features = Array(target.features.joined(separator: ",").utf8)
     let start = file.headerOffset + MemoryLayout<burin_file_header>.size
@@ -142,9 +186,6 @@ public struct LibraryFile: Sendable {
     var digest = SHA256()
     image.withUnsafeBytes { digest.update(bufferPointer: $0) }
     try file.finish(&header, parts: [features, description, checksums], digest: digest)
-    // Whoever sees the new library finds its weights there already.
-    try AtomicFile.commit(
-      (isSeparate ? [weightsFile.file] : []) + companions + [file.file])
   }
 
   private static func writeWeights(
@@ -254,9 +295,9 @@ private final class ChecksummedPieces {
   }
 }
 
-/// Reads the trailer and the header that it points to.
+/// Reads the trailer and the header that it points to, which begins with `magic`, or with `other`.
 private func readHeader(
-  _ file: RegularFile, magic: String
+  _ file: RegularFile, magic: String, or other: String? = nil
 ) throws(HubError) -> burin_file_header {
   let path = file.path
   var trailer = burin_file_trailer()
@@ -288,7 +329,8 @@ private func readHeader(
   try withUnsafeMutableBytes(of: &header) { buffer throws(HubError) in
     try file.read(at: Int(place), into: buffer)
   }
-  guard bytes(of: header.magic) == Array(magic.utf8) else {
+  let found = bytes(of: header.magic)
+  guard found == Array(magic.utf8) || found == other.map({ Array($0.utf8) }) else {
     throw HubError(file: path, expected: "a header that begins with \(magic)", found: "another")
   }
   guard header.version == UInt32(BURIN_FILE_VERSION) else {
@@ -300,7 +342,7 @@ private func readHeader(
       file: path, expected: "\(header.file_size) bytes", found: "\(file.size)")
   }
   let weightsFit =
-    header.separate == 1 && magic == BURIN_FILE_MAGIC
+    header.separate == 1 && found == Array(BURIN_FILE_MAGIC.utf8)
     || header.weights_offset <= place && header.weights_size <= place - header.weights_offset
   guard header.separate <= 1, header.elf_size <= place, weightsFit else {
     throw HubError(

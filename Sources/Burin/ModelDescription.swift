@@ -38,6 +38,8 @@ public struct ModelDescription: Sendable {
   public var longContext: LongContext?
   /// In what its products multiply.
   public var precision: Precision
+  /// In what its caches keep keys and values.
+  public var cacheType: CacheType
   /// The program before any pass, as the IR's text; `inspect` and `bench` look at it.
   public var program: String?
 
@@ -60,6 +62,7 @@ public struct ModelDescription: Sendable {
     generation = .null
     endTokens = []
     precision = .f32
+    cacheType = .f32
   }
 }
 
@@ -86,7 +89,8 @@ extension ModelDescription {
         ["above": JSON($0.above), "rereads": JSON($0.rereads)]
       } ?? .null,
       "generation": generation, "tokenizer_config": tokenizerConfig,
-      "dtype": JSON(precision.rawValue), "series": series?.json ?? .null,
+      "dtype": JSON(precision.rawValue), "cache_dtype": JSON(cacheType.rawValue),
+      "series": series?.json ?? .null,
       "program": program.map { JSON($0) } ?? .null, "tokenizer": tokenizer,
     ]
   }
@@ -109,6 +113,7 @@ extension ModelDescription {
     prompt = try text("prompt") ?? ""
     for id in try field["end_tokens"].array() { endTokens.append(try id.int()) }
     precision = try text("dtype").flatMap(Precision.init(rawValue:)) ?? .f32
+    cacheType = try text("cache_dtype").flatMap(CacheType.init(rawValue:)) ?? .f32
     if field["start_token"].exists { startToken = try field["start_token"].int() }
     if field["long_context"].exists {
       longContext = LongContext(

@@ -68,7 +68,8 @@ enum RuntimeHeader {
     "bf16.h": CRawLine("bf16.h"), "experts.h": CRawLine("experts.h"),
     "tile.h": CRawLine("tile.h"),
     "tile_bf16.h": CRawLine("tile_bf16.h"), "tile_q8.h": CRawLine("tile_q8.h"),
-    "attention.h": CRawLine("attention.h"),
+    "attention.h": CRawLine("attention.h"), "pages.h": CRawLine("pages.h"),
+    "laps.h": CRawLine("laps.h"),
   ]
 
   /// The header of that name.

@@ -44,8 +44,8 @@ struct EntryPlanner {
       ]
     case .state(let name, let type):
       guard let index = plan.states.firstIndex(where: { $0.name == name }) else { return }
-      if let place = plan.states[index].pages {
-        locations[id] = [Location(base: .pages, place: place)]
+      if let place = plan.states[index].pages, case .pages(_, let cache, _, _) = place.storage {
+        locations[id] = [Location(base: .pages(cache), place: place)]
       } else {
         let plain = plan.states[..<index].count { $0.pages == nil }
         locations[id] = [Location(base: .state(plain), place: Place(dense: type))]
@@ -57,6 +57,9 @@ struct EntryPlanner {
       entryPlan.appended = graph.tensorType(values).shape[1]
       let pages = try location(of: cache, for: id)
       try compute(id, results: [pages])
+    case .cast(let x, _) where isOnlyAppended(id):
+      // The append rounds what it puts into the pages.
+      locations[id] = [try location(of: x, for: id)]
     case .slice, .transpose, .broadcast, .reshape:
       let op = try node.op.map { try location(of: $0, for: id) }
       if let type = node.type.tensor, let view = Location.view(op, type: type) {
@@ -211,6 +214,16 @@ struct EntryPlanner {
     let target = Location(
       base: .state(plain), place: Place(dense: plan.states[index].type))
     if location != target { try copy(location, to: target, scope: "states") }
+  }
+
+  /// Whether nothing but appends to caches uses the value.
+  private func isOnlyAppended(_ id: NodeID) -> Bool {
+    !entry.roots.contains(id)
+      && graph.ids.allSatisfy { user in
+        guard isNeeded[user.index], graph[user].op.operands.contains(id) else { return true }
+        if case .append(let cache, id, _, _) = graph[user].op { return cache != id }
+        return false
+      }
   }
 
   /// Appending writes in place, so nothing may read the old cache afterwards.

@@ -11,8 +11,8 @@ struct Location: Hashable, Sendable {
     case buffer(Int)
     /// A plain state.
     case state(Int)
-    /// The pages of the sequences.
-    case pages
+    /// The pages of a cache.
+    case pages(Int)
   }
 
   var base: Base

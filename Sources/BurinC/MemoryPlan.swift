@@ -53,20 +53,25 @@ struct MemoryPlan: Sendable {
     let name: String
     let type: TensorType
     /// Where a paged state is; `nil` for a plain one, which has the next index of the plain ones.
-    let pages: Place?
+    var pages: Place?
+  }
+
+  /// The pages of layers that look back equally far.
+  struct Cache: Sendable {
+    /// How many positions up to a query's own are ever read; all of them if `nil`.
+    let window: Int?
+    /// Bytes of a page, of all its states together.
+    var pageBytes = 0
   }
 
   var weights = WeightLayout()
   var constants: [Literal] = []
   var kernels = KernelTable()
   var states: [State] = []
-  var pageBytes = 0
+  var caches: [Cache] = []
   /// The plain state that counts the positions of each sequence.
   var lengths: String?
   var entries: [EntryPlan] = []
-
-  /// Positions in one page of a cache.
-  static let pagePositions = 64
 
   /// Plans a program after all passes.
   ///
@@ -88,12 +93,16 @@ struct MemoryPlan: Sendable {
 
   private mutating func planStates(_ program: Program) throws {
     var roles: [String: Place.PageRole] = [:]
+    var reaches: [String: Reach] = [:]
     for entry in program.entries {
       for node in entry.graph.nodes {
         switch node.op {
-        case .attention(_, let key, let value, _, _):
-          if let name = entry.graph.appendedState(key) { roles[name] = .keys }
-          if let name = entry.graph.appendedState(value) { roles[name] = .values }
+        case .attention(_, let key, let value, let scores, _):
+          for (operand, role) in [(key, Place.PageRole.keys), (value, .values)] {
+            guard let (name, start) = entry.graph.appendedState(operand) else { continue }
+            roles[name] = role
+            reaches[name, default: .nothing].widen(to: scores.masks, start: start)
+          }
         case .append(let cache, _, let start, _):
           guard case .state(let name, _) = entry.graph[cache].op,
             case .state(let lengths, _) = entry.graph[start].op
@@ -107,35 +116,65 @@ struct MemoryPlan: Sendable {
         }
       }
     }
-    var offset = 0
-    var placed: [(name: String, type: TensorType, role: Place.PageRole, offset: Int)] = []
-    for state in program.states {
-      guard let role = roles[state.name] else { continue }
-      guard state.type.rank == 4, let row = Array(state.type.shape[2...]).product.constant else {
-        throw IRError(
-          "the cache \(state.name) of type \(state.type) has no rows of known size")
-      }
-      placed.append((state.name, state.type, role, offset))
-      offset += row * state.type.element.bytes * Self.pagePositions
-    }
-    pageBytes = (offset + 63) / 64 * 64
-    states = program.states.map { state in
-      guard let paged = placed.first(where: { $0.name == state.name }) else {
+    states = try program.states.map { state in
+      guard let role = roles[state.name] else {
         return State(name: state.name, type: state.type, pages: nil)
       }
+      guard state.type.rank == 4, let groups = state.type.shape[2].constant,
+        let width = state.type.shape[3].constant
+      else {
+        throw IRError("the cache \(state.name) of type \(state.type) has no rows of known size")
+      }
+      let window = reaches[state.name]?.window
+      let cache = caches.firstIndex { $0.window == window } ?? caches.count
+      if cache == caches.count { caches.append(Cache(window: window)) }
+      let offset = caches[cache].pageBytes
+      caches[cache].pageBytes += groups * role.bytes(state.type.element, width: width)
       return State(
         name: state.name, type: state.type,
-        pages: Place(
-          state.type, .pages(paged.role, offset: paged.offset, pageBytes: pageBytes)))
+        pages: Place(state.type, .pages(role, cache: cache, offset: offset, pageBytes: 0)))
+    }
+    // Only now it is known how large the pages are.
+    for index in states.indices {
+      guard case .pages(let role, let cache, let offset, _) = states[index].pages?.storage else {
+        continue
+      }
+      states[index].pages?.storage = .pages(
+        role, cache: cache, offset: offset, pageBytes: caches[cache].pageBytes)
+    }
+  }
+}
+
+/// How far back the readers of a cache look.
+private enum Reach {
+  case nothing
+  case window(Int)
+  case everything
+
+  /// The window; `nil` if every position may be read.
+  var window: Int? {
+    if case .window(let width) = self { width } else { nil }
+  }
+
+  /// Takes in a reader with these masks, whose first query stands at `start`.
+  mutating func widen(to masks: [Mask<NodeID>], start: NodeID) {
+    let windows = masks.compactMap { mask in
+      if case .window(let width, start) = mask { width } else { nil }
+    }
+    switch (self, windows.min()) {
+    case (.nothing, let width?): self = .window(width)
+    case (.window(let old), let width?): self = .window(max(old, width))
+    default: self = .everything
     }
   }
 }
 
 extension Graph {
-  /// The state that the node appends to, if it does.
-  fileprivate func appendedState(_ id: NodeID) -> String? {
-    guard case .append(let cache, _, _, _) = self[id].op, case .state(let name, _) = self[cache].op
+  /// The state that the node appends to, if it does, and from which position on.
+  fileprivate func appendedState(_ id: NodeID) -> (name: String, start: NodeID)? {
+    guard case .append(let cache, _, let start, _) = self[id].op,
+      case .state(let name, _) = self[cache].op
     else { return nil }
-    return name
+    return (name, start)
   }
 }

@@ -38,3 +38,35 @@ public struct MemoryReport: Sendable {
     slots.reduce(0) { $0 + $1.bytes(symbols) }
   }
 }
+
+/// How much memory a sequence's cache needs, for `inspect --memory`.
+public struct CacheReport: Sendable {
+  /// Positions in one page.
+  public static let pagePositions = 64
+
+  /// How many positions up to a query's own are kept; all of them if `nil`.
+  public let window: Int?
+  /// Bytes of a page.
+  public let pageBytes: Int
+  /// How many states lie in it: keys and values of each layer.
+  public let states: Int
+  /// Their types, each once.
+  public let types: [ElementType]
+  /// The most positions of a sequence.
+  public let context: Int
+
+  init(_ cache: MemoryPlan.Cache, states: [TensorType]) {
+    window = cache.window
+    pageBytes = cache.pageBytes
+    self.states = states.count
+    var types: [ElementType] = []
+    for type in states where !types.contains(type.element) { types.append(type.element) }
+    self.types = types
+    context = states.map { $0.shape[1].maximum }.max() ?? 0
+  }
+
+  /// The pages of so many positions, in bytes.
+  public func bytes(of positions: Int) -> Int {
+    (positions + Self.pagePositions - 1) / Self.pagePositions * pageBytes
+  }
+}

@@ -8,6 +8,8 @@ public struct Module: Sendable {
   public let weights: WeightLayout
   /// How much memory the entries need.
   public let memory: [MemoryReport]
+  /// How much memory sequences need.
+  public let caches: [CacheReport]
   private let name: String
   private let plan: MemoryPlan
   private let symbols: [Symbol]
@@ -17,6 +19,14 @@ public struct Module: Sendable {
     self.plan = plan
     weights = plan.weights
     memory = plan.entries.map(MemoryReport.init)
+    caches = plan.caches.enumerated().map { index, cache in
+      CacheReport(
+        cache,
+        states: plan.states.compactMap { state in
+          guard case .pages(_, index, _, _) = state.pages?.storage else { return nil }
+          return state.type
+        })
+    }
     name = program.name
     symbols = program.symbols
   }
@@ -59,18 +69,23 @@ public struct ModuleWriter {
   /// Identifiers that every function sees.
   private let names: CNames
   private let symbolNames: [Symbol: CExpression]
+  fileprivate let laps: LapTable?
 
   /// Generates the module.
   ///
+  /// - Parameter isTimed: whether entries time their kernels, for `burin_laps` to tell.
   /// - Throws: `IRError` for an operation without a kernel, or a state written while in use.
-  public static func write(_ program: Program, banner: Banner) throws -> Module {
+  public static func write(
+    _ program: Program, banner: Banner, isTimed: Bool = false
+  ) throws -> Module {
     let plan = try MemoryPlan(program)
-    let writer = ModuleWriter(program, plan, banner)
+    let writer = ModuleWriter(program, plan, banner, isTimed: isTimed)
     return Module(program, plan, source: CPrinter.print(CFile(items: writer.items)))
   }
 
-  private init(_ program: Program, _ plan: MemoryPlan, _ banner: Banner) {
+  private init(_ program: Program, _ plan: MemoryPlan, _ banner: Banner, isTimed: Bool) {
     self.program = program
+    laps = isTimed ? LapTable(kernels: plan.kernels.rows.map(\.kernel.function.name)) : nil
     self.plan = plan
     self.banner = banner
     symbols = program.symbols
@@ -100,6 +115,7 @@ public struct ModuleWriter {
       function.comments.insert(row.note, at: 0)
       items.append(.function(function))
     }
+    if let laps { items += laps.items }
     for entry in plan.entries {
       items.append(.blank)
       items.append(.function(EntryWriter(entry, writer: self).function))
@@ -122,7 +138,8 @@ public struct ModuleWriter {
   }
 
   private var includes: [CItem] {
-    let headers = Set(plan.kernels.rows.flatMap(\.kernel.headers)).sorted()
+    let timing = laps == nil ? [] : ["laps.h"]
+    let headers = Set(plan.kernels.rows.flatMap(\.kernel.headers) + timing).sorted()
     return headers.compactMap(RuntimeHeader.line(named:)).map { .include($0, isSystem: false) }
       + [.include(CRawLine("program.h"), isSystem: false)]
   }
@@ -169,6 +186,7 @@ public struct ModuleWriter {
   fileprivate func expression(_ dim: Dim) -> CExpression { dim.cExpression(symbolNames) }
   fileprivate var hasWeights: Bool { !plan.weights.items.isEmpty }
   fileprivate var plainStates: [MemoryPlan.State] { plan.plainStates }
+  fileprivate func window(of cache: Int) -> Int? { plan.caches[cache].window }
 }
 
 /// Writes the function of one entry, which reads as the model's pseudo-code.
@@ -178,12 +196,14 @@ private struct EntryWriter {
   private var bases: [Location.Base: CExpression] = [:]
   private var declarations: [CStatement] = []
   private var names: CNames
+  /// Memory and tables of the caches, by index.
+  private var caches: [Int: (pool: CExpression, table: CExpression)] = [:]
 
   init(_ entry: EntryPlan, writer: ModuleWriter) {
     self.entry = entry
     self.writer = writer
     names = writer.sharedNames
-    for name in ["call", "w", "pool", "table", "table_stride"] as [CIdentifier] {
+    for name in ["call", "w", "table_stride"] as [CIdentifier] {
       _ = names.make(name)
     }
     declareSymbols()
@@ -208,7 +228,7 @@ private struct EntryWriter {
 
   /// The calls of the kernels, a group for each part of the model.
   private var calls: [CStatement] {
-    var statements: [CStatement] = []
+    var statements = writer.laps?.begin ?? []
     var scope: String?
     for step in entry.steps {
       if step.scope != scope {
@@ -217,6 +237,7 @@ private struct EntryWriter {
         scope = step.scope
       }
       statements.append(.expression(call(step)))
+      statements += writer.laps?.end(of: step.kernel) ?? []
     }
     return statements
   }
@@ -230,8 +251,8 @@ private struct EntryWriter {
         case .operand(let index): return writer.pointer(step.operands[index], bases)
         case .result(let index): return writer.pointer(step.results[index], bases)
         case .workspace: return step.workspace.flatMap { bases[.buffer($0)] } ?? 0
-        case .pool: return "pool"
-        case .table: return "table"
+        case .pool: return caches[step.cache ?? 0]?.pool ?? 0
+        case .table: return caches[step.cache ?? 0]?.table ?? 0
         case .tableStride: return "table_stride"
         }
       })
@@ -314,9 +335,19 @@ private struct EntryWriter {
         state.type.element.cType.pointer, state.name, call.arrow("states")[.integer(index)],
         note: state.type.description)
     }
-    if locations.contains(where: { $0.base == .pages }) {
-      declarations += Declare(CType.char.pointer, "pool", call.arrow("pool")).statements
-      declarations += Declare(CType.int32.const.pointer, "table", call.arrow("table")).statements
+    let used = Set(entry.steps.compactMap(\.cache)).sorted()
+    for cache in used {
+      let window = writer.window(of: cache)
+      let words = window.map { "window\($0)_" } ?? ""
+      let index = CExpression.integer(cache)
+      caches[cache] = (
+        declare(
+          .char.pointer, words + "pool", call.arrow("pools")[index],
+          note: window.map { "pages of the last \($0) positions" } ?? "pages of all positions"),
+        declare(.int32.const.pointer, words + "table", call.arrow("tables")[index], note: "")
+      )
+    }
+    if !used.isEmpty {
       declarations +=
         Declare(.int64.const, "table_stride", call.arrow("table_stride")).statements
     }
@@ -325,6 +356,16 @@ private struct EntryWriter {
   private mutating func group(_ comment: String) {
     if !declarations.isEmpty { declarations.append(.blank) }
     declarations.append(.comment(comment))
+  }
+}
+
+extension Step {
+  /// The cache whose pages it works on.
+  fileprivate var cache: Int? {
+    for location in operands + results {
+      if case .pages(let cache) = location.base { return cache }
+    }
+    return nil
   }
 }
 

@@ -8,13 +8,25 @@ struct Place: Hashable, Sendable {
   enum Storage: Hashable, Sendable {
     /// Elements at strides (counted in elements, one per axis; 0 where an axis is broadcast).
     case memory(strides: [Dim])
-    /// A state in pages of 64 positions, `[batch, context, groups, width]`: keys lie as
-    /// `[groups][width][64]` in a page, values as `[groups][64][width]`, `offset` bytes after its
-    /// start; pages are `pageBytes` apart.
-    case pages(PageRole, offset: Int, pageBytes: Int)
+    /// A state in pages of 64 positions, `[batch, context, groups, width]`, that are found by the
+    /// tables of cache `cache`: keys lie as `[groups][width][64]` in a page, values as
+    /// `[groups][64][width]`, `offset` bytes after its start; pages are `pageBytes` apart. Narrow
+    /// types have layouts of their own (`Runtime/kernels/pages.h`).
+    case pages(PageRole, cache: Int, offset: Int, pageBytes: Int)
   }
 
-  enum PageRole: String, Hashable, Sendable { case keys, values }
+  enum PageRole: String, Hashable, Sendable {
+    case keys, values
+
+    /// The bytes that one head takes of a page.
+    func bytes(_ element: ElementType, width: Int) -> Int {
+      switch element {
+      case .bf16: self == .keys ? (width + 1) / 2 * 64 * 4 : width * 64 * 2
+      case .q8: width * 64 + (width + element.block - 1) / element.block * 64 * 4
+      default: width * 64 * element.bytes
+      }
+    }
+  }
 
   init(_ type: TensorType, _ storage: Storage) {
     self.type = type
@@ -79,6 +91,11 @@ struct Place: Hashable, Sendable {
     }
     return strides
   }
+}
+
+extension ElementType {
+  /// Whether there are pages of it.
+  var isPaged: Bool { self == .f32 || self == .bf16 || self == .q8 }
 }
 
 /// What a kernel asks of an operand's place; the memory plan inserts a dense copy where it is not

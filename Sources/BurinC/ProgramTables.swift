@@ -43,6 +43,14 @@ struct ProgramTables {
         .blank, .function(stateBytes),
       ]
     }
+    if !plan.caches.isEmpty {
+      items += [
+        .blank,
+        table(
+          .tagged("burin_cache"), "caches",
+          plan.caches.map { .list([.integer($0.pageBytes), .integer($0.window ?? 0)]) }),
+      ]
+    }
     if !symbols.isEmpty {
       items += [
         .blank,
@@ -174,8 +182,9 @@ struct ProgramTables {
         symbols.isEmpty ? "NULL" : "program_symbols", .integer(plan.entries.count), "entries",
         "code", plan.weights.items.isEmpty ? 0 : .size(.named("weights_block")),
         .integer(states.count), states.isEmpty ? "NULL" : "states",
-        states.isEmpty ? "NULL" : "state_bytes", .integer(plan.pageBytes), .integer(lengths),
-        index(of: batch), index(of: context),
+        states.isEmpty ? "NULL" : "state_bytes", .integer(plan.caches.count),
+        plan.caches.isEmpty ? "NULL" : "caches", .integer(lengths), index(of: batch),
+        index(of: context),
       ]))
   }
 }

@@ -47,11 +47,12 @@ struct Bench: ParsableCommand {
     guard (batch == nil && seq == nil) || (prompt == nil && generate == nil) else {
       throw Failure.usage("--batch and --seq exclude --prompt and --generate")
     }
-    guard !profile else { throw Failure.usage("--profile: not available yet") }
   }
 
   func run() throws {
-    let model = try CompiledModel(library)
+    let original = try CompiledModel(library)
+    let profiled = profile ? try ProfiledModel(of: original) : nil
+    let model = profiled?.model ?? original
     let session = try Session(model, threads: threads ?? 0)
     let description = try ModelDescription(library: model.file)
     let program = try description.program.map { text in
@@ -61,7 +62,7 @@ struct Bench: ParsableCommand {
     }
     let meter = Meter(
       model: model, session: session, program: program, precision: description.precision,
-      threads: threads ?? Meter.defaultThreads, repeats: repeats)
+      threads: threads ?? Meter.defaultThreads, repeats: repeats, profiled: profiled)
     let decodes = prompt != nil || generate != nil
     let result =
       try decodes
@@ -80,11 +81,12 @@ private struct Meter {
   let precision: Precision
   let threads: Int
   let repeats: Int?
+  let profiled: ProfiledModel?
   private let clock = ContinuousClock()
 
   init(
     model: CompiledModel, session: Session, program: Program?, precision: Precision, threads: Int,
-    repeats: Int?
+    repeats: Int?, profiled: ProfiledModel?
   ) {
     self.model = model
     self.session = session
@@ -92,6 +94,7 @@ private struct Meter {
     self.precision = precision
     self.threads = threads
     self.repeats = repeats
+    self.profiled = profiled
   }
 
   /// What OpenMP takes.
@@ -113,9 +116,12 @@ private struct Meter {
 
   // MARK: Measuring
 
-  /// Times in seconds, in ascending order, after a warm-up.
-  private func times(atMost: Int = 1000, _ body: () throws -> Void) throws -> [Double] {
+  /// Times in seconds, in ascending order, after a warm-up; what happens `before` is not timed.
+  private func times(
+    atMost: Int = 1000, before: () throws -> Void = {}, _ body: () throws -> Void
+  ) throws -> [Double] {
     func once() throws -> Double {
+      try before()
       let start = clock.now
       try body()
       return (clock.now - start).seconds
@@ -127,6 +133,7 @@ private struct Meter {
       warm += try once()
       rounds += 1
     }
+    _ = profiled?.takeLaps()
     var times: [Double] = []
     let start = clock.now
     while times.count < repeats ?? 5
@@ -199,6 +206,7 @@ private struct Meter {
     var ceiling = Ceiling(threads: threads, precision: precision)
     ceiling.measure()
     let times = try times { _ = try session.run("forward", tensors) }
+    let profile = Profile(profiled?.takeLaps())
     ceiling.measure()
     let median = quantile(times, 0.5)
     let work = work("forward", extents)
@@ -214,6 +222,7 @@ private struct Meter {
       ("gflops", JSON(work.map { .score(2 * Double($0.multiplyAdds) / median * 1e-9) })),
       ("peak_share", JSON(share.map { .score($0) })), ("ceiling", ceiling.json),
     ]
+    if let profile { result.members.append(("profile", profile.json)) }
     result.text = """
       forward \(batch) x \(seq), \(threads) threads: median \(decimal(median * 1e3, 3)) ms of \
       \(times.count) runs (quarter to three quarters \(decimal(quantile(times, 0.25) * 1e3, 3)) to \
@@ -227,6 +236,7 @@ private struct Meter {
 
         """
     }
+    result.text += profile?.text(calls: times.count) ?? ""
     return result
   }
 
@@ -252,10 +262,14 @@ private struct Meter {
       try session.truncate(0, to: 0)
       _ = try session.run("step", start)
     }
-    let decode = try times(atMost: 50) {
-      try session.truncate(0, to: prompt)
+    let prefillProfile = Profile(profiled?.takeLaps())
+    let isKept = (maximum("batch") ?? 1) > 1
+    if isKept { try session.fork(0, to: 1) }
+    func rewind() throws { try isKept ? session.reorder([1]) : session.truncate(0, to: prompt) }
+    let decode = try times(atMost: 50, before: rewind) {
       for _ in 0..<count { _ = try session.run("step", next) }
     }
+    let decodeProfile = Profile(profiled?.takeLaps())
     ceiling.measure()
     let prefillSeconds = quantile(prefill, 0.5)
     let decodeSeconds = quantile(decode, 0.5) / Double(count)
@@ -277,6 +291,11 @@ private struct Meter {
       ("prefill_peak_share", JSON(prefillShare.map { .score($0) })),
       ("peak_share", JSON(decodeShare.map { .score($0) })), ("ceiling", ceiling.json),
     ]
+    if let prefillProfile, let decodeProfile {
+      result.members += [
+        ("prefill_profile", prefillProfile.json), ("decode_profile", decodeProfile.json),
+      ]
+    }
     func percent(_ share: Double?) -> String {
       share.map { ", \(decimal($0 * 100, 1)) % of the ceiling" } ?? ""
     }
@@ -287,6 +306,10 @@ private struct Meter {
       \(threads) threads; ceiling: \(ceiling.text)
 
       """
+    if let prefillProfile, let decodeProfile {
+      result.text += "\nprefill\n" + prefillProfile.text(calls: prefill.count)
+      result.text += "\none token\n" + decodeProfile.text(calls: decode.count * count)
+    }
     return result
   }
 }

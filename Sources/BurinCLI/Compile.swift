@@ -21,6 +21,11 @@ struct Compile: ParsableCommand {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
+      "In what a decoder's cache keeps keys and values: f32, bf16 or int8.", valueName: "TYPE"))
+  var cacheDtype = "f32"
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
       "A directory for the IR after every pass, the C, and its build line.", valueName: "DIR"))
   var emit: String?
   @Option(
@@ -36,6 +41,7 @@ struct Compile: ParsableCommand {
 
   func validate() throws {
     _ = try precision(named: dtype)
+    _ = try cacheType(named: cacheDtype)
     guard weights == "embedded" || weights == "separate" else {
       throw Failure.usage("--weights: expected embedded or separate, found \"\(line(weights))\"")
     }
@@ -53,6 +59,7 @@ struct Compile: ParsableCommand {
     let compiler = Compiler(
       options: Compiler.Options(
         target: target, precision: try precision(named: dtype),
+        cacheType: try cacheType(named: cacheDtype),
         weights: weights == "separate" ? .separate : .embedded, emit: emit,
         jobs: threadsToBuild))
     var progress = ProgressLine()

@@ -59,9 +59,14 @@ struct Inspect: ParsableCommand {
     parsing: .unconditional,
     help: ArgumentHelp("As for compile; a library's own if left out.", valueName: "TYPE"))
   var dtype: String?
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("As for compile; a library's own if left out.", valueName: "TYPE"))
+  var cacheDtype: String?
 
   func validate() throws {
     if let dtype { _ = try precision(named: dtype) }
+    if let cacheDtype { _ = try cacheType(named: cacheDtype) }
     if let graph, graph != "svg", graph != "dot" {
       throw Failure.usage("--graph: expected svg or dot, found \"\(line(graph))\"")
     }
@@ -72,7 +77,7 @@ struct Inspect: ParsableCommand {
     let subject = try Subject(model, self)
     if ir || after != nil { try Standard.output(program(subject).text) }
     if c { try Standard.output(subject.lowered().module.source) }
-    if memory { try Standard.output(memoryText(subject.lowered().module.memory)) }
+    if memory { try Standard.output(memoryText(subject.lowered().module)) }
     if fusion { try Standard.output(fusionText(subject.lowered().notes)) }
     if let asm { try Standard.output(assembly(subject, asm)) }
     if let graph {
@@ -89,7 +94,7 @@ struct Inspect: ParsableCommand {
       let page = InspectionPage(
         name: line(subject.name), summary: summary(subject),
         stages: lowered.stages.map { ($0.pass ?? "as described", $0.program.text) },
-        source: lowered.module.source, memory: memoryText(lowered.module.memory),
+        source: lowered.module.source, memory: memoryText(lowered.module),
         fusion: fusionText(lowered.notes),
         drawings: lowered.program.entries.map { ($0.name, GraphDrawing($0).svg) })
       let file = try AtomicFile(path: html)
@@ -114,9 +119,9 @@ struct Inspect: ParsableCommand {
 
   // MARK: Texts
 
-  private func memoryText(_ reports: [MemoryReport]) -> String {
+  private func memoryText(_ module: Module) -> String {
     var text = ""
-    for report in reports {
+    for report in module.memory {
       let small = ["batch": 1, "seq": 128, "context": 128]
       text += """
         \(report.entry): an arena of \(megabytes(report.bytes(small))) at 1 x 128, where \
@@ -126,6 +131,17 @@ struct Inspect: ParsableCommand {
       for (index, slot) in report.slots.enumerated() {
         text += "  slot \(index), \(megabytes(slot.bytes(small))): "
         text += slot.tensors.joined(separator: "; ") + "\n"
+      }
+    }
+    for cache in module.caches {
+      let types = cache.types.map(\.rawValue).joined(separator: " and ")
+      text += "cache of \(cache.states) states in \(types): "
+      text += "\(megabytes(cache.bytes(of: 1))) for 1 to \(CacheReport.pagePositions) positions, "
+      if let window = cache.window, window < cache.context {
+        text += "at most \(megabytes(cache.bytes(of: window + CacheReport.pagePositions))) between "
+        text += "two calls, of which each reads the last \(window) positions\n"
+      } else {
+        text += "\(megabytes(cache.bytes(of: cache.context))) for \(cache.context)\n"
       }
     }
     return text
@@ -224,6 +240,7 @@ private final class Subject {
   let program: Program
   let target: Target
   let precision: Precision
+  let cacheType: CacheType
   let description: ModelDescription?
   let library: LibraryFile?
   private var known: Compiler.Lowered?
@@ -251,13 +268,15 @@ private final class Subject {
       self.target = target ?? .native
     }
     precision = try options.dtype.map(BurinCLI.precision(named:)) ?? description?.precision ?? .f32
+    cacheType =
+      try options.cacheDtype.map(BurinCLI.cacheType(named:)) ?? description?.cacheType ?? .f32
     name = description?.name ?? program.name
   }
 
   /// The program through all passes, and its C.
   func lowered() throws -> Compiler.Lowered {
     if let known { return known }
-    let options = Compiler.Options(target: target, precision: precision)
+    let options = Compiler.Options(target: target, precision: precision, cacheType: cacheType)
     let lowered = try Compiler(options: options).lower(program)
     known = lowered
     return lowered

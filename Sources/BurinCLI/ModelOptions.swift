@@ -46,6 +46,12 @@ func precision(named name: String) throws -> Precision {
   throw Failure.usage("--dtype: expected f32, bf16, int8 or int4, found \"\(line(name))\"")
 }
 
+/// The type of caches that `--cache-dtype` names.
+func cacheType(named name: String) throws -> CacheType {
+  if let type = CacheType(rawValue: name) { return type }
+  throw Failure.usage("--cache-dtype: expected f32, bf16 or int8, found \"\(line(name))\"")
+}
+
 /// Refuses impossible extents.
 func checkLimits(sequence: Int?, batch: Int) throws {
   if let sequence, !(1...1 << 24).contains(sequence) {

@@ -94,19 +94,20 @@ extension NumericArray {
     }
   }
 
-  /// Multiples of a scale for each block of 32 in a row, which is 1/127 of its largest magnitude and
-  /// rounded to f32; ties to even.
+  /// Multiples of a scale for each block of 32 in a row (the last one may be shorter), which is 1/127
+  /// of its largest magnitude and rounded to f32; ties to even.
   private func roundedInBlocks() -> NumericArray {
-    var result: [Double] = []
-    result.reserveCapacity(count)
-    for start in stride(from: 0, to: count, by: ElementType.q8.block) {
-      let block = values[start..<start + ElementType.q8.block]
-      let scale = Double(Float(block.reduce(0) { max($0, abs($1)) } / 127))
-      result += block.map {
-        scale == 0 ? 0 : min(max(($0 / scale).rounded(.toNearestOrEven), -127), 127) * scale
+    let rounded = mapRows { row in
+      for start in stride(from: row.startIndex, to: row.endIndex, by: ElementType.q8.block) {
+        let block = start..<min(start + ElementType.q8.block, row.endIndex)
+        let scale = Double(Float(row[block].reduce(0) { max($0, abs($1)) } / 127))
+        for index in block {
+          let multiple = min(max((row[index] / scale).rounded(.toNearestOrEven), -127), 127)
+          row[index] = scale == 0 ? 0 : multiple * scale
+        }
       }
     }
-    return NumericArray(.q8, shape, result)
+    return NumericArray(.q8, shape, rounded.values)
   }
 
   /// The array with `change` made in every row of the last axis.

@@ -1,7 +1,8 @@
 /// The type of one element, spelled as in the IR's text.
 public enum ElementType: String, Hashable, Sendable, CaseIterable {
   case f32, f16, bf16, i64, i32, i8, u8, bool
-  /// Weights in blocks of 32 along the last axis: an f32 scale and 32 of i8, the scale's multiples.
+  /// Blocks of 32 along the last axis, of which the last may be shorter: an f32 scale and as many of
+  /// i8, the scale's multiples.
   case q8
 
   /// Bytes that one element takes in memory; of a block its share without the scale.

@@ -6,8 +6,9 @@ func typeRule(_ op: Op<ValueType>) throws(IRError) -> ValueType {
   let type = try valueRule(op)
   if type.tensor?.element == .q8 {
     switch op {
-    case .cast, .transpose, .pack: break
-    default: throw IRError("\(op.mnemonic): only cast, transpose and pack give q8")
+    case .cast, .transpose, .pack, .state, .append: break
+    default:
+      throw IRError("\(op.mnemonic): only cast, transpose, pack, state and append give q8")
     }
   }
   switch type {
@@ -100,8 +101,11 @@ private func tensorRule(_ op: Op<TensorType>) throws(IRError) -> TensorType {
   case .cast(let x, let element):
     try require(
       element.block == 1
-        || x.element == .f32 && x.shape.last?.dividedExactly(by: Dim(element.block)) != nil,
-      "cast: \(x) has no rows of whole blocks of \(element.rawValue)")
+        || x.element == .f32
+          && x.shape.last.map {
+            $0.constant != nil || $0.dividedExactly(by: Dim(element.block)) != nil
+          } ?? false,
+      "cast: \(x) has no rows of blocks of \(element.rawValue)")
     return TensorType(element, x.shape)
 
   case .matmul(let x, let y): return try matmulType(x, y)

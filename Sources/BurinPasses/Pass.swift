@@ -12,6 +12,15 @@ public struct Pass: Sendable {
     self.body = { (program, _) throws(IRError) in try body(program) }
   }
 
+  /// A pass that is any function, and notes what it nearly did.
+  init(
+    _ name: String,
+    noting body: @escaping @Sendable (Program, inout [Note]) throws(IRError) -> Program
+  ) {
+    self.name = name
+    self.body = body
+  }
+
   /// A pass that applies rules to each entry until none fires; dead nodes fall away.
   public init(_ name: String, rules: [Rule]) {
     self.init(name) { _ in rules }

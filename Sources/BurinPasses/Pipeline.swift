@@ -12,17 +12,20 @@ public struct Pipeline: Sendable {
     public var level: InstructionLevel
     /// In what products multiply.
     public var precision: Precision
+    /// In what caches keep keys and values.
+    public var cacheType: CacheType
     /// Whether the target multiplies pairs of bf16 faster than f32.
     public var multipliesPairs: Bool
     /// Names of passes that are left out.
     public var disabled: Set<String>
 
     public init(
-      level: InstructionLevel, precision: Precision = .f32, multipliesPairs: Bool = false,
-      disabled: Set<String> = []
+      level: InstructionLevel, precision: Precision = .f32, cacheType: CacheType = .f32,
+      multipliesPairs: Bool = false, disabled: Set<String> = []
     ) {
       self.level = level
       self.precision = precision
+      self.cacheType = cacheType
       self.multipliesPairs = multipliesPairs
       self.disabled = disabled
     }
@@ -37,7 +40,8 @@ public struct Pipeline: Sendable {
   /// - Transposes, before products: one between a product and its bias keeps them apart.
   /// - Products before norms, since a residual belongs to the product, which has it at hand.
   /// - Projections merge once they have their biases.
-  /// - The precision is lowered when it is settled which products there are.
+  /// - The precision is lowered when it is settled which products there are, and that of caches when
+  ///   attention has been found.
   /// - Weights are packed when it is settled which there are, and of which type.
   /// - Schedules come last, for what is there then.
   public static func standard(_ options: Options) -> Pipeline {
@@ -54,7 +58,7 @@ public struct Pipeline: Sendable {
         .fuseLinear,
         .fuseNormalization,
         .fuseProjections,
-      ] + lowering + [
+      ] + lowering + (options.cacheType == .f32 ? [] : [.lowerCaches(to: options.cacheType)]) + [
         .packWeights,
         .tileMatmuls(for: options.level),
       ]

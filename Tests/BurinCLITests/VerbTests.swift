@@ -159,5 +159,12 @@ import Testing
     #expect(try decoding["prefill_tokens_per_second"].double() > 0)
     #expect(try decoding["decode_tokens_per_second"].double() > 0)
     #expect(try decoding["peak_share"].double() > 0)
+    let profile = try json(
+      "bench", Burin.library("gpt2-lm"), "--prompt", "8", "--generate", "4", "--repeats", "3",
+      "--profile")
+    for part in ["prefill_profile", "decode_profile"] as [ByteString] {
+      let shares = try profile[part].array().map { try $0["share"].double() }
+      #expect(abs(shares.reduce(0, +) - 1) < 1e-6)
+    }
   }
 }

@@ -15,18 +15,23 @@ import Testing
     let width: Int
     let room: Int
     let kernels: [Kernel]
-    var pageBytes: Int { 2 * groups * width * 256 + 128 }
+    let pageBytes: Int
 
-    init(heads: Int, groups: Int, width: Int, room: Int) throws {
+    init(
+      heads: Int, groups: Int, width: Int, room: Int, element: ElementType = .f32
+    ) throws {
       (self.heads, self.groups, self.width, self.room) = (heads, groups, width, room)
-      let bytes = 2 * groups * width * 256 + 128
+      let keyBytes = groups * Place.PageRole.keys.bytes(element, width: width)
+      let bytes = keyBytes + groups * Place.PageRole.values.bytes(element, width: width) + 128
+      pageBytes = bytes
       func rows(_ count: Int) -> Place {
         Place(dense: TensorType(.f32, [batch, seq, Dim(count), Dim(width)]))
       }
       func pages(_ role: Place.PageRole) -> Place {
         Place(
-          TensorType(.f32, [batch, context, Dim(groups), Dim(width)]),
-          .pages(role, offset: role == .keys ? 64 : 128 + groups * width * 256, pageBytes: bytes))
+          TensorType(element, [batch, context, Dim(groups), Dim(width)]),
+          .pages(
+            role, cache: 0, offset: role == .keys ? 64 : 128 + keyBytes, pageBytes: bytes))
       }
       let perSequence = Place(dense: TensorType(.i32, [batch]))
       let appends = try [Place.PageRole.keys, .values].map { role in
@@ -102,10 +107,19 @@ import Testing
     return out
   }
 
-  @Test(arguments: [(2, 2, 16), (4, 2, 20), (3, 1, 8), (1, 1, 64)])
+  @Test(arguments: [(2, 2, 16), (4, 2, 20), (3, 1, 8), (1, 1, 64), (2, 1, 35)])
   func piecesGiveTheSameBits(heads: Int, groups: Int, width: Int) throws {
+    for element in [ElementType.f32, .bf16, .q8] {
+      try piecesGiveTheSameBits(heads: heads, groups: groups, width: width, element)
+    }
+  }
+
+  private func piecesGiveTheSameBits(
+    heads: Int, groups: Int, width: Int, _ element: ElementType
+  ) throws {
     let total = 337
-    let cache = try Cache(heads: heads, groups: groups, width: width, room: 400)
+    let cache = try Cache(
+      heads: heads, groups: groups, width: width, room: 400, element: element)
     let program = try KernelProgram(cache.kernels)
     var random = Splitmix(state: 3)
     func values(_ heads: Int) -> [Float] {
@@ -117,15 +131,18 @@ import Testing
     for threads in [1, 2, 3] as [Int32] {
       let parts = try Self.run(cache, program, pieces: pieces, threads: threads, q, k, v)
       let isSame = parts.map(\.bitPattern) == whole.map(\.bitPattern)
-      #expect(isSame, "\(threads) threads")
+      #expect(isSame, "\(element.rawValue), \(threads) threads")
     }
 
     func array(_ heads: Int, _ values: [Float]) -> NumericArray {
       NumericArray([2, total, heads, width], floats: values)
     }
+    func rounded(_ values: [Float]) throws -> NumericArray {
+      try interpret(.cast(array(groups, values), to: element), extents: [:])[0]
+    }
     let exact = try interpret(
       .attention(
-        query: array(heads, q), key: array(groups, k), value: array(groups, v),
+        query: array(heads, q), key: rounded(k), value: rounded(v),
         scores: Scores(scale: 0.25, masks: [.causal(start: nil)]), tile: nil),
       extents: [:])[0]
     let worst = zip(whole, exact.values).map { abs(Double($0) - $1) }.max() ?? .nan

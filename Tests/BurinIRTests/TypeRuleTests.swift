@@ -77,10 +77,10 @@ struct TypeRuleTests {
     (.constant(Literal(TensorType(.f32, [-3]), [0])), "an axis of [-3] may be empty"),
     (.iota(TensorType(.bool, [3]), axis: 0), "iota: axis 0 of bool[3]"),
     (.extent(Dim(1 << 40)), "extent: 1099511627776 does not fit i32"),
-    (.cast(f32(4, 40), to: .q8), "cast: f32[4, 40] has no rows of whole blocks of q8"),
+    (.cast(f32(4, seq), to: .q8), "cast: f32[4, seq] has no rows of blocks of q8"),
     (
       .weight(name: "w", type: TensorType(.q8, [32])),
-      "weight: only cast, transpose and pack give q8"
+      "weight: only cast, transpose, pack, state and append give q8"
     ),
     (.pack(f32(4, 4), width: .max), "pack: 9223372036854775807 is not in 1...1099511627776"),
     (

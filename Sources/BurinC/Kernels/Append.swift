@@ -15,12 +15,15 @@ func appendKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Ke
   guard case .append(let cache, let values, let start, let counts) = op else {
     throw IRError("not an append")
   }
-  guard cache.type.element == .f32 else { throw IRError("no kernel appends to \(cache.type)") }
+  guard values.type.element == .f32 else { throw IRError("no kernel appends \(values.type)") }
   switch cache.storage {
-  case .pages(let role, let offset, let bytes):
+  case .pages(let role, _, let offset, let bytes):
     return try pagedAppend(
-      values, start, counts, role: role, offset: offset, bytes: bytes, name: name)
-  case .memory: return try denseAppend(cache, values, start, counts, name: name)
+      values, start, counts, role: role, element: cache.type.element, offset: offset,
+      bytes: bytes, name: name)
+  case .memory:
+    guard cache.type.element == .f32 else { throw IRError("no kernel appends to \(cache.type)") }
+    return try denseAppend(cache, values, start, counts, name: name)
   }
 }
 
@@ -38,14 +41,15 @@ private func progress(
   }
 }
 
-/// for sequence: for head: for new row: into its page
+/// for sequence: for head: for new row: into its page, rounded to the cache's type
 private func pagedAppend(
-  _ values: Place, _ start: Place, _ counts: Place, role: Place.PageRole, offset: Int, bytes: Int,
-  name: String?
+  _ values: Place, _ start: Place, _ counts: Place, role: Place.PageRole, element: ElementType,
+  offset: Int, bytes: Int, name: String?
 ) throws -> Kernel {
   guard values.shape.count == 4, let groups = values.shape[2].constant,
-    let width = values.shape[3].constant
-  else { throw IRError("append: \(values.type) into pages") }
+    let width = values.shape[3].constant, element.isPaged
+  else { throw IRError("append: \(values.type) into pages of \(element.rawValue)") }
+  let suffix = element == .f32 ? "" : "_\(element.rawValue)"
   var parts = KernelParts()
   let batch = parts.size(values.shape[0], "batch")
   let rows = parts.size(values.shape[1], "rows")
@@ -61,11 +65,12 @@ private func pagedAppend(
   let tableStride = parts.parameter(.int64, "table_stride", .tableStride)
   let offset = parts.parameter(
     .int64, "offset", .size(Dim(offset)), note: "bytes from a page's start")
-  let put: CExpression = role == .keys ? "page_put_key" : "page_put_value"
+  let put: CExpression = .name(
+    CIdentifier(cleaning: (role == .keys ? "page_put_key" : "page_put_value") + suffix))
   let position: CExpression = "position"
   return parts.kernel(
-    CIdentifier(cleaning: name ?? "append_\(role.rawValue)_\(groups)x\(width)"),
-    headers: ["attention.h"]
+    CIdentifier(cleaning: name ?? "append_\(role.rawValue)\(suffix)_\(groups)x\(width)"),
+    headers: ["pages.h"]
   ) {
     Pragma("omp for collapse(2) schedule(static)")
     For("sequence", to: batch) { sequence in
@@ -78,7 +83,9 @@ private func pagedAppend(
             pool + table[sequence * tableStride + position / 64].cast(to: .int64)
               * .integer(bytes))
           put(
-            ("page" + offset).cast(to: .float.pointer) + group * .integer(width * 64),
+            (("page" as CExpression) + offset
+              + group * .integer(role.bytes(element, width: width)))
+              .cast(to: element.cType.pointer),
             position % 64, from + sequence * strides[0] + i * strides[1] + group * strides[2],
             .integer(width))
         }

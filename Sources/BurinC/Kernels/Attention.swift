@@ -18,7 +18,8 @@ func attentionRequirement(_ op: Op<Place>, operand: Int) -> Requirement {
 
 /// `softmax(scores(query x keyᵀ)) x value`, in chunks of 256 keys at absolute positions.
 ///
-///     for page: keys and values into pages, if they do not lie in pages already
+///     for page: keys into pages, if they do not lie in pages already, and values that do not fill
+///               whole vectors; other values are read where they lie
 ///     for sequence: for head: for 64 queries: for chunk of 256 keys:
 ///       for 8 queries: scores, weights, weighted values, merged into what the rows have
 ///
@@ -59,7 +60,7 @@ struct AttentionWriter {
     _ query: Place, _ key: Place, _ value: Place, _ scores: Scores<Place>, _ tile: AttentionTile?,
     _ out: Place
   ) throws {
-    guard query.type.element == .f32, key.type.element == .f32, value.type.element == .f32,
+    guard query.type.element == .f32, key.isAttended, value.isAttended,
       let heads = query.shape[2].constant, let groups = key.shape[2].constant,
       let width = query.shape[3].constant, let valueWidth = value.shape[3].constant
     else { throw IRError("no kernel attends from \(query.type) to \(key.type)") }
@@ -85,7 +86,8 @@ struct AttentionWriter {
       key, "k", 1, note: "[batch, keys, \(groups), \(width)]", page: groups * width * 64,
       group: group, &parts)
     let valuePages = try Pages(
-      value, "v", 2, note: "[batch, keys, \(groups), \(valueWidth)]", page: groups * padded * 64,
+      value, "v", 2, note: "[batch, keys, \(groups), \(valueWidth)]",
+      page: valueWidth == padded ? 0 : groups * padded * 64,
       group: group, &parts)
     let rules = try AttentionScores(scores, firstOperand: 3, keys: keys, parts: &parts)
     let out = try parts.result(0, "out", .f32, note: "[batch, queries, \(heads), \(valueWidth)]")
@@ -101,7 +103,9 @@ struct AttentionWriter {
     let (scratch, workspace) = self.scratch(keyPages, valuePages, batch: batch)
     if workspace != 0 { _ = parts.parameter(.char.pointer, "workspace", .workspace) }
 
-    let words = (["attention_\(heads)x\(width)"] + rules.words).joined(separator: "_")
+    let types = [keyPages, valuePages].filter(\.isNarrow).map(\.element.rawValue)
+    let words = (["attention_\(heads)x\(width)"] + types.prefix(1) + rules.words).joined(
+      separator: "_")
     let stem = name ?? words
     let chunk = CIdentifier(cleaning: String(stem.prefix(40)) + "_chunk")
     var kernel = parts.kernel(CIdentifier(cleaning: stem), headers: ["attention.h"]) {
@@ -109,7 +113,7 @@ struct AttentionWriter {
       scratch
       if !keyPages.isPaged || !valuePages.isPaged {
         Blank()
-        Comment("Keys and values into pages.")
+        Comment(valuePages.isInPlace ? "Keys into pages." : "Keys and values into pages.")
         fillPages(keyPages, valuePages, batch: batch, keys: keys)
         Blank()
       }
@@ -197,6 +201,7 @@ struct AttentionWriter {
             smaller(("span" as CExpression).member("last"), "part" * 256 + 256))
         }
       }
+      wideRoom(keyPages, valuePages)
       For(
         "start", from: ("span" as CExpression).member("first") / 256 * 256,
         to: ("span" as CExpression).member("last"), by: 256
@@ -211,7 +216,7 @@ struct AttentionWriter {
             attributes: [.aligned(64)])
           CExpression.call(
             .name(chunk),
-            chunkArguments(keys: keys)
+            chunkArguments(valuePages, keys: keys).map(\.value)
               + [
                 "height", ("query_rows" as CExpression)[r], rows + r,
                 ("chunk" as CExpression).address,
@@ -317,5 +322,12 @@ struct AttentionWriter {
         }
       }
     }
+  }
+}
+
+extension Place {
+  /// Whether attention reads it: f32, or a narrower type in pages.
+  fileprivate var isAttended: Bool {
+    if case .pages = storage { type.element.isPaged } else { type.element == .f32 }
   }
 }

@@ -3,10 +3,12 @@ import BurinIR
 // The arithmetic of attention: a few rows against one chunk of keys.
 
 extension AttentionWriter {
-  /// Parameters of the chunk function that only some scores need.
-  func chunkArguments(keys: CExpression) -> [CExpression] {
-    if case .integer = keys { return [] }
-    return scores.bias == nil ? [] : [keys]
+  /// Parameters of the chunk function that only some kernels need.
+  func chunkArguments(
+    _ values: Pages, keys: CExpression
+  ) -> [(name: CIdentifier, value: CExpression)] {
+    [("keys", scores.bias == nil ? 0 : keys), ("value_stride", stride(of: values))]
+      .filter { if case .integer = $0.1 { false } else { true } }
   }
 
   func chunk(
@@ -20,7 +22,7 @@ extension AttentionWriter {
     let chunk: CExpression = "chunk"
     let tileProduct: CExpression = "tile_product"
     let infinity: CExpression = .float(-.infinity)
-    let extra = chunkArguments(keys: keys).map { _ in CParameter(.int64, "keys") }
+    let extra = chunkArguments(values, keys: keys).map { CParameter(.int64, $0.name) }
     return CFunction(
       comments: [
         "A few rows against the keys of one chunk: their largest scores, their sums of weights and "
@@ -70,24 +72,33 @@ extension AttentionWriter {
             ("maximum" as CExpression)[r]))
       }
       Blank()
-      Comment("Weighted values, page by page.")
-      For("key", from: first, to: last, by: 64 - ("key" as CExpression) % 64) { key in
-        Declare(.int64.const, "count", smaller(64 - key % 64, last - key))
-        Declare(
-          .named("TileStart").const, "begin",
-          (key .== first).then("TILE_FROM_ZERO", else: "TILE_CONTINUE"))
-        weighted(values, key: key)
+      if values.isInPlace {
+        Comment("Weighted values.")
+        weighted(values, key: first, count: last - first, begin: "TILE_FROM_ZERO")
+      } else {
+        Comment("Weighted values, page by page.")
+        For("key", from: first, to: last, by: 64 - ("key" as CExpression) % 64) { key in
+          Declare(.int64.const, "count", smaller(64 - key % 64, last - key))
+          Declare(
+            .named("TileStart").const, "begin",
+            (key .== first).then("TILE_FROM_ZERO", else: "TILE_CONTINUE"))
+          weighted(values, key: key, count: "count", begin: "begin")
+        }
       }
     }
   }
 
-  /// Adds `count` keys of one page to the weighted values.
-  func weighted(_ values: Pages, key: CExpression) -> [CStatement] {
-    let stride = self.stride(of: values)
-    let whole = stride / 16 * 16
+  /// Adds `count` keys from `key` on, of one page or in place, to the weighted values.
+  func weighted(
+    _ values: Pages, key: CExpression, count: CExpression, begin: CExpression
+  ) -> [CStatement] {
+    let row = width(of: values)
+    let whole = row / 16 * 16
+    var stride = self.stride(of: values)
+    if case .integer = stride {} else { stride = "value_stride" }
     let chunk: CExpression = "chunk"
     let weights = ("weights" as CExpression)[0] + (key - "start")
-    let page = chunk.arrow("values")[(key - "start") / 64] + key % 64 * .integer(stride)
+    let page = chunk.arrow("values")[(key - "start") / 64] + key % 64 * stride
     let tileProduct: CExpression = "tile_product"
     let tileRemainder: CExpression = "tile_remainder"
     return CBlockBuilder.build {
@@ -95,18 +106,17 @@ extension AttentionWriter {
         For("column", to: .integer(whole), by: 32) { column in
           tileProduct(
             "height", whole % 32 == 0 ? 32 : smaller(32, .integer(whole) - column).cast(to: .int),
-            "count", weights, 256, page + column, .integer(stride), "added" + column,
-            .integer(padded), "begin")
+            count, weights, 256, page + column, stride, "added" + column, .integer(padded), begin)
         }
       } else if whole > 0 {
         tileProduct(
-          "height", .integer(whole), "count", weights, 256, page, .integer(stride), "added",
-          .integer(padded), "begin")
+          "height", .integer(whole), count, weights, 256, page, stride, "added",
+          .integer(padded), begin)
       }
-      if stride > whole {
+      if row > whole {
         tileRemainder(
-          "height", .integer(stride - whole), "count", weights, 256, page + .integer(whole),
-          .integer(stride), "added" + .integer(whole), .integer(padded), "begin")
+          "height", .integer(row - whole), count, weights, 256, page + .integer(whole), stride,
+          "added" + .integer(whole), .integer(padded), begin)
       }
     }
   }

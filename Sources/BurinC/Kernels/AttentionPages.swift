@@ -29,13 +29,22 @@ extension AttentionWriter {
   struct Pages {
     let name: CIdentifier
     let rows: Rows?
-    /// Bytes from a page's start, which differ from layer to layer, and from page to page.
-    let paged: (offset: CExpression, bytes: Int)?
-    /// Floats of a scratch page.
+    /// Bytes from a page's start, which differ from layer to layer, from page to page, and from head
+    /// to head.
+    let paged: (offset: CExpression, bytes: Int, head: Int)?
+    /// What lies in the pages.
+    let element: ElementType
+    /// Floats of a scratch page; 0 for what is read where it lies.
     let page: Int
     /// The head of keys.
     let group: CExpression
     var isPaged: Bool { paged != nil }
+    /// Whether rows are read where they lie, instead of being copied to scratch pages.
+    var isInPlace: Bool { rows != nil && page == 0 }
+    /// Whether pages are widened to f32 before they are used.
+    var isNarrow: Bool { element != .f32 }
+    /// Where they are then, `[CHUNK_PAGES][...]`.
+    var widened: CExpression { .name(CIdentifier(cleaning: "wide_\(name)")) }
     var scratch: CExpression { .name(CIdentifier(cleaning: "\(name)_pages")) }
 
     init(
@@ -45,33 +54,79 @@ extension AttentionWriter {
       self.name = name
       self.page = page
       self.group = .name(group)
+      element = place.type.element
       switch place.storage {
       case .memory:
         rows = try Rows(place, name, operand, note: note, &parts)
         paged = nil
-      case .pages(_, let offset, let bytes):
+      case .pages(let role, _, let offset, let bytes):
+        guard element.isPaged, let width = place.shape.last?.constant else {
+          throw IRError("attention: no pages of \(place.type)")
+        }
         rows = nil
         let parameter = parts.parameter(
           .int64, name == "k" ? "key_offset" : "value_offset", .size(Dim(offset)),
           note: "bytes from a page's start")
-        paged = (parameter, bytes)
+        paged = (parameter, bytes, role.bytes(element, width: width))
       }
     }
 
     /// Where one head's part of page `page` of `sequence` begins, `floats` of them per head; `data`
     /// is where a page of a sequence's memory begins.
     func address(page: CExpression, floats: Int) -> CExpression {
-      let part = group * CExpression.integer(floats)
+      if let rows, isInPlace { return rows.row("sequence", page * 64, group) }
       guard let paged else {
-        return scratch + ("sequence" * "pages" + page) * .integer(self.page) + part
+        return scratch + ("sequence" * "pages" + page) * .integer(self.page)
+          + group * CExpression.integer(floats)
       }
-      return (("data" as CExpression) + paged.offset).cast(to: .float.const.pointer)
-        + part
+      return (("data" as CExpression) + paged.offset + group * .integer(paged.head))
+        .cast(to: element.cType.const.pointer)
     }
   }
 
-  /// Values lie in rows of whole vectors in scratch pages, and as they are in a sequence's pages.
-  func stride(of values: Pages) -> Int { values.isPaged ? valueWidth : padded }
+  /// Floats of a row of values: the width in a sequence's pages, whole vectors elsewhere.
+  func width(of values: Pages) -> Int {
+    values.isPaged && !values.isNarrow ? valueWidth : padded
+  }
+
+  /// Floats from one row of values to the next.
+  func stride(of values: Pages) -> CExpression {
+    guard let rows = values.rows, values.isInPlace else { return .integer(width(of: values)) }
+    return rows.strides[1]
+  }
+
+  /// Room for the pages of a chunk, of what is narrow.
+  func wideRoom(_ keys: Pages, _ values: Pages) -> [CStatement] {
+    CBlockBuilder.build {
+      for (pages, floats) in [(keys, width * 64), (values, padded * 64)] where pages.isNarrow {
+        Declare(
+          .array(.array(.float, .integer(floats)), "CHUNK_PAGES"), pages.widened,
+          attributes: [.aligned(64)])
+      }
+    }
+  }
+
+  /// Widens the pages of the chunk that hold keys of the rows.
+  private func widen(_ keys: Pages, _ values: Pages) -> [CStatement] {
+    let span: CExpression = "span"
+    let first = ("start" as CExpression) + ("i" as CExpression) * 64
+    func function(_ text: String, _ pages: Pages) -> CExpression {
+      .name(CIdentifier(cleaning: "page_widen_\(text)_\(pages.element.rawValue)"))
+    }
+    return CBlockBuilder.build {
+      If(first < span.member("last") && first + 64 > span.member("first")) {
+        if keys.isNarrow {
+          function("keys", keys)(
+            keys.widened["i"], keys.address(page: "page", floats: 0), .integer(width))
+        }
+        if values.isNarrow {
+          function("values", values)(
+            values.widened["i"], .integer(padded), values.address(page: "page", floats: 0),
+            .integer(valueWidth))
+        }
+      }
+    }
+  }
 
   /// Declares the parts of the workspace and says how many bytes it has.
   func scratch(_ keys: Pages, _ values: Pages, batch: CExpression) -> ([CStatement], Dim) {
@@ -89,7 +144,7 @@ extension AttentionWriter {
         "k_pages", query.shape[0] * pages * Dim(keys.page),
         batch * "pages" * .integer(keys.page), "[batch, pages, \(groups), \(width), 64]")
     }
-    if !values.isPaged {
+    if values.page > 0 && !values.isPaged {
       take(
         "v_pages", query.shape[0] * pages * Dim(values.page),
         batch * "pages" * .integer(values.page), "[batch, pages, \(groups), 64, \(padded)]")
@@ -119,7 +174,7 @@ extension AttentionWriter {
                 keys.address(page: page, floats: width * 64),
                 rows.row(sequence, first, group), rows.strides[1], count - first, .integer(width))
             }
-            if let rows = values.rows {
+            if let rows = values.rows, !values.isInPlace {
               pageValues(
                 values.address(page: page, floats: padded * 64), .integer(padded),
                 rows.row(sequence, first, group), rows.strides[1], count - first,
@@ -147,9 +202,14 @@ extension AttentionWriter {
             ("pool" as CExpression) + ("table" as CExpression)["sequence" * "table_stride" + "page"]
               .cast(to: .int64) * .integer(bytes))
         }
-        chunk.member("keys")[i].assign(keyPages.address(page: "page", floats: width * 64))
+        chunk.member("keys")[i].assign(
+          keyPages.isNarrow
+            ? keyPages.widened[i] : keyPages.address(page: "page", floats: width * 64))
         chunk.member("values")[i].assign(
-          valuePages.address(page: "page", floats: stride(of: valuePages) * 64))
+          valuePages.isNarrow
+            ? valuePages.widened[i]
+            : valuePages.address(page: "page", floats: width(of: valuePages) * 64))
+        if keyPages.isNarrow || valuePages.isNarrow { widen(keyPages, valuePages) }
       }
       if let padding = rules.padding {
         For("i", to: "CHUNK", type: .int) { i in

@@ -31,8 +31,10 @@ struct Fixture: Sendable, CustomTestStringConvertible {
   var path: String { Fixture.root + "models/" + name }
 
   /// One library for each fixture, precision and process, compiled when it is first asked for.
-  func library(_ precision: Precision = .f32) throws -> CompiledModel {
-    try Fixture.libraries.model(for: self, precision)
+  func library(
+    _ precision: Precision = .f32, cache: CacheType = .f32
+  ) throws -> CompiledModel {
+    try Fixture.libraries.model(for: self, precision, cache)
   }
 
   private static let libraries = Libraries()
@@ -64,13 +66,15 @@ private final class Libraries: @unchecked Sendable {
     directory = mkdtemp(&template).map { String(cString: $0) } ?? "/tmp"
   }
 
-  func model(for fixture: Fixture, _ precision: Precision) throws -> CompiledModel {
+  func model(
+    for fixture: Fixture, _ precision: Precision, _ cache: CacheType
+  ) throws -> CompiledModel {
     pthread_mutex_lock(&lock)
     defer { pthread_mutex_unlock(&lock) }
-    let key = "\(fixture.name)-\(precision)"
+    let key = "\(fixture.name)-\(precision)-\(cache)"
     if let model = models[key] { return model }
     let path = "\(directory)/\(key).so"
-    let compiler = Compiler(options: .init(precision: precision))
+    let compiler = Compiler(options: .init(precision: precision, cacheType: cache))
     try compiler.compile(ModelDirectory(fixture.path).spec(), to: path)
     let model = try CompiledModel(path)
     unlink(path)

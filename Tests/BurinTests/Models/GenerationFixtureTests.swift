@@ -61,9 +61,10 @@ import Testing
     }
   }
 
-  /// Appends tokens to the only sequence and gives the logits after the last one.
-  private func step(_ session: Session, _ tokens: [Int]) throws -> [Float] {
-    let ids = HostTensor(tokens.map(Int64.init), shape: [1, tokens.count])
-    return try #require(try session.run("step", ["input_ids": ids])["logits"]).floats
-  }
+}
+
+/// Appends tokens to the only sequence and gives the logits after the last one.
+func step(_ session: Session, _ tokens: [Int]) throws -> [Float] {
+  let ids = HostTensor(tokens.map(Int64.init), shape: [1, tokens.count])
+  return try #require(try session.run("step", ["input_ids": ids])["logits"]).floats
 }

@@ -635,4 +635,5 @@ static const struct burin_code code[] =
     {{run_forward_extents, 5, run_forward_slots, -1, run_forward}};
 
 const struct burin_program burin_program = {BURIN_ABI, "bert", 2, program_symbols, 1, entries, code,
-                                            sizeof(weights_block), 0, NULL, NULL, 0, -1, -1, -1};
+                                            sizeof(weights_block), 0, NULL, NULL, 0, NULL, -1, -1,
+                                            -1};

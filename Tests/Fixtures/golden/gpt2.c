@@ -13,6 +13,7 @@
 //   clang -std=gnu17 -O2 -ffp-contract=on -fno-math-errno -fPIC -fvisibility=hidden -Wall -Wextra -fopenmp -march=x86-64-v3 -shared -Wl,--version-script=burin.map -Wl,--build-id=sha1 -Wl,--as-needed -Wl,-z,now *.c -lm -o model.so
 
 #include "attention.h"
+#include "pages.h"
 #include "tile.h"
 #include "vector_math.h"
 #include "vectors.h"
@@ -551,7 +552,7 @@ static void append_keys_4x5(
       for (int64_t i = 0; i < count; i++) {
         const int64_t position = first + i;
         char *page = pool + (int64_t)table[sequence * table_stride + position / 64] * 20480;
-        page_put_key((float *)(page + offset) + group * 320, position % 64,
+        page_put_key((float *)(page + offset + group * 1280), position % 64,
                      values + sequence * sequence_stride + i * 60 + group * 5, 5);
       }
     }
@@ -579,7 +580,7 @@ static void append_values_4x5(
       for (int64_t i = 0; i < count; i++) {
         const int64_t position = first + i;
         char *page = pool + (int64_t)table[sequence * table_stride + position / 64] * 20480;
-        page_put_value((float *)(page + offset) + group * 320, position % 64,
+        page_put_value((float *)(page + offset + group * 1280), position % 64,
                        values + sequence * sequence_stride + i * 60 + group * 5, 5);
       }
     }
@@ -692,8 +693,8 @@ static void attention_4x5_lengths_causal(
             for (int i = 0; i < CHUNK_PAGES; i++) {
               const int64_t page = smaller(start / 64 + i, pages - 1);
               const char *data = pool + (int64_t)table[sequence * table_stride + page] * 20480;
-              chunk.keys[i] = (const float *)(data + key_offset) + head * 320;
-              chunk.values[i] = (const float *)(data + value_offset) + head * 320;
+              chunk.keys[i] = (const float *)(data + key_offset + head * 1280);
+              chunk.values[i] = (const float *)(data + value_offset + head * 1280);
             }
             for (int64_t r = 0; r < count; r += TILE_ROWS) {
               const int height = (int)smaller(TILE_ROWS, count - r);
@@ -907,8 +908,8 @@ static void run_step(const struct burin_call *call) {
 
   // What is remembered from call to call.
   int32_t *lengths = call->states[0];  // i32[batch]
-  char *pool = call->pool;
-  const int32_t *table = call->table;
+  char *pool = call->pools[0];         // pages of all positions
+  const int32_t *table = call->tables[0];
   const int64_t table_stride = call->table_stride;
 
   #pragma omp parallel
@@ -1223,6 +1224,8 @@ static void state_bytes(const int64_t *symbols, int64_t *bytes) {
   bytes[0] = symbols[0] * 4;
 }
 
+static const struct burin_cache caches[] = {{20480, 0}};
+
 static const struct burin_symbol program_symbols[] =
     {{"batch", 32}, {"context", 103}, {"drafts", 16}, {"seq", 103}};
 
@@ -1239,4 +1242,5 @@ static const struct burin_code code[] = {{run_forward_extents, 5, run_forward_sl
 
 const struct burin_program burin_program = {BURIN_ABI, "gpt2-lm", 4, program_symbols, 3, entries,
                                             code, sizeof(weights_block), 1, states, state_bytes,
-                                            20480, 0, 0, 1};
+                                            1,
+ caches, 0, 0, 1};

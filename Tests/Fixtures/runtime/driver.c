@@ -197,7 +197,10 @@ static void test_sequences(struct burin_session *s) {
     const int64_t beams[3] = {round % 3, (round / 3) % 3, round % 2};
     burin_length(s, 0, &length);
     if (length == 200)
-      for (int64_t b = 0; b < 3; b++) burin_truncate(s, b, 63);
+      for (int64_t b = 0; b < 3; b++) {
+        CHECK(refused(burin_truncate(s, b, 63), BURIN_MISUSE, "has left the window of 70"));
+        CHECK(burin_truncate(s, b, 199) == BURIN_OK && burin_truncate(s, b, 0) == BURIN_OK);
+      }
     CHECK(step(s, 3, 1, 1, sums, NULL) == BURIN_OK);
     CHECK(sums[0] == sums[1] && burin_reorder(s, beams, 3) == BURIN_OK);
   }

@@ -1,0 +1,113 @@
+"""Measures attention alone: Burin's kernel beside PyTorch's scaled_dot_product_attention.
+
+    python3 attention.py [--lengths 128,512,2048,8192] [--heads 12x64,32x128] [--threads N]
+
+Both get the same f32 queries, keys and values, [batch 1, positions, heads, width], and take turns in one
+process, call by call. The table gives GFLOP/s of the medians (a causal mask halves the work), the
+ratio, the largest distance from PyTorch's result, and the scratch memory that Burin reports.
+"""
+
+import argparse
+import os
+import re
+import statistics
+import subprocess
+import time
+
+import numpy
+import torch
+
+from burin_library import Library
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PROGRAM = """program "attention"
+
+symbol seq <= {maximum}
+
+entry "forward" {{
+  %0 = input("query") : f32[1, seq, {heads}, {width}]
+  %1 = input("key") : f32[1, seq, {heads}, {width}]
+  %2 = input("value") : f32[1, seq, {heads}, {width}]
+  %3 = attention(query: %0, key: %1, value: %2, scale: {scale}{masks}) : f32[1, seq, {heads}, {width}]
+  output "attended" = %3
+}}
+"""
+
+
+def compiled(folder, heads, width, causal, maximum):
+    """The library, and the expression in its C for the bytes of its scratch memory."""
+    stem = os.path.join(folder, f"attention-{heads}x{width}{'-causal' if causal else ''}")
+    with open(stem + ".burin", "w") as file:
+        file.write(PROGRAM.format(
+            maximum=maximum, heads=heads, width=width, scale=width ** -0.5,
+            masks=", masks: [causal]" if causal else ""))
+    command = os.environ.get("BURIN", "burin")
+    subprocess.run([command, "compile", stem + ".burin", "-o", stem + ".so"], check=True,
+                   stderr=subprocess.DEVNULL)
+    source = subprocess.run(
+        [command, "inspect", stem + ".so", "--c"], check=True, capture_output=True, text=True)
+    scratch = re.search(r"bytes\[0\] = (.*);", source.stdout)
+    return stem + ".so", scratch[1] if scratch else "0"
+
+
+def scratch_megabytes(expression, length):
+    """C's integers divide as Python's // does; the only symbol is the length."""
+    return eval(expression.replace("symbols[0]", str(length)).replace("/", "//")) / 1e6
+
+
+def measure(library, arrays, tensors, causal, seconds):
+    """Times of both, in turn."""
+    def ours():
+        return library.run(arrays, ["attended"])["attended"]
+
+    def theirs():
+        with torch.inference_mode():
+            return torch.nn.functional.scaled_dot_product_attention(*tensors, is_causal=causal)
+    distance = abs(ours() - theirs().transpose(1, 2).numpy()).max()
+    times = ([], [])
+    begin = time.perf_counter()
+    while time.perf_counter() - begin < seconds or len(times[0]) < 5:
+        for run, found in zip((ours, theirs), times):
+            start = time.perf_counter()
+            run()
+            found.append(time.perf_counter() - start)
+    return times, distance
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lengths", default="128,512,2048,8192")
+    parser.add_argument("--heads", default="12x64,32x128")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--seconds", type=float, default=3, help="for each row")
+    parser.add_argument("--folder", default=os.path.join(HERE, ".work"))
+    arguments = parser.parse_args()
+    os.makedirs(arguments.folder, exist_ok=True)
+    torch.set_num_threads(arguments.threads)
+    lengths = [int(text) for text in arguments.lengths.split(",")]
+    print(f"torch {torch.__version__}, {arguments.threads} threads\n")
+    print("| heads, length | Burin | torch | ratio | distance | scratch, MB |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for shape in arguments.heads.split(","):
+        heads, width = map(int, shape.split("x"))
+        for causal in (False, True):
+            path, scratch = compiled(arguments.folder, heads, width, causal, max(lengths))
+            library = Library(path, arguments.threads)
+            for length in lengths:
+                generator = numpy.random.default_rng(length)
+                arrays = {
+                    name: generator.standard_normal((1, length, heads, width), dtype="float32")
+                    for name in ("query", "key", "value")}
+                tensors = [torch.from_numpy(array).transpose(1, 2) for array in arrays.values()]
+                (ours, theirs), distance = measure(
+                    library, arrays, tensors, causal, arguments.seconds)
+                work = 4e-9 * heads * width * length * length * (0.5 if causal else 1)
+                rates = [work / statistics.median(times) for times in (ours, theirs)]
+                print(f"| {shape} {length}{' causal' if causal else ''} | {rates[0]:.0f} | "
+                      f"{rates[1]:.0f} | {rates[0] / rates[1]:.2f} | {distance:.0e} | "
+                      f"{scratch_megabytes(scratch, length):.1f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
