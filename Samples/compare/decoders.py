@@ -5,8 +5,9 @@
 
 Each engine lives in a process of its own and sleeps while the others run. They take turns, round
 after round: the prompt in one call, then new tokens one by one behind each context. The table gives
-medians over the rounds, and in brackets the slowest and the fastest. Results gather in `--folder`;
-`--write` puts all of them into README.md, which also says how to install the peer.
+medians over the rounds, and in brackets the slowest and the fastest. Results and compiled files gather in
+`--folder` and are used again; `--write` puts all results into README.md, which also says how to
+install the peer.
 """
 
 import argparse
@@ -184,7 +185,7 @@ def compare(label, precision, folder, arguments):
     for name in arguments.engines.split(","):
         engine, suffix = ENGINES[name]
         path = os.path.join(folder, f"{label}-{precision}.{suffix}")
-        if not os.path.exists(path) or name == "burin":
+        if not os.path.exists(path):
             engine.prepare(model, path, precision)
         workers.append(Worker(name, path, arguments.threads, min(most, (room + 255) // 256 * 256)))
         import numpy

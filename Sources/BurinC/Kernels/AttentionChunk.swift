@@ -49,8 +49,9 @@ extension AttentionWriter {
       Comment("Scores, 32 keys at a time.")
       Declare(.array(.array(.float, 256), "TILE_ROWS"), weights, attributes: [.aligned(64)])
       For("key", from: first / 32 * 32, to: last, by: 32) { key in
+        Declare(.int.const, "columns", (last - key > 16).then(32, else: 16))
         tileProduct(
-          "height", 32, .integer(width), "query", .integer(width),
+          "height", "columns", .integer(width), "query", .integer(width),
           chunk.arrow("keys")[(key - start) / 64] + key % 64, 64, weights[0] + (key - start), 256,
           "TILE_FROM_ZERO")
       }
