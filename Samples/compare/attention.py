@@ -4,7 +4,8 @@
 
 Both get the same f32 queries, keys and values, [batch 1, positions, heads, width], and take turns in one
 process, call by call. The table gives GFLOP/s of the medians (a causal mask halves the work), the
-ratio, the largest distance from PyTorch's result, and the scratch memory that Burin reports.
+ratio, the largest distance from PyTorch's result, and the scratch memory of Burin's kernel. On a machine that is not quiet,
+`--threads 1 --cpu-time` counts the seconds that the process was given, not those that passed.
 """
 
 import argparse
@@ -55,7 +56,7 @@ def scratch_megabytes(expression, length):
     return eval(expression.replace("symbols[0]", str(length)).replace("/", "//")) / 1e6
 
 
-def measure(library, arrays, tensors, causal, seconds):
+def measure(library, arrays, tensors, causal, seconds, now):
     """Times of both, in turn."""
     def ours():
         return library.run(arrays, ["attended"])["attended"]
@@ -68,9 +69,9 @@ def measure(library, arrays, tensors, causal, seconds):
     begin = time.perf_counter()
     while time.perf_counter() - begin < seconds or len(times[0]) < 5:
         for run, found in zip((ours, theirs), times):
-            start = time.perf_counter()
+            start = now()
             run()
-            found.append(time.perf_counter() - start)
+            found.append(now() - start)
     return times, distance
 
 
@@ -81,6 +82,7 @@ def main():
     parser.add_argument("--heads", default="12x64,32x128")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--seconds", type=float, default=3, help="for each row")
+    parser.add_argument("--cpu-time", action="store_true", help="seconds of the processor")
     parser.add_argument("--folder", default=os.path.join(HERE, ".work"))
     arguments = parser.parse_args()
     os.makedirs(arguments.folder, exist_ok=True)
@@ -101,7 +103,8 @@ def main():
                     for name in ("query", "key", "value")}
                 tensors = [torch.from_numpy(array).transpose(1, 2) for array in arrays.values()]
                 (ours, theirs), distance = measure(
-                    library, arrays, tensors, causal, arguments.seconds)
+                    library, arrays, tensors, causal, arguments.seconds,
+                    time.process_time if arguments.cpu_time else time.perf_counter)
                 work = 4e-9 * heads * width * length * length * (0.5 if causal else 1)
                 rates = [work / statistics.median(times) for times in (ours, theirs)]
                 print(f"| {shape} {length}{' causal' if causal else ''} | {rates[0]:.0f} | "

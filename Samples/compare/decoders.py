@@ -7,7 +7,8 @@ Each engine lives in a process of its own and sleeps while the others run. They 
 after round: the prompt in one call, then new tokens one by one behind each context. The table gives
 medians over the rounds, and in brackets the slowest and the fastest. Results and compiled files gather in
 `--folder` and are used again; `--write` puts all results into README.md, which also says how to
-install the peer.
+install the peer. On a machine that is not quiet, `--threads 1 --cpu-time` still tells something: it
+counts the seconds that the process was given, not those that passed.
 """
 
 import argparse
@@ -108,9 +109,10 @@ def resident():
         return next(int(line.split()[1]) for line in file if line.startswith("VmRSS")) / 1024
 
 
-def work(name, path, threads, context):
+def work(name, path, threads, context, clock):
     """Answers each line of JSON, [prompt, context, new tokens], with seconds."""
     import numpy
+    now = time.process_time if clock == "cpu" else time.perf_counter
     empty = resident()
     engine = ENGINES[name][0](path, int(threads), int(context))
     logits = numpy.array(engine.step(ids(64)))
@@ -119,17 +121,17 @@ def work(name, path, threads, context):
     for line in sys.stdin:
         prompt, filled, count = json.loads(line)
         engine.truncate(0)
-        start = time.perf_counter()
+        start = now()
         if prompt:
             engine.step(ids(prompt))
-        seconds = time.perf_counter() - start
+        seconds = now() - start
         engine.truncate(0)
         engine.step(ids(filled))
         times = []
         for token in ids(count):
-            start = time.perf_counter()
+            start = now()
             engine.step([token])
-            times.append(time.perf_counter() - start)
+            times.append(now() - start)
         print(json.dumps(
             {"prefill": seconds, "decode": times, "resident": resident() - empty}), flush=True)
 
@@ -138,11 +140,11 @@ def work(name, path, threads, context):
 
 
 class Worker:
-    def __init__(self, name, path, threads, context):
+    def __init__(self, name, path, threads, context, clock):
         self.name = name
         self.process = subprocess.Popen(
             [sys.executable, os.path.abspath(__file__), "--work", name, path, str(threads),
-             str(context)],
+             str(context), clock],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env={**os.environ, "OMP_NUM_THREADS": str(threads)})
         self.about = self.answer()
@@ -187,7 +189,9 @@ def compare(label, precision, folder, arguments):
         path = os.path.join(folder, f"{label}-{precision}.{suffix}")
         if not os.path.exists(path):
             engine.prepare(model, path, precision)
-        workers.append(Worker(name, path, arguments.threads, min(most, (room + 255) // 256 * 256)))
+        workers.append(Worker(
+            name, path, arguments.threads, min(most, (room + 255) // 256 * 256),
+            "cpu" if arguments.cpu_time else "wall"))
         import numpy
         logits[name] = numpy.load(path + ".npy")
         workers[-1].megabytes = os.path.getsize(path) / 2**20
@@ -250,9 +254,9 @@ def write_table(results, arguments):
     with open("/proc/cpuinfo") as file:
         processor = next(line.split(":")[1].strip() for line in file if "model name" in line)
     versions = sorted({row["version"] for rows in results for row in rows})
-    text = (f"{time.strftime('%Y-%m-%d')}, {processor}, {arguments.threads} threads, "
-            f"{platform.system()} on {platform.machine()}, {', '.join(versions)}. "
-            f"Tokens a second: the median of {arguments.rounds} rounds (the slowest and the fastest "
+    text = (f"{time.strftime('%Y-%m-%d')}, {processor}, {arguments.threads} "
+            f"thread{'s' if arguments.threads > 1 else ''}, {platform.system()} on {platform.machine()}, {', '.join(versions)}. "
+            f"Tokens a second{' of processor time' if arguments.cpu_time else ''}: the median of {arguments.rounds} rounds (the slowest and the fastest "
             f"of them), and the ratio to the peer.\n\n{table(results)}\n")
     path = os.path.join(HERE, "README.md")
     with open(path) as file:
@@ -277,6 +281,7 @@ def main():
     parser.add_argument("--prompt", type=int, default=512)
     parser.add_argument("--contexts", default="128", help="where decoding begins")
     parser.add_argument("--generate", type=int, default=32, help="new tokens in a round")
+    parser.add_argument("--cpu-time", action="store_true", help="seconds of the processor")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     os.makedirs(arguments.folder, exist_ok=True)
