@@ -2,10 +2,11 @@
 
     python3 attention.py [--lengths 128,512,2048,8192] [--heads 12x64,32x128] [--threads N]
 
-Both get the same f32 queries, keys and values, [batch 1, positions, heads, width], and take turns in one
-process, call by call. The table gives GFLOP/s of the medians (a causal mask halves the work), the
-ratio, the largest distance from PyTorch's result, and the scratch memory of Burin's kernel. On a machine that is not quiet,
-`--threads 1 --cpu-time` counts the seconds that the process was given, not those that passed.
+Both get the same f32 queries, keys and values, [batch 1, positions, heads, width], and take turns in
+one process, call by call. The table gives GFLOP/s of the medians (a causal mask halves the work), the
+ratio, the largest distance from PyTorch's result, and the scratch memory of Burin's kernel. On a
+machine that is not quiet, `--threads 1 --cpu-time` counts the seconds that the process was given, not
+those that passed.
 """
 
 import argparse

@@ -5,10 +5,10 @@
 
 Each engine lives in a process of its own and sleeps while the others run. They take turns, round
 after round: the prompt in one call, then new tokens one by one behind each context. The table gives
-medians over the rounds, and in brackets the slowest and the fastest. Results and compiled files gather in
-`--folder` and are used again; `--write` puts all results into README.md, which also says how to
-install the peer. On a machine that is not quiet, `--threads 1 --cpu-time` still tells something: it
-counts the seconds that the process was given, not those that passed.
+medians over the rounds, and in brackets the slowest and the fastest. Results and compiled files
+gather in `--folder` and are used again; `--write` puts all results into README.md, which also says
+how to install the peer. On a machine that is not quiet, `--threads 1 --cpu-time` counts the seconds
+that the process was given, not those that passed.
 """
 
 import argparse
