@@ -202,7 +202,8 @@ static void attention_3x12_padding_chunk(
   // Scores, 32 keys at a time.
   float weights[TILE_ROWS][256] __attribute__((aligned(64)));
   for (int64_t key = span.first / 32 * 32; key < span.last; key += 32) {
-    tile_product(height, 32, 12, query, 12, chunk->keys[(key - start) / 64] + key % 64, 64,
+    const int columns = span.last - key > 16 ? 32 : 16;
+    tile_product(height, columns, 12, query, 12, chunk->keys[(key - start) / 64] + key % 64, 64,
                  weights[0] + (key - start), 256, TILE_FROM_ZERO);
   }
 

@@ -208,7 +208,8 @@ static void attention_4x5_padding_causal_chunk(
   // Scores, 32 keys at a time.
   float weights[TILE_ROWS][256] __attribute__((aligned(64)));
   for (int64_t key = span.first / 32 * 32; key < span.last; key += 32) {
-    tile_product(height, 32, 5, query, 5, chunk->keys[(key - start) / 64] + key % 64, 64,
+    const int columns = span.last - key > 16 ? 32 : 16;
+    tile_product(height, columns, 5, query, 5, chunk->keys[(key - start) / 64] + key % 64, 64,
                  weights[0] + (key - start), 256, TILE_FROM_ZERO);
   }
 
@@ -611,7 +612,8 @@ static void attention_4x5_lengths_causal_chunk(
   // Scores, 32 keys at a time.
   float weights[TILE_ROWS][256] __attribute__((aligned(64)));
   for (int64_t key = span.first / 32 * 32; key < span.last; key += 32) {
-    tile_product(height, 32, 5, query, 5, chunk->keys[(key - start) / 64] + key % 64, 64,
+    const int columns = span.last - key > 16 ? 32 : 16;
+    tile_product(height, columns, 5, query, 5, chunk->keys[(key - start) / 64] + key % 64, 64,
                  weights[0] + (key - start), 256, TILE_FROM_ZERO);
   }
 
@@ -1013,8 +1015,8 @@ static void run_verify(const struct burin_call *call) {
 
   // What is remembered from call to call.
   int32_t *lengths = call->states[0];  // i32[batch]
-  char *pool = call->pool;
-  const int32_t *table = call->table;
+  char *pool = call->pools[0];         // pages of all positions
+  const int32_t *table = call->tables[0];
   const int64_t table_stride = call->table_stride;
 
   #pragma omp parallel
@@ -1241,6 +1243,5 @@ static const struct burin_code code[] = {{run_forward_extents, 5, run_forward_sl
                                          {run_verify_extents, 6, run_verify_slots, 2, run_verify}};
 
 const struct burin_program burin_program = {BURIN_ABI, "gpt2-lm", 4, program_symbols, 3, entries,
-                                            code, sizeof(weights_block), 1, states, state_bytes,
-                                            1,
- caches, 0, 0, 1};
+                                            code, sizeof(weights_block), 1, states, state_bytes, 1,
+                                            caches, 0, 0, 1};
