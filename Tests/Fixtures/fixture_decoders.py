@@ -27,4 +27,48 @@ def fixtures(rotary):
             rotary(t.Qwen3MoeConfig, 32, 2, 1, 35, head_dim=16, moe_intermediate_size=32,
                    num_experts=6, num_experts_per_tok=1),
             {"generate": True, "store": torch.bfloat16, "shard": "60KB"}),
+        "olmoe-lm": (
+            t.OlmoeForCausalLM,
+            rotary(t.OlmoeConfig, 24, 4, 4, 19, num_experts=6, num_experts_per_tok=2,
+                   clip_qkv=1.25), {"generate": True}),
+        # The text model of a directory that reads pictures too, sizes of its own defaults left out.
+        "gemma3-conditional-lm": (
+            t.Gemma3ForConditionalGeneration,
+            t.Gemma3Config(
+                text_config=dict(
+                    vocab_size=113, hidden_size=24, intermediate_size=31, num_hidden_layers=3,
+                    num_key_value_heads=2, head_dim=6, query_pre_attn_scalar=7, sliding_window=9,
+                    max_position_embeddings=127, sliding_window_pattern=2, pad_token_id=None,
+                    rope_scaling={"rope_type": "linear", "factor": 2.0}),
+                vision_config=dict(
+                    hidden_size=8, intermediate_size=9, num_hidden_layers=1,
+                    num_attention_heads=2, image_size=8, patch_size=4),
+                mm_tokens_per_image=4, bos_token_id=0, eos_token_id=0), {"generate": True}),
+        # Heads for question answering, whose files call the body as GPT-2's do, or not.
+        "llama-question-answering": (
+            t.LlamaForQuestionAnswering, rotary(t.LlamaConfig, 24, 4, 2, 37), {}),
+        "mixtral-question-answering": (
+            t.MixtralForQuestionAnswering,
+            rotary(t.MixtralConfig, 24, 4, 2, 21, num_local_experts=3), {}),
+        "bloom-lm-after": (
+            t.BloomForCausalLM,
+            t.BloomConfig(
+                vocab_size=113, hidden_size=21, n_head=3, n_layer=2, bos_token_id=0,
+                eos_token_id=0, pad_token_id=None,
+                apply_residual_connection_post_layernorm=True), {"generate": True}),
+        # Gemma 3 leaves its scores' cap unused.
+        "gemma3-lm-capped": (
+            t.Gemma3ForCausalLM,
+            rotary(t.Gemma3TextConfig, 24, 4, 2, 31, head_dim=6, query_pre_attn_scalar=5,
+                   sliding_window=8, layer_types=["sliding_attention", "full_attention"],
+                   attn_logit_softcapping=5.0,
+                   rope_local_base_freq=50.0), {"generate": True}),
+        # What transformers 4 reads of LongRoPE: the original context beside the scaling alone.
+        "llama-lm-longrope": (
+            t.LlamaForCausalLM,
+            rotary(t.LlamaConfig, 24, 4, 2, 31,
+                   rope_scaling={"rope_type": "longrope", "factor": 4.0,
+                                 "original_max_position_embeddings": 12,
+                                 "short_factor": [1.1, 1.2, 1.4], "long_factor": [2.0, 3.0, 4.0]}),
+            {"generate": True}),
     }

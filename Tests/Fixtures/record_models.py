@@ -81,6 +81,7 @@ def random_inputs(config, generator, lengths, width, masked):
     """Ids over the whole vocabulary; where there is no mask, padding ids stand among the others."""
     if hasattr(config, "image_size"):
         return random_images(config, generator, len(lengths))
+    config = getattr(config, "text_config", config)
     pad = config.pad_token_id
     ids = torch.randint(0, config.vocab_size, (len(lengths), width), generator=generator)
     if pad is not None:
@@ -170,9 +171,9 @@ def forward_in_double(model, inputs):
 
 def is_decoder(model):
     return model.config.model_type in (
-        "gpt2", "llama", "mistral", "qwen2", "qwen3", "phi3", "gemma", "gemma2", "gemma3_text",
+        "gpt2", "llama", "mistral", "qwen2", "qwen3", "phi3", "gemma", "gemma2", "gemma3", "gemma3_text",
         "granite", "smollm3", "olmo2", "starcoder2", "mixtral",
-        "qwen2_moe", "qwen3_moe", "gpt_neox", "phi", "stablelm", "opt",
+        "olmoe", "qwen2_moe", "qwen3_moe", "gpt_neox", "phi", "stablelm", "opt",
         "bloom")
 
 
@@ -216,7 +217,8 @@ def by_generate(model, prompt, **how):
 def record_generation(model, directory):
     """64 tokens after 37, with and without an end token; every lead wide enough to be certain."""
     generator = torch.Generator().manual_seed(37)
-    prompts = torch.randint(1, model.config.vocab_size, (64, 37), generator=generator).tolist()
+    words = getattr(model.config, "text_config", model.config).vocab_size
+    prompts = torch.randint(1, words, (64, 37), generator=generator).tolist()
     candidates = list(zip(*greedy(model, prompts, 64), prompts))
     tokens, lead, prompt = max(candidates, key=lambda c: (c[1] > 2e-3, len(set(c[0]))))
     assert lead > 2e-3, f"{directory}: no prompt with a clear lead at every token"
@@ -256,7 +258,7 @@ def record(name):
     lengths = [23, 37, 1] if "distil" in name else [37, 5, 30]
     if "LM" in kind.__name__:
         lengths = lengths[:2]
-    if {"sliding_window", "local_attention"} & set(vars(config)) or "long" in name:
+    if {"sliding_window", "local_attention", "text_config"} & set(vars(config)) or "long" in name:
         # Padding beyond the window would see no key, and transformers makes that NaN; and the
         # longest row of a batch chooses the frequencies of longrope for all.
         lengths = [37, 34]

@@ -10,6 +10,7 @@ public struct Activation: Hashable, Sendable {
   /// transformers' names (`ACT2FN`) and the functions that they stand for.
   static let named: KeyValuePairs<String, Unary> = [
     "gelu": .gelu, "gelu_new": .geluTanh, "gelu_pytorch_tanh": .geluTanh, "gelu_fast": .geluTanh,
+    "gelu_python": .gelu, "gelu_python_tanh": .geluTanh, "gelu_accurate": .geluTanh,
     "relu": .relu, "silu": .silu, "swish": .silu, "tanh": .tanh, "sigmoid": .sigmoid,
   ]
 }

@@ -29,21 +29,23 @@ struct BLOOM: DecoderFamily {
     let heads = try config[config["n_head"].exists ? "n_head" : "num_attention_heads"]
       .heads(dividing: hidden, default: 8)
     let epsilon = try config["layer_norm_epsilon"].epsilon(default: 1e-5)
-    guard try !config["apply_residual_connection_post_layernorm"].bool(default: false) else {
-      throw config["apply_residual_connection_post_layernorm"].error(expected: "false")
-    }
+    let addsNormed = try config["apply_residual_connection_post_layernorm"].bool(default: false)
     let count = config["n_layer"].exists ? config["n_layer"] : config["num_hidden_layers"]
     let slopes = BLOOM.slopes(heads)
     let layers = (0..<(try count.layers(default: 2))).map { index in
       let layer = body["h"][index]
-      return preNormLayer(
-        attentionNorm: LayerNorm(hidden, layer["input_layernorm"], epsilon: epsilon),
+      func residual(_ name: String) -> Residual {
+        Residual(
+          before: LayerNorm(hidden, layer[name], epsilon: epsilon), addsNormed: addsNormed)
+      }
+      return SequentialLayer(
+        attentionResidual: residual("input_layernorm"),
         attention: CausalAttention(
           heads: heads, groups: heads, width: hidden / heads,
           projections: .joinedByHead(
             Linear(hidden, 3 * hidden, layer["self_attention"]["query_key_value"])),
           output: Linear(hidden, hidden, layer["self_attention"]["dense"]), slopes: slopes),
-        feedForwardNorm: LayerNorm(hidden, layer["post_attention_layernorm"], epsilon: epsilon),
+        feedForwardResidual: residual("post_attention_layernorm"),
         feedForward: FeedForward(
           up: Linear(hidden, 4 * hidden, layer["mlp"]["dense_h_to_4h"]),
           activation: Activation(.geluTanh),

@@ -44,7 +44,9 @@ extension DecoderBody {
   /// The stack of Llama and its relatives: embeddings, layers with rotary positions, a last norm.
   init(_ config: JSONField, _ weights: Weights, _ variant: LlamaVariant) throws(HubError) {
     let sizes = try LlamaSizes(config, variant)
-    let softCap = try config.softCap("attn_logit_softcapping", default: variant.softCap)
+    let softCap = try variant.softCap.flatMap { (absent) throws(HubError) in
+      try config.softCap("attn_logit_softcapping", default: absent)
+    }
     let far = try Rotary(config, width: sizes.width, theta: variant.theta)
     let near =
       variant.hasLocalPositions

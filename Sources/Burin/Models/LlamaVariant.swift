@@ -43,6 +43,7 @@ struct LlamaVariant {
   var outputScale = 1.0
   /// What scores are multiplied by; the inverse root of a head's width if `nil`.
   var attentionScale: Double?
+  /// The bound of scores where `attn_logit_softcapping` is absent; `nil` if that key means nothing.
   var softCap: Double?
   var finalSoftCap: Double?
   /// How many positions attention reaches back in the layers that `isWindowed` names.

@@ -61,7 +61,8 @@ struct Rotary {
       (frequencies, self.factor) = (plain.map { $0 / factor }, 1)
     case .llama3: (frequencies, factor) = (try Rotary.llama3(plain, scaling), 1)
     case .longrope, .su:
-      (frequencies, factor, extended) = try Rotary.long(plain, scaling, config)
+      (frequencies, factor, extended) = try Rotary.long(
+        plain, scaling, config, readsContext: parameters.exists)
     case .yarn:
       (frequencies, factor) = try Rotary.yarn(plain, scaling, base: base, part: part, config)
     }
@@ -140,8 +141,11 @@ struct Rotary {
 
   /// LongRoPE (Ding et al., 2024): each frequency has a divisor of its own, and another one beyond
   /// the original context.
+  ///
+  /// - Parameter readsContext: whether the original context may stand in `scaling`; transformers 4
+  ///   looks for it beside `rope_scaling` alone.
   private static func long(
-    _ plain: [Double], _ scaling: JSONField, _ config: JSONField
+    _ plain: [Double], _ scaling: JSONField, _ config: JSONField, readsContext: Bool
   ) throws(HubError) -> ([Double], Double, (frequencies: [Double], above: Int)?) {
     func divided(_ key: ByteString) throws(HubError) -> [Double] {
       let divisors = try scaling[key].array()
@@ -157,8 +161,7 @@ struct Rotary {
     let positions = config["max_position_embeddings"]
     let inner = scaling["original_max_position_embeddings"]
     let given =
-      config["original_max_position_embeddings"].exists
-      ? config["original_max_position_embeddings"] : inner
+      readsContext && inner.exists ? inner : config["original_max_position_embeddings"]
     var factor = try scaling["factor"].double(above: 0, default: 1)
     if given.exists { factor = try positions.double(above: 0) / given.double(above: 0) }
     let original = try (given.exists ? given : positions).int(in: 1...1 << 24)
