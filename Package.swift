@@ -23,7 +23,9 @@ let package = Package(
     .target(name: "BurinIR", swiftSettings: strict),
     .target(name: "BurinPasses", dependencies: ["BurinIR"], swiftSettings: strict),
     .target(name: "BurinC", dependencies: ["BurinIR"], swiftSettings: strict),
-    .target(name: "BurinHub", swiftSettings: strict),
+    // libpng and libjpeg-turbo, loaded when they are needed.
+    .target(name: "CPictures"),
+    .target(name: "BurinHub", dependencies: ["CPictures"], swiftSettings: strict),
     .target(
       name: "Burin",
       dependencies: [

@@ -17,7 +17,9 @@ have_clang() {
   [ -x "$(dirname "$(readlink -f "$(command -v swift)")")/clang" ]
 }
 
-have_libomp() { PATH=$PATH:/usr/sbin:/sbin ldconfig -p | grep 'libomp\.so\.5' >/dev/null; }
+have_library() { PATH=$PATH:/usr/sbin:/sbin ldconfig -p | grep -F "$1" >/dev/null; }
+
+have_libomp() { have_library libomp.so.5; }
 
 have_pip() { python3 -m pip --version >/dev/null 2>&1; }
 
@@ -30,13 +32,16 @@ install_packages() {
       apt-get -q install -y --no-install-recommends "$@"
 }
 
-# Installs clang and libomp if they are missing, and the packages named besides.
+# Installs clang, libomp and what decodes pictures if they are missing, and the packages named besides.
 install_missing() {
   command -v swift >/dev/null || die "there is no swift on the PATH: https://www.swift.org/install"
   local missing=()
   # Where there is a clang already, another one could take the place of the Swift toolchain's.
   have_clang || missing+=(clang)
   have_libomp || missing+=(libomp-dev)
+  # What decodes pictures, loaded only by verbs on pictures.
+  have_library libpng16.so.16 || missing+=(libpng16-16)
+  have_library libturbojpeg.so.0 || missing+=(libturbojpeg0)
   if [ "${#missing[@]}" -eq 0 ]; then return; fi
   say "Installing with apt: ${missing[*]}"
   install_packages "${missing[@]}" || die "could not install ${missing[*]}"

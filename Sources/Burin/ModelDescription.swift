@@ -26,8 +26,12 @@ public struct ModelDescription: Sendable {
   public var tokenizer: JSON
   /// `tokenizer_config.json`.
   public var tokenizerConfig: JSON
+  /// The length in tokens that every text is filled up to; `nil` where the longest decides.
+  public var paddedTokens: Int?
   /// `generation_config.json`.
   public var generation: JSON
+  /// `preprocessor_config.json`, of a model that sees pictures.
+  public var preprocessor: JSON
   /// The ids after which generation stops.
   public var endTokens: [Int]
   /// The id that begins every target of an encoder-decoder.
@@ -60,6 +64,7 @@ public struct ModelDescription: Sendable {
     tokenizer = .null
     tokenizerConfig = .null
     generation = .null
+    preprocessor = .null
     endTokens = []
     precision = .f32
     cacheType = .f32
@@ -88,6 +93,7 @@ extension ModelDescription {
       "long_context": longContext.map {
         ["above": JSON($0.above), "rereads": JSON($0.rereads)]
       } ?? .null,
+      "padded_tokens": paddedTokens.map { JSON($0) } ?? .null, "preprocessor": preprocessor,
       "generation": generation, "tokenizer_config": tokenizerConfig,
       "dtype": JSON(precision.rawValue), "cache_dtype": JSON(cacheType.rawValue),
       "series": series?.json ?? .null,
@@ -109,6 +115,10 @@ extension ModelDescription {
     if field["maximum_tokens"].exists {
       maximumTokens = try field["maximum_tokens"].int(in: 1...Int(Int32.max))
     }
+    if field["padded_tokens"].exists {
+      paddedTokens = try field["padded_tokens"].int(in: 1...1 << 24)
+    }
+    preprocessor = field["preprocessor"].value ?? .null
     lowercases = try field["lowercases"].bool(default: false)
     prompt = try text("prompt") ?? ""
     for id in try field["end_tokens"].array() { endTokens.append(try id.int()) }

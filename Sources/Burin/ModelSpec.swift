@@ -44,6 +44,12 @@ extension ModelDirectory {
         file: config.file, expected: "a model of at least the \(wanted) positions asked for",
         found: "one of \(model.maximumLength)")
     }
+    var limits = limits
+    let preparation = try family.seesPictures ? directory.picturePreparation() : nil
+    limits.picture =
+      try preparation.map { field throws(HubError) in
+        try PicturePreparation(field, modelType: config["model_type"].string().utf8String).size
+      } ?? nil
     let program = Program(
       name, entries: try model.entries(limits, sentence: pipeline))
     try checkpoint.check(program, isUnused: family.isUnused)
@@ -56,6 +62,13 @@ extension ModelDirectory {
     if architecture.isInside {
       spec.warnings.append("\(config.file): only the text model is compiled, without pictures")
     }
+    if let captions = family.captions, !architecture.head.hasLabels {
+      spec.description.problem = captions.problem
+      spec.description.paddedTokens = captions.length.map {
+        min($0, spec.description.maximumTokens ?? .max, model.maximumLength)
+      }
+    }
+    if let preparation { spec.describe(preparation, makes: limits.picture) }
     return spec
   }
 
@@ -110,7 +123,27 @@ private struct Architecture {
   }
 }
 
+extension ModelDirectory {
+  /// Where this directory says what happens to pictures before the model sees them: in a file of its
+  /// own, or in the one of all that goes before the model; `nil` if it does not say.
+  fileprivate func picturePreparation() throws(HubError) -> JSONField? {
+    if let file = try json("preprocessor_config.json") { return file }
+    let field = try json("processor_config.json")?["image_processor"]
+    return field?.exists == true ? field : nil
+  }
+}
+
 extension ModelSpec {
+  /// Notes how pictures are prepared, and warns where the model cannot take what comes of it.
+  fileprivate mutating func describe(_ preparation: JSONField, makes size: PictureSize?) {
+    description.preprocessor = preparation.value ?? .null
+    let sizes = program.pictureSizes
+    guard let size, !sizes.contains(size) else { return }
+    warnings.append(
+      "\(preparation.file): makes pictures of \(size) pixels, the model takes "
+        + "\(sizes.map(\.description).joined(separator: ", ")): no verb can give it a picture")
+  }
+
   /// Collects what the verbs on text need from the files beside the weights.
   fileprivate mutating func describe(
     _ config: JSONField, _ own: JSONField, pipeline: SentencePipeline?,

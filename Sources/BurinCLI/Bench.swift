@@ -201,7 +201,7 @@ private struct Meter {
     let seq = positions ?? min(128, maximum("seq") ?? 128)
     try check("--batch", batch, "batch")
     try check("--seq", seq, "seq")
-    let extents = ["batch": batch, "seq": seq]
+    let extents = ["batch": batch, "images": batch, "seq": seq]
     let tensors = try inputs(entry, extents)
     var ceiling = Ceiling(threads: threads, precision: precision)
     ceiling.measure()

@@ -28,6 +28,7 @@ struct Doctor: ParsableCommand {
     if openMP == nil {
       missing.append(("libomp", "apt install libomp5", "no libomp.so.5 can be loaded"))
     }
+    let pictures = PictureLibrary.all.map { ($0, $0.isInstalled) }
     if json {
       try Standard.output([
         "clang": JSON(
@@ -35,6 +36,8 @@ struct Doctor: ParsableCommand {
             ["path": JSON($0.clang), "version": JSON($0.version), "openmp": JSON($0.openMP)]
           }),
         "libomp": JSON(openMP.map { JSON($0) }),
+        "pictures": .object(
+          JSONObject(pictures.map { JSONObject.Member(ByteString($0.name), JSON($1)) })),
         "cpu": .array(Target.machineFeatures.map { JSON($0) }),
         "cache": [
           "path": JSON(cache.directory.map { JSON($0) }), "bytes": JSON(cache.size),
@@ -47,11 +50,16 @@ struct Doctor: ParsableCommand {
       ])
     } else {
       let clang = toolchain.map { "\($0.version) (\(line($0.clang)), OpenMP by \($0.openMP))" }
+      // Only pictures need these: that one is not there is no failure.
+      let readers = pictures.map { library, isInstalled in
+        isInstalled ? library.name : "no \(library.name) (\(library.install))"
+      }
       let place = cache.directory.map { "\(line($0)), \(megabytes(cache.size))" }
       try Standard.output(
         """
         clang   \(clang ?? "missing")
         libomp  \(openMP.map(line) ?? "missing")
+        images  \(readers.joined(separator: ", "))
         cpu     \(Target.machineFeatures.joined(separator: " "))
         cache   \(place ?? "unusable: " + line(cache.trouble ?? ""))
 

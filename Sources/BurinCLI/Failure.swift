@@ -30,7 +30,13 @@ struct Failure: Error, CustomStringConvertible {
     case let failure as Failure:
       self = failure
     case let error as HubError:
-      self.init(error.kind == .badInput ? 65 : 74, line(error.description))
+      let status: Int32 =
+        switch error.kind {
+        case .badInput: 65
+        case .missing: 69
+        case .cannotRead, .cannotWrite: 74
+        }
+      self.init(status, line(error.description))
     case let error as TaskError:
       self.init(error.kind == .badOption ? 64 : 65, line(error.description))
     case let error as ModelError:

@@ -10,6 +10,8 @@ public struct HubError: Error, Hashable, Sendable, CustomStringConvertible {
     case cannotRead
     /// The operating system would not write it (74).
     case cannotWrite
+    /// A library that reads such files is not on this machine (69).
+    case missing
   }
 
   /// Which kind of fault this is.

@@ -125,6 +125,8 @@ import Testing
       }
     }
 
+    func outputs(of entry: String) -> [String]? { nil }
+
     func maximum(of symbol: String) -> Int? { symbol == "batch" ? 3 : 64 }
 
     func run(

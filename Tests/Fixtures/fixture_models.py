@@ -10,6 +10,7 @@ import torch
 import transformers as t
 
 import fixture_decoders
+import fixture_pictures
 import tokenizers_for_fixtures as tok
 
 MEAN = {"pooling_mode_mean_tokens": True}
@@ -486,6 +487,8 @@ FIXTURES = {
          "normalize": False, "max_seq_length": 37, "lowercase": True}),
 }
 
+FIXTURES |= fixture_pictures.FIXTURES
+
 
 FIXTURES |= fixture_decoders.fixtures(rotary)
 
@@ -499,7 +502,7 @@ def randomise(model, generator):
     for name, parameter in model.named_parameters():
         part = name.lower()
         norm = "layernorm" in part or "layer_norm" in part or ".ln_" in part or part[:3] == "ln_"
-        norm = norm or "norm" in part.split(".")[-2]
+        norm = norm or "norm" in part.rpartition(".")[0].rpartition(".")[2]
         if not parameter.requires_grad:
             continue  # sinusoidal positions, which are not learnt
         noise = torch.randn(parameter.shape, generator=generator)

@@ -12,6 +12,8 @@ versions wrote what is there. A directory holds the model as `save_pretrained` w
     generate.json                                       greedy continuations (decoders)
     translate.json                                      targets, greedy and with beams
     text.json                                           text in, results out (record_text.py)
+    pictures.json                                       pictures in, results out
+                                                        (record_pictures.py)
 
 Expected outputs have the names of transformers' forward call, in f32 with eager attention. Rows
 of padding are recorded as they come; only those under the mask mean anything.
@@ -27,6 +29,8 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 import fixture_models as fixtures
+import fixture_pictures
+import record_pictures
 import record_text
 import tokenizers_for_fixtures
 
@@ -48,7 +52,7 @@ def save(name, directory):
     if "tokenizer" in more:
         tokenizer = tokenizers_for_fixtures.KINDS[more["tokenizer"]](config)
         tokenizer.save_pretrained(directory)
-        assert len(tokenizer) == config.vocab_size
+        assert len(tokenizer) == getattr(config, "text_config", config).vocab_size
     if "pooling" in more:
         record_text.save_sentence_modules(directory, config, more)
 
@@ -81,6 +85,8 @@ def random_inputs(config, generator, lengths, width, masked):
     """Ids over the whole vocabulary; where there is no mask, padding ids stand among the others."""
     if hasattr(config, "image_size"):
         return random_images(config, generator, len(lengths))
+    if config.model_type.split("_")[0] in ("clip", "siglip"):
+        return fixture_pictures.inputs(config, generator, lengths, width, masked)
     config = getattr(config, "text_config", config)
     pad = config.pad_token_id
     ids = torch.randint(0, config.vocab_size, (len(lengths), width), generator=generator)
@@ -153,11 +159,15 @@ def forward(model, inputs):
         uncached = is_decoder(model) and "Question" not in type(model).__name__
         uncached = uncached or "decoder_input_ids" in inputs
         outputs = model(**inputs, **({"use_cache": False} if uncached else {}))
-    return {k: v.contiguous() for k, v in outputs.items() if isinstance(v, torch.Tensor)}
+    # Copies: CLIP gives one matrix and its transpose.
+    return {
+        k: v.clone(memory_format=torch.contiguous_format) for k, v in outputs.items()
+        if isinstance(v, torch.Tensor)}
 
 
 def forward_in_double(model, inputs):
     model.double()
+    torch.set_default_dtype(torch.float64)  # CLIP makes its mask in this type
     inputs = {k: v.double() if v.is_floating_point() else v for k, v in inputs.items()}
     upcasting = [m for m in model.modules() if getattr(m, "reorder_and_upcast_attn", False)]
     for module in upcasting:
@@ -165,6 +175,7 @@ def forward_in_double(model, inputs):
     outputs = forward(model, inputs)
     for module in upcasting:
         module.reorder_and_upcast_attn = True
+    torch.set_default_dtype(torch.float32)
     model.float()
     return outputs
 
@@ -274,7 +285,9 @@ def record(name):
     note = record_generation(model, directory) if more.get("generate") else ""
     if more.get("translate"):
         note = record_translation(model, directory)
-    if "tokenizer" in more:
+    if "pictures" in more:
+        record_pictures.record(model, directory, more)
+    elif "tokenizer" in more:
         record_text.record(kind, directory, more)
     for file in os.listdir(directory):
         if os.path.isfile(os.path.join(directory, file)):

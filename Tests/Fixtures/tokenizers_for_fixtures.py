@@ -1,14 +1,20 @@
-"""The two tiny tokenizers of the fixtures, made from the few lines below."""
+"""The tiny tokenizers of the fixtures, made from the few lines below."""
 
+import io
+import os
 import re
+import tempfile
 from collections import Counter
 
+import sentencepiece
 from tokenizers import (
-    Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers)
+    Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers)
 import transformers as t
 
 WORDPIECE_SIZE = 199
 BYTE_LEVEL_SIZE = 283
+CLIP_SIZE = 181
+SIGLIP_SIZE = 113
 
 TEXT = """
 The river rises in the mountains and reaches the sea after nine hundred kilometres.
@@ -96,7 +102,47 @@ def byte_level_gpt2(config):
         tokenizer_object=tokenizer, model_max_length=config.max_position_embeddings)
 
 
+def clip(config):
+    tokenizer = Tokenizer(models.BPE(
+        unk_token="<|endoftext|>", continuing_subword_prefix="", end_of_word_suffix="</w>"))
+    tokenizer.normalizer = normalizers.Sequence([
+        normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Split(
+            Regex(r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"),
+            behavior="removed", invert=True),
+        pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.train_from_iterator(TEXT, trainers.BpeTrainer(
+        vocab_size=CLIP_SIZE, special_tokens=["<|startoftext|>", "<|endoftext|>"],
+        end_of_word_suffix="</w>", show_progress=False))
+    tokenizer.post_processor = processors.RobertaProcessing(
+        sep=("<|endoftext|>", 1), cls=("<|startoftext|>", 0), add_prefix_space=False,
+        trim_offsets=False)
+    return t.CLIPTokenizerFast(
+        tokenizer_object=tokenizer, model_max_length=config.text_config.max_position_embeddings)
+
+
+def siglip(config):
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(TEXT), model_writer=model, vocab_size=SIGLIP_SIZE, pad_id=0,
+        eos_id=1, unk_id=2, bos_id=-1, normalization_rule_name="identity", minloglevel=2,
+        num_threads=1)
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "spiece.model")
+        with open(path, "wb") as file:
+            file.write(model.getvalue())
+        # As in SigLIP's own directories, no mask goes with the ids.
+        tokenizer = t.SiglipTokenizer(
+            path, model_max_length=64, model_input_names=["input_ids"])
+        tokenizer.vocab_file = tokenizer.init_kwargs["vocab_file"] = "spiece.model"
+        return tokenizer
+
+
 KINDS = {
+    "clip": clip,
+    "siglip": siglip,
     "wordpiece": wordpiece,
     "byte-level-roberta": byte_level_roberta,
     "byte-level-gpt2": byte_level_gpt2,

@@ -1,17 +1,31 @@
 import BurinIR
 
-/// The activation functions that configurations name, and what they are here.
+/// The activation functions that configurations name, and what they are here:
+/// `function(slope * x) / slope`.
 public struct Activation: Hashable, Sendable {
-  /// The function that it is.
-  public let function: Unary
+  private let function: Unary
+  private let slope: Double
 
-  public init(_ function: Unary) { self.function = function }
+  /// - Parameter slope: how much steeper the function turns, its size kept.
+  public init(_ function: Unary, slope: Double = 1) {
+    self.function = function
+    self.slope = slope
+  }
+
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    slope == 1 ? x.unary(function) : (x * slope).unary(function) / slope
+  }
 
   /// transformers' names (`ACT2FN`) and the functions that they stand for.
-  static let named: KeyValuePairs<String, Unary> = [
-    "gelu": .gelu, "gelu_new": .geluTanh, "gelu_pytorch_tanh": .geluTanh, "gelu_fast": .geluTanh,
-    "gelu_python": .gelu, "gelu_python_tanh": .geluTanh, "gelu_accurate": .geluTanh,
-    "relu": .relu, "silu": .silu, "swish": .silu, "tanh": .tanh, "sigmoid": .sigmoid,
+  static let named: KeyValuePairs<String, Activation> = [
+    "gelu": Activation(.gelu), "gelu_new": Activation(.geluTanh),
+    "gelu_pytorch_tanh": Activation(.geluTanh), "gelu_fast": Activation(.geluTanh),
+    "gelu_python": Activation(.gelu), "gelu_python_tanh": Activation(.geluTanh),
+    "gelu_accurate": Activation(.geluTanh),
+    // x sigmoid(1.702 x)
+    "quick_gelu": Activation(.silu, slope: 1.702), "relu": Activation(.relu),
+    "silu": Activation(.silu), "swish": Activation(.silu), "tanh": Activation(.tanh),
+    "sigmoid": Activation(.sigmoid),
   ]
 }
 
@@ -27,7 +41,7 @@ public struct FeedForward: Layer {
   }
 
   public func callAsFunction(_ x: Tensor) -> Tensor {
-    down(up(x).unary(activation.function))
+    down(activation(up(x)))
   }
 }
 
@@ -44,7 +58,7 @@ public struct GatedFeedForward: Layer {
   }
 
   public func callAsFunction(_ x: Tensor) -> Tensor {
-    down(gate(x).unary(activation.function) * up(x))
+    down(activation(gate(x)) * up(x))
   }
 }
 
@@ -66,7 +80,7 @@ public struct JoinedGatedFeedForward: Layer {
     let both = up(x)
     let gate = both.slice(axis: -1, count: Dim(width))
     let input = both.slice(axis: -1, from: Dim(width), count: Dim(width))
-    return down(gate.unary(activation.function) * input)
+    return down(activation(gate) * input)
   }
 }
 

@@ -35,7 +35,7 @@ struct MixtureOfExperts: FeedForwardLayer {
       }
       return x.experts(chosen, x.trace.concat(all, axis: 0).transposed, count: count)
     }
-    let gate = product(x, names.gate, hidden, intermediate).unary(activation.function)
+    let gate = activation(product(x, names.gate, hidden, intermediate))
     let inner = gate * product(x, names.up, hidden, intermediate)
     let outer = product(inner, names.down, intermediate, hidden)
     // [batch, seq, 1, choices] x [batch, seq, choices, hidden]

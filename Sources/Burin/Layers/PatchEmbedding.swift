@@ -26,28 +26,33 @@ public struct PatchEmbedding: Layer {
     self.hasBias = bias
   }
 
-  /// Patches in a column of the image.
-  var rows: Int { height / patchHeight }
-  /// Patches in a row of the image.
-  var columns: Int { width / patchWidth }
   /// Patches of the image.
-  public var count: Int { rows * columns }
+  public var count: Int { height / patchHeight * (width / patchWidth) }
 
-  /// - Parameter pixels: `[batch, channels, height, width]`.
+  /// How many rows and columns of patches an image has.
+  ///
+  /// - Parameter pixels: `[batch, channels, height, width]`, both known.
+  func grid(of pixels: Tensor) -> (rows: Int, columns: Int) {
+    let (height, width) = (pixels.shape[2].constant, pixels.shape[3].constant)
+    return ((height ?? self.height) / patchHeight, (width ?? self.width) / patchWidth)
+  }
+
+  /// - Parameter pixels: `[batch, channels, height, width]`, of the image's size or another.
   /// - Returns: `[batch, patches, outputs]`, the patches row by row.
   public func callAsFunction(_ pixels: Tensor) -> Tensor {
     let batch = pixels.shape[0]
+    let (rows, columns) = grid(of: pixels)
     var whole = pixels
-    if rows * patchHeight < height {
+    if pixels.shape[2] != Dim(rows * patchHeight) {
       whole = whole.slice(axis: 2, count: Dim(rows * patchHeight))
     }
-    if columns * patchWidth < width {
+    if pixels.shape[3] != Dim(columns * patchWidth) {
       whole = whole.slice(axis: 3, count: Dim(columns * patchWidth))
     }
     let grid = [channels, rows, patchHeight, columns, patchWidth].map { Dim($0) }
     let elements = channels * patchHeight * patchWidth
     let patches = whole.reshaped([batch] + grid).transposed([0, 2, 4, 1, 3, 5])
-      .reshaped([batch, Dim(count), Dim(elements)])
+      .reshaped([batch, Dim(rows * columns), Dim(elements)])
     let kernel = weights.tensor(
       "weight", [outputs, channels, patchHeight, patchWidth], in: pixels.trace)
     let product = patches.matmul(kernel.reshaped([Dim(outputs), Dim(elements)]).transposed)

@@ -116,7 +116,7 @@ struct Albert: EncoderFamily {
       let predictions = Weights("predictions")
       let dense = Linear(self.hidden, embeddingWidth, predictions["dense"])(hidden)
       let h = LayerNorm(embeddingWidth, predictions["LayerNorm"], epsilon: epsilon)(
-        dense.unary(activation.function))
+        activation(dense))
       let decoder = Linear(embeddingWidth, words.count, predictions["decoder"], bias: false)
       let bias = predictions.tensor("bias", [words.count], in: hidden.trace)
       return [("logits", (isTied ? words.scores(h) : decoder(h)) + bias)]

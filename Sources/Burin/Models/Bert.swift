@@ -52,7 +52,7 @@ struct Bert: EncoderFamily {
       let transform = predictions["transform"]
       let dense = Linear(body.hidden, body.hidden, transform["dense"])
       let norm = LayerNorm(body.hidden, transform["LayerNorm"], epsilon: body.epsilon)
-      let h = norm(dense(hidden).unary(body.activation.function))
+      let h = norm(body.activation(dense(hidden)))
       return [
         (
           "logits",

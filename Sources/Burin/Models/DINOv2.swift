@@ -1,7 +1,8 @@
 import BurinHub
 import BurinIR
 
-/// DINOv2 (Oquab et al., 2023), as transformers' `modeling_dinov2`.
+/// DINOv2 (Oquab et al., 2023), as transformers' `modeling_dinov2`. Images of a size that it was not
+/// trained on get interpolated positions.
 struct DINOv2: VisionFamily {
   static let modelTypes = ["dinov2"]
   static let bodyPrefix = "dinov2"
@@ -18,6 +19,15 @@ struct DINOv2: VisionFamily {
   let norm: LayerNorm
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
+    try self.init(config, head: head, body: body, registers: 0, resizing: .bicubic)
+  }
+
+  /// - Parameters:
+  ///   - registers: tokens that stand between the first one and the patches.
+  ///   - resizing: how positions become those of an image of another size.
+  fileprivate init(
+    _ config: JSONField, head: Head, body: Weights, registers: Int, resizing: Interpolation
+  ) throws(HubError) {
     let hidden = try config["hidden_size"].width(default: 768)
     let heads = try config["num_attention_heads"].heads(dividing: hidden, default: 12)
     let ratio = try config["mlp_ratio"].double(above: 0, default: 4)
@@ -36,7 +46,12 @@ struct DINOv2: VisionFamily {
     embeddings = ImageEmbedding(
       patches: try config.patches(
         outputs: hidden, body["embeddings"]["patch_embeddings"]["projection"]),
-      hidden: hidden, tokens: ["cls_token"], weights: body["embeddings"])
+      hidden: hidden, tokens: ["cls_token"], weights: body["embeddings"], registers: registers,
+      resizing: resizing)
+    let patches = embeddings.patches
+    guard
+      patches.height == patches.width || patches.squareSide * patches.squareSide == patches.count
+    else { throw config["image_size"].error(expected: "an image with as many patches as a square") }
     layers = (0..<(try config["num_hidden_layers"].layers(default: 12))).map { index in
       let layer = body["encoder"]["layer"][index]
       let mlp = layer["mlp"]
@@ -61,6 +76,7 @@ struct DINOv2: VisionFamily {
   }
 
   var patches: PatchEmbedding { embeddings.patches }
+  var takesAnySize: Bool { true }
 
   func encode(_ pixels: Tensor) -> Tensor { norm(layers(embeddings(pixels))) }
 
@@ -69,9 +85,40 @@ struct DINOv2: VisionFamily {
     guard head == .imageClassification else {
       return [("last_hidden_state", hidden), ("pooler_output", first)]
     }
-    let mean = hidden.slice(axis: 1, from: 1, count: Dim(patches.count)).mean(1)
+    let leading = Dim(1 + embeddings.registers)
+    let mean = hidden.slice(axis: 1, from: leading, count: hidden.shape[1] - leading).mean(1)
       .reshaped([hidden.shape[0], Dim(self.hidden)])
     let both = hidden.trace.concat([first, mean], axis: 1)
     return [("logits", Linear(2 * self.hidden, labels, Weights("classifier"))(both))]
   }
+}
+
+/// DINOv2 with registers (Darcet et al., 2023), as transformers' `modeling_dinov2_with_registers`.
+struct DINOv2WithRegisters: VisionFamily {
+  static let modelTypes = ["dinov2_with_registers"]
+  static let bodyPrefix = "dinov2_with_registers"
+  static let architectures: KeyValuePairs<String, Head> = [
+    "Dinov2WithRegistersModel": .bare,
+    "Dinov2WithRegistersForImageClassification": .imageClassification,
+  ]
+
+  static func isUnused(_ name: String) -> Bool {
+    DINOv2.isUnused(name) || name.hasSuffix("embeddings.register_tokens")
+  }
+
+  private let model: DINOv2
+
+  init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
+    model = try DINOv2(
+      config, head: head, body: body,
+      registers: config["num_register_tokens"].int(in: 0...1024, default: 4),
+      resizing: .smoothBicubic)
+  }
+
+  var patches: PatchEmbedding { model.patches }
+  var takesAnySize: Bool { true }
+
+  func encode(_ pixels: Tensor) -> Tensor { model.encode(pixels) }
+
+  func outputs(_ hidden: Tensor) -> [(String, Tensor)] { model.outputs(hidden) }
 }

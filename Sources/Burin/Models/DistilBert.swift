@@ -83,8 +83,7 @@ struct DistilBert: EncoderFamily {
       return Linear(width, 2, top["qa_outputs"])(hidden).spanScores
     case .maskedLanguageModel:
       let norm = LayerNorm(width, top["vocab_layer_norm"], epsilon: 1e-12)
-      let h = norm(
-        Linear(width, width, top["vocab_transform"])(hidden).unary(activation.function))
+      let h = norm(activation(Linear(width, width, top["vocab_transform"])(hidden)))
       let bias = top["vocab_projector"].tensor("bias", [words.count], in: hidden.trace)
       return [("logits", words.scores(h) + bias)]
     default: return [("last_hidden_state", hidden)]

@@ -65,7 +65,7 @@ struct Electra: EncoderFamily {
       let predictions = top["discriminator_predictions"]
       let dense = Linear(width, width, predictions["dense"])(hidden)
       let logits = Linear(width, 1, predictions["dense_prediction"])(
-        dense.unary(body.activation.function))
+        body.activation(dense))
       return [("logits", logits.reshaped(Array(hidden.shape[..<2])))]
     default: return [("last_hidden_state", hidden)]
     }

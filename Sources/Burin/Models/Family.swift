@@ -7,6 +7,8 @@ public struct Limits: Hashable, Sendable {
   public var batch: Int
   /// Positions of a sequence; `nil` for the model's own maximum.
   public var sequence: Int?
+  /// The size that pictures are brought to before the model sees them, where the directory says so.
+  var picture: PictureSize?
 
   public init(batch: Int = 32, sequence: Int? = nil) {
     self.batch = batch
@@ -35,6 +37,8 @@ public enum Head: String, Hashable, Sendable {
   case seriesRegression = "series-regression"
   /// The patches of time series that were covered.
   case maskedPatches = "masked-patches"
+  /// One of two towers, and what takes its vector into the space that both share.
+  case projection
 }
 
 extension Head {
@@ -46,7 +50,7 @@ extension Head {
       true
     case .bare, .questionAnswering, .maskedLanguageModel, .replacedTokenDetection, .languageModel,
       .encoder, .sequenceToSequence, .seriesPrediction, .seriesClassification, .seriesRegression,
-      .maskedPatches:
+      .maskedPatches, .projection:
       false
     }
   }
@@ -80,14 +84,30 @@ protocol Family: SendableMetatype {
   /// From where on a sequence's positions turn otherwise; `nil` if they never do.
   var longContext: LongContext? { get }
 
+  /// Whether the model sees pictures, prepared as `preprocessor_config.json` says.
+  static var seesPictures: Bool { get }
+
+  /// How the model reads captions of pictures, if it does.
+  static var captions: Captions? { get }
+
   /// The program's entries.
   func entries(_ limits: Limits, sentence: SentencePipeline?) throws(HubError) -> [Entry]
 }
 
 extension Family {
+  static var seesPictures: Bool { false }
+  static var captions: Captions? { nil }
   var defaultLength: Int { maximumLength }
   var series: SeriesDescription? { nil }
   var longContext: LongContext? { nil }
+}
+
+/// How a model of pictures and captions was trained to read captions.
+struct Captions {
+  /// The length in tokens that each is filled up to.
+  var length: Int?
+  /// Whether the captions of a picture exclude each other.
+  var problem: ModelDescription.Problem
 }
 
 /// All families, the one list to which a new one is added.
@@ -96,7 +116,9 @@ let families: [any Family.Type] = [
   Bert.self, Roberta.self, DistilBert.self, Electra.self, Albert.self, MPNet.self,
   ModernBert.self,
   // Images.
-  ViT.self, DeiT.self, DINOv2.self,
+  ViT.self, DeiT.self, DINOv2.self, DINOv2WithRegisters.self,
+  // Pictures and captions.
+  CLIP.self, CLIPText.self, CLIPVision.self, SigLIP.self, SigLIPText.self, SigLIPVision.self,
   // Decoders.
   GPT2.self, Llama.self, Mistral.self, Qwen2.self, Qwen3.self, Phi3.self, Gemma.self, Gemma2.self,
   Gemma3.self, Granite.self, SmolLM3.self, OLMo2.self, StarCoder2.self, GPTNeoX.self,
@@ -116,7 +138,7 @@ extension JSONField {
       throw error(
         expected: "one of " + Activation.named.map(\.key).joined(separator: ", "))
     }
-    return Activation(known.value)
+    return known.value
   }
 
   /// The epsilon of a normalisation.

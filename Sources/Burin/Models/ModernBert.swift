@@ -102,7 +102,7 @@ struct ModernBert: EncoderFamily {
 
   func outputs(_ hidden: Tensor, _ inputs: EncoderInputs) -> [(String, Tensor)] {
     func transformed(_ x: Tensor) -> Tensor {
-      denseNorm(dense(x).unary(denseActivation.function))
+      denseNorm(denseActivation(dense(x)))
     }
     let classifier = Linear(self.hidden, labels, Weights("classifier"))
     switch head {

@@ -104,7 +104,7 @@ struct T5: EncoderDecoderFamily {
         expected: "one of " + Activation.named.map(\.key).joined(separator: ", ")
           + ", or one of these after gated-")
     }
-    return (Activation(known.value), isGated)
+    return (known.value, isGated)
   }
 
   var vocabulary: Int { words.count }

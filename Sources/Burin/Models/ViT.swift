@@ -122,7 +122,7 @@ struct ViTBody: Layer {
 
   /// The pooler's vector `[batch, width]`.
   func pooled(_ hidden: Tensor) -> Tensor {
-    pooler(hidden.vector(at: 0)).unary(poolerActivation.function)
+    poolerActivation(pooler(hidden.vector(at: 0)))
   }
 
   /// The mask token of pre-training, and the pooler where a head stands instead.

@@ -24,25 +24,31 @@ public struct TextClassifier {
   /// For each text every label with its score, the highest score first; labels of equal scores in
   /// the model's order.
   public func callAsFunction(_ texts: [String]) throws -> [[LabelScore]] {
-    let description = model.description
     let encodings = try texts.map { try model.encode($0) }
     var results = [[LabelScore]](repeating: [], count: texts.count)
     try model.run(encodings, outputs: ["logits"], byPosition: false) { place, outputs in
-      let logits = outputs[0].values.map(Double.init)
-      let scores =
-        switch description.problem {
-        case .regression: logits
-        case .single where logits.count > 1: softmax(logits)
-        case .single, .multiple: logits.map { 1 / (1 + exp(-$0)) }
-        }
-      let named = scores.enumerated().map {
-        LabelScore(label: description.label($0.offset), score: $0.element)
-      }
-      results[place] = named.enumerated()
-        .sorted { ($1.element.score, $0.offset) < ($0.element.score, $1.offset) }
-        .map(\.element)
+      results[place] = model.description.scores(of: outputs[0].values)
     }
     return results
+  }
+}
+
+extension ModelDescription {
+  /// The labels with what a row of logits says of them, the highest score first; labels of equal
+  /// scores in their own order.
+  ///
+  /// - Parameter labels: instead of the model's own.
+  func scores(of logits: some Collection<Float>, labels: [String]? = nil) -> [LabelScore] {
+    let logits = logits.map(Double.init)
+    let scores =
+      switch problem {
+      case .regression: logits
+      case .single where logits.count > 1 || labels != nil: softmax(logits)
+      case .single, .multiple: logits.map { 1 / (1 + exp(-$0)) }
+      }
+    return scores.enumerated()
+      .sorted { ($1.element, $0.offset) < ($0.element, $1.offset) }
+      .map { LabelScore(label: labels?[$0.offset] ?? label($0.offset), score: $0.element) }
   }
 }
 

@@ -9,7 +9,7 @@ public struct SentenceEmbedder {
   ///
   /// - Throws: `TaskError` if the library's model has another task.
   public init(_ model: TextModel) throws {
-    guard model.description.head == .bare else {
+    guard model.description.head == .bare || model.description.head == .projection else {
       throw TaskError(
         "\(model.name): embed needs a model without a head, found one for "
           + model.description.head.rawValue)

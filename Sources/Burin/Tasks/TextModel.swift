@@ -115,24 +115,7 @@ public final class TextModel {
     }
     let paddingID = try specialID("pad_token") ?? tokenizer().savedPadding?.id
     for batch in batches(of: encodings.map(\.count), padded: paddingID != nil) {
-      func tensor(_ column: (Encoding) -> [Int32], _ filling: Int32) -> HostTensor {
-        var values: [Int32] = []
-        for place in batch.places {
-          let row = column(encodings[place])
-          values += row
-          values += repeatElement(filling, count: batch.length - row.count)
-        }
-        return HostTensor(values, shape: [batch.places.count, batch.length])
-      }
-      var inputs = ["input_ids": tensor(\.ids, paddingID ?? 0)]
-      if ports.contains(where: { $0.name == "attention_mask" }) {
-        inputs["attention_mask"] = tensor(\.attentionMask, 0)
-      }
-      // A table of one token type takes only the first, whatever the tokenizer says.
-      if let types = ports.first(where: { $0.name == "token_type_ids" }), types.range.upperBound > 0
-      {
-        inputs["token_type_ids"] = tensor(\.typeIDs, 0)
-      }
+      let inputs = inputs(ports, batch.places.map { encodings[$0] }, padding: paddingID ?? 0)
       let results = try runner.run(entry, inputs, outputs: outputs)
       let values = try outputs.map { output in
         guard let result = results[output] else {
@@ -149,6 +132,38 @@ public final class TextModel {
           })
       }
     }
+  }
+}
+
+extension TextModel {
+  /// The inputs of an entry for these texts, filled up to the longest, or to the length that the model
+  /// wants of all.
+  func inputs(
+    _ ports: [CompiledModel.Port], _ encodings: [Encoding], padding: Int32
+  ) -> [String: HostTensor] {
+    let longest = encodings.map(\.count).max() ?? 0
+    let length = max(longest, min(description.paddedTokens ?? 0, maximumLength))
+    func tensor(_ column: (Encoding) -> [Int32], _ filling: Int32) -> HostTensor {
+      var values: [Int32] = []
+      for encoding in encodings {
+        let row = column(encoding)
+        values += row
+        values += repeatElement(filling, count: length - row.count)
+      }
+      return HostTensor(values, shape: [encodings.count, length])
+    }
+    var inputs = ["input_ids": tensor(\.ids, padding)]
+    // The files of models that read their padding say that no mask goes with the ids.
+    let named = description.tokenizerConfig["model_input_names"]?.array ?? ["attention_mask"]
+    let isMasked = description.paddedTokens == nil || named.contains("attention_mask")
+    if isMasked, ports.contains(where: { $0.name == "attention_mask" }) {
+      inputs["attention_mask"] = tensor(\.attentionMask, 0)
+    }
+    // A table of one token type takes only the first, whatever the tokenizer says.
+    if let types = ports.first(where: { $0.name == "token_type_ids" }), types.range.upperBound > 0 {
+      inputs["token_type_ids"] = tensor(\.typeIDs, 0)
+    }
+    return inputs
   }
 }
 
@@ -175,6 +190,9 @@ struct TextOutput {
 protocol EntryRunner: AnyObject {
   /// The inputs of an entry; nil if there is no such entry.
   func inputs(of entry: String) -> [CompiledModel.Port]?
+
+  /// The names of an entry's outputs; nil if there is no such entry.
+  func outputs(of entry: String) -> [String]?
 
   /// The largest value of a symbol; nil if there is no such symbol.
   func maximum(of symbol: String) -> Int?
@@ -203,6 +221,8 @@ private final class LibraryRunner: EntryRunner {
   }
 
   func inputs(of entry: String) -> [CompiledModel.Port]? { model.entry(entry)?.inputs }
+
+  func outputs(of entry: String) -> [String]? { model.entry(entry)?.outputs.map(\.name) }
 
   func maximum(of symbol: String) -> Int? {
     model.symbols.first { $0.name == symbol }?.maximum

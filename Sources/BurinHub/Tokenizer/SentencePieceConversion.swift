@@ -7,7 +7,9 @@ extension TokenizerSettings {
     let vocabulary = try vocabulary(of: model)
     var ids: [ByteString: Int] = [:]
     for (id, piece) in vocabulary.enumerated() { ids[piece.text] = id }
-    let controls = model.pieces.filter { $0.kind == .control || $0.kind == .userDefined }.map {
+    // SigLIP's class finds only its special tokens in text.
+    let found = family == .siglip ? [] : model.pieces
+    let controls = found.filter { $0.kind == .control || $0.kind == .userDefined }.map {
       TokenizerSettings.json(addedPiece($0))
     }
     let added = merged(with: controls)
@@ -227,6 +229,23 @@ extension TokenizerSettings {
         parts.insert(["type": "Punctuation", "behavior": "Isolated"], at: 0)
       }
       preTokenizer = sequence("pretokenizers", parts)
+    case .siglip:
+      // The mark stands before any text; ASCII punctuation says nothing of a picture.
+      normalizers = [
+        replace(["String": "\u{2581}"], " "), ["type": "Prepend", "prepend": "\u{2581}"],
+      ]
+      if try config["do_lower_case"].bool(default: true) {
+        normalizers.append(["type": "Lowercase"])
+      }
+      normalizers += [
+        replace(["Regex": #"[!-/:-@\[-`{-~]"#], ""), replace(["Regex": #"\s+"#], " "),
+        ["type": "Strip", "strip_left": true, "strip_right": true],
+      ]
+      normalizers += characterMap + [["type": "Strip", "strip_left": false, "strip_right": true]]
+      normalizers += [spaces, replace(["Regex": "^\u{2581}$"], "")]
+      preTokenizer = [
+        "type": "Metaspace", "replacement": "\u{2581}", "prepend_scheme": "never", "split": true,
+      ]
     case .llama, .gemma:
       var parts = [
         replace(["String": "\u{2581}"], " "), ["type": "ByteFallback"], ["type": "Fuse"],
@@ -269,6 +288,9 @@ extension TokenizerSettings {
     let pair: [ByteString]
     switch family {
     case .t5: (single, pair) = (["A", "</s>"], ["A", "</s>", "B", "</s>"])
+    case .siglip:
+      let end = token("eos_token")?.content ?? "</s>"
+      (single, pair) = (["A", end], ["A", end, "B", end])
     case .xlmRoberta, .camembert:
       single = ["<s>", "A", "</s>"]
       pair = single + ["</s>", "B", "</s>"]

@@ -53,7 +53,11 @@ public struct TokenizerDefinition: Sendable {
   private static func file(
     in directory: ModelDirectory, _ settings: TokenizerSettings
   ) throws(HubError) -> JSON? {
-    if let bytes = try directory.bytes("tokenizer.json") {
+    // SigLIP's class reads no tokenizer.json, though directories carry one that other programs made.
+    let hasPieces = try directory.contains("spiece.model")
+    if settings.family != .siglip || !hasPieces,
+      let bytes = try directory.bytes("tokenizer.json")
+    {
       return try settings.apply(to: bytes, file: directory.shown("tokenizer.json"))
     }
     if settings.family != .gpt2, settings.family != .roberta,

@@ -6,6 +6,8 @@ enum TokenizerFamily {
   case roberta
   /// GPT-2.
   case gpt2
+  /// CLIP, byte-level BPE in lower case that marks where words end.
+  case clip
   /// T5 and mT5.
   case t5
   case xlmRoberta
@@ -16,6 +18,8 @@ enum TokenizerFamily {
   /// Llama and those that took over its tokenizer, such as Mistral.
   case llama
   case gemma
+  /// SigLIP, which only has a tokenizer written in Python.
+  case siglip
   /// Marian, which only has a tokenizer written in Python.
   case marian
   /// Anything else: the file says everything.
@@ -39,6 +43,8 @@ enum TokenizerFamily {
       self = .bert
     case "roberta", "longformer", "bart", "led": self = .roberta
     case "gpt2": self = .gpt2
+    case "clip", "cliptextmodel", "clipvisionmodel": self = .clip
+    case "siglip", "siglipmodel", "sigliptextmodel": self = .siglip
     case "t5", "mt5", "umt5", "longt5", "switchtransformers", "pix2struct", "musicgen": self = .t5
     case "xlmroberta", "xlmrobertaxl": self = .xlmRoberta
     case "camembert": self = .camembert
@@ -55,12 +61,12 @@ enum TokenizerFamily {
   /// The SentencePiece model that the class reads where there is no tokenizer.json.
   var sentencePieceFile: String? {
     switch self {
-    case .t5, .albert, .pegasus: "spiece.model"
+    case .t5, .albert, .pegasus, .siglip: "spiece.model"
     case .xlmRoberta, .camembert: "sentencepiece.bpe.model"
     case .debertaV2: "spm.model"
     case .llama, .gemma: "tokenizer.model"
     case .marian: "source.spm"
-    case .bert, .roberta, .gpt2, .other: nil
+    case .bert, .roberta, .gpt2, .clip, .other: nil
     }
   }
 
@@ -94,6 +100,12 @@ enum TokenizerFamily {
       [
         "bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>",
       ]
+    case .clip:
+      [
+        "bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>",
+        "unk_token": "<|endoftext|>", "pad_token": "<|endoftext|>",
+      ]
+    case .siglip: ["eos_token": "</s>", "unk_token": "<unk>", "pad_token": "</s>"]
     case .t5, .marian: ["eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"]
     case .albert:
       [

@@ -44,6 +44,10 @@ struct TokenizerSettings {
       } else if config[key].value?.object == nil, map?[key].value?.object == nil {
         if key == "mask_token", family.maskStripsLeft { special[index].token.stripsLeft = true }
         if key == "unk_token", family == .debertaV2 { special[index].token.isNormalized = true }
+        if family == .siglip {
+          special[index].token.stripsLeft = true
+          special[index].token.stripsRight = true
+        }
       }
     }
     let additional = config["additional_special_tokens"]
@@ -255,7 +259,7 @@ struct TokenizerSettings {
     ]
   }
 
-  /// A GPT-2 or RoBERTa tokenizer with its merges one a line after a line that says the version.
+  /// A GPT-2, RoBERTa or CLIP tokenizer with its merges one a line after a line that says the version.
   func byteLevel(vocabulary: JSONField, merges bytes: [UInt8]) throws(HubError) -> JSON {
     guard let object = vocabulary.value?.object else {
       throw vocabulary.error(expected: "an object of tokens and ids")
@@ -278,6 +282,11 @@ struct TokenizerSettings {
     var processor: JSON = [
       "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": false, "use_regex": true,
     ]
+    if family == .clip {
+      return clip(
+        object, merges: merges, tokens: tokens, sep: try pair("eos_token"),
+        cls: try pair("bos_token"))
+    }
     if family == .roberta {
       processor = [
         "type": "RobertaProcessing", "sep": try pair("sep_token"), "cls": try pair("cls_token"),

@@ -79,6 +79,21 @@ import Testing
       name: "ModernBERT's unknown scaling", key: "rope_scaling", value: ["rope_type": "sideways"],
       message: ["rope_scaling.rope_type", "sideways"], fixture: "modernbert"),
     Case(
+      name: "a tower's heads", key: "vision_config", value: ["num_attention_heads": 7],
+      message: ["vision_config.num_attention_heads", "divisor of 768"], fixture: "clip"),
+    Case(
+      name: "the old spelling of a tower", key: "text_config_dict", value: ["hidden_act": "gulu"],
+      message: ["text_config_dict.hidden_act", "quick_gelu", "gulu"], fixture: "clip"),
+    Case(
+      name: "towers of different widths", key: "vision_config", value: ["hidden_size": 24],
+      message: ["text_config.projection_size", "24"], fixture: "siglip"),
+    Case(
+      name: "patches that are no square", key: "image_size", value: [12, 60],
+      message: ["image_size", "square"], fixture: "dinov2-wide"),
+    Case(
+      name: "patches beyond the image", key: "patch_size", value: 32,
+      message: ["patch_size", "16 x 16"], fixture: "vit-picture"),
+    Case(
       name: "an odd head", key: "head_dim", value: 9, message: ["pairs of the 9 elements"],
       fixture: "llama-lm"),
   ]

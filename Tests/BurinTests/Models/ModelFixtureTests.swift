@@ -21,7 +21,7 @@ import Testing
     let inputs = try fixture.tensors("inputs.safetensors")
     let together = try model.run(inputs)
     let batch = try #require(
-      inputs["input_ids"] ?? inputs["pixel_values"] ?? inputs["past_values"]
+      inputs["pixel_values"] ?? inputs["input_ids"] ?? inputs["past_values"]
     ).shape[0]
     for sequence in 0..<batch {
       let length = inputs["input_ids"].map {
@@ -35,6 +35,8 @@ import Testing
       }
       let alone = try model.run(inputs.mapValues(own))
       for (name, output) in together {
+        // A row for each caption and a column for each picture: of one there is only a part.
+        if name.hasPrefix("logits_per_") { continue }
         let mine = own(output)
         #expect(
           alone[name]!.floats.map(\.bitPattern) == mine.floats.map(\.bitPattern),
