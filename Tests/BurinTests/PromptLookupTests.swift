@@ -21,10 +21,21 @@ import Testing
       let drafts = lookup.drafts(after: text, room: 8)
       if !drafts.isEmpty {
         tried += 1
-        lookup.note(accepted: 0, of: drafts.count)
+        lookup.note(accepted: 0, of: drafts.count, seconds: 1)
       }
     }
     #expect(tried == 6)
+  }
+
+  @Test func pausesWhereCheckingCostsMoreThanSteps() {
+    var lookup = PromptLookup(limit: 8)
+    lookup.note(step: 1)
+    let text: [Int32] = [1, 2, 3, 1, 2]
+    #expect(!lookup.drafts(after: text, room: 8).isEmpty)
+    lookup.note(accepted: 1, of: 4, seconds: 1.9)
+    #expect(!lookup.drafts(after: text, room: 8).isEmpty)
+    lookup.note(accepted: 1, of: 2, seconds: 2.1)
+    #expect(lookup.drafts(after: text, room: 8).isEmpty)
   }
 
   static let fixtures = Fixture.all(with: "generate.json")

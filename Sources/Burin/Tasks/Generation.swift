@@ -259,6 +259,7 @@ public struct Generator {
     let long = description.longContext
     let guesses = options.sampling == nil && model.runner.inputs(of: "verify") != nil
     var lookup = PromptLookup(limit: guesses ? options.promptLookupTokens : 0)
+    let clock = ContinuousClock()
     while result.tokens.count < count, result.end == .length {
       if let long, long.rereads, sequence.count == long.above + 1, prompt.count <= long.above {
         _ = try model.runner.reset(to: [])
@@ -268,11 +269,14 @@ public struct Generator {
       // Guesses turn as the token before them does.
       if let long, sequence.count <= long.above { room = min(room, long.above - sequence.count) }
       let drafts = fresh.count == 1 ? lookup.drafts(after: sequence, room: room) : []
+      let start = clock.now
       let rows = try rows(fresh, drafts, source: source, span: sequence.count, isCancelled)
       guard let rows else {
         result.end = .cancelled
         break
       }
+      let seconds = (clock.now - start) / .seconds(1)
+      if fresh.count == 1, drafts.isEmpty { lookup.note(step: seconds) }
       var accepted = 0
       for var logits in rows {
         rules.apply(
@@ -298,7 +302,7 @@ public struct Generator {
       }
       fresh = Array(sequence.suffix(1))
       guard !drafts.isEmpty else { continue }
-      lookup.note(accepted: accepted, of: drafts.count)
+      lookup.note(accepted: accepted, of: drafts.count, seconds: seconds)
       result.drafted += drafts.count
       result.accepted += accepted
       if accepted < drafts.count {

@@ -17,14 +17,16 @@ struct PromptLookup {
   /// How many tokens are guessed next, and how many steps pass before.
   private var width = 4
   private var pause = 0
-  /// How many steps pass after another guess that is all wrong.
+  /// How many steps pass after another guess that does not pay.
   private var penalty = 1
+  /// How long a step of one token takes, of late.
+  private var stepSeconds: Double?
 
   /// - Parameter limit: how many tokens are guessed at once, at most; 0 for none.
   init(limit: Int) { self.limit = min(limit, Self.longest) }
 
   /// The tokens that followed where the end of `text` stood before; empty without such a place, and
-  /// for a while after guesses that were wrong.
+  /// for a while after guesses that did not pay.
   ///
   /// - Parameter room: how many may be guessed.
   mutating func drafts(after text: [Int32], room: Int) -> [Int32] {
@@ -44,9 +46,16 @@ struct PromptLookup {
     return Array(sequence[place...].prefix(min(width, limit, room)))
   }
 
-  /// Learns how many of the drafts were right.
-  mutating func note(accepted: Int, of drafts: Int) {
-    if accepted == 0 {
+  /// Learns how long a step without drafts took.
+  mutating func note(step seconds: Double) {
+    stepSeconds = stepSeconds.map { 0.75 * $0 + 0.25 * seconds } ?? seconds
+  }
+
+  /// Learns how many of the drafts were right, and how long checking them took: experts that other
+  /// tokens choose, or products that multiply as fast as memory gives, can cost more than they save.
+  mutating func note(accepted: Int, of drafts: Int, seconds: Double) {
+    let pays = stepSeconds.map { seconds <= $0 * Double(accepted + 1) } ?? true
+    if accepted == 0 || !pays {
       pause = penalty
       penalty = min(2 * penalty, 32)
       width = 2
