@@ -11,6 +11,9 @@ static const unsigned char attention_h[] = {
 static const unsigned char bf16_h[] = {
 #embed "../kernels/bf16.h"
 };
+static const unsigned char blocks_h[] = {
+#embed "../kernels/blocks.h"
+};
 static const unsigned char experts_h[] = {
 #embed "../kernels/experts.h"
 };
@@ -26,8 +29,11 @@ static const unsigned char tile_h[] = {
 static const unsigned char tile_bf16_h[] = {
 #embed "../kernels/tile_bf16.h"
 };
-static const unsigned char tile_q8_h[] = {
-#embed "../kernels/tile_q8.h"
+static const unsigned char tile_w4_h[] = {
+#embed "../kernels/tile_w4.h"
+};
+static const unsigned char tile_w8_h[] = {
+#embed "../kernels/tile_w8.h"
 };
 static const unsigned char vector_math_h[] = {
 #embed "../kernels/vector_math.h"
@@ -67,12 +73,14 @@ static const struct burin_source sources[] = {
     {"burin.h", burin_h, sizeof burin_h},
     {"attention.h", attention_h, sizeof attention_h},
     {"bf16.h", bf16_h, sizeof bf16_h},
+    {"blocks.h", blocks_h, sizeof blocks_h},
     {"experts.h", experts_h, sizeof experts_h},
     {"laps.h", laps_h, sizeof laps_h},
     {"pages.h", pages_h, sizeof pages_h},
     {"tile.h", tile_h, sizeof tile_h},
     {"tile_bf16.h", tile_bf16_h, sizeof tile_bf16_h},
-    {"tile_q8.h", tile_q8_h, sizeof tile_q8_h},
+    {"tile_w4.h", tile_w4_h, sizeof tile_w4_h},
+    {"tile_w8.h", tile_w8_h, sizeof tile_w8_h},
     {"vector_math.h", vector_math_h, sizeof vector_math_h},
     {"vectors.h", vectors_h, sizeof vectors_h},
     {"program.h", program_h, sizeof program_h},

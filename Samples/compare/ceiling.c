@@ -1,7 +1,12 @@
-// What this machine can do at most: f32 multiply-adds in registers, on every thread, for a moment.
-// Prints GFLOP/s. Build: clang -O2 -march=native -fopenmp ceiling.c -o ceiling
+// What this machine can do at most: multiply-adds in registers, on every thread, for a moment, of
+// f32, pairs of bf16 or fours of i8 (ceiling [f32|bf16|int8]). Prints 10^9 operations a second.
+// Build: clang -O2 -march=native -fopenmp ceiling.c -o ceiling
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
 
 #if defined(__AVX512F__)
 typedef float vector __attribute__((vector_size(64)));
@@ -29,7 +34,54 @@ static float burst(float seed) {
   return total;
 }
 
-int main(void) {
+// The same for instructions that clang has no operator for; without them, f32 is the ceiling.
+#ifdef __AVX512BF16__
+static float burst_bf16(float seed) {
+  __m512 sum[chains];
+  __m512bh factor = (__m512bh)_mm512_set1_epi32(seed != 0);
+  for (int chain = 0; chain < chains; ++chain) sum[chain] = _mm512_set1_ps(seed + (float)chain);
+  for (int step = 0; step < steps; ++step)
+#pragma clang loop unroll(full)
+    for (int chain = 0; chain < chains; ++chain)
+      sum[chain] = _mm512_dpbf16_ps(sum[chain], factor, factor);
+  float total = 0;
+  for (int chain = 0; chain < chains; ++chain) total += sum[chain][0];
+  return total;
+}
+enum { pairs = 2 };
+#else
+#define burst_bf16 burst
+enum { pairs = 1 };
+#endif
+
+#ifdef __AVX512VNNI__
+static float burst_int8(float seed) {
+  __m512i sum[chains], factor = _mm512_set1_epi32(seed != 0);
+  for (int chain = 0; chain < chains; ++chain) sum[chain] = _mm512_set1_epi32((int)seed + chain);
+  for (int step = 0; step < steps; ++step)
+#pragma clang loop unroll(full)
+    for (int chain = 0; chain < chains; ++chain) {
+      sum[chain] = _mm512_dpbusd_epi32(sum[chain], factor, factor);
+      // Sums of integers would be foreseen.
+      __asm__ volatile("" : "+v"(sum[chain]));
+    }
+  float total = 0;
+  for (int chain = 0; chain < chains; ++chain)
+    total += (float)_mm_cvtsi128_si32(_mm512_castsi512_si128(sum[chain]));
+  return total;
+}
+enum { fours = 4 };
+#else
+#define burst_int8 burst
+enum { fours = 1 };
+#endif
+
+int main(int count, char **arguments) {
+  const char *type = count > 1 ? arguments[1] : "f32";
+  float (*run)(float) = burst;
+  int terms = 1;
+  if (!strcmp(type, "bf16")) run = burst_bf16, terms = pairs;
+  if (!strcmp(type, "int8")) run = burst_int8, terms = fours;
   double best = 0, check = 0;
   for (int trial = 0; trial < 12; ++trial) {
     int threads = 0;
@@ -37,9 +89,9 @@ int main(void) {
 #pragma omp parallel reduction(+ : threads, check)
     {
       threads += 1;
-      for (int repeat = 0; repeat < 4; ++repeat) check += burst(1.0f + repeat);
+      for (int repeat = 0; repeat < 4; ++repeat) check += run(1.0f + repeat);
     }
-    double rate = 4.0 * threads * 2.0 * steps * chains * lanes / (seconds() - start) * 1e-9;
+    double rate = 4.0 * threads * 2.0 * steps * chains * lanes * terms / (seconds() - start) * 1e-9;
     if (rate > best) best = rate;
   }
   printf("%.1f\n", best);

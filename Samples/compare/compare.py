@@ -89,8 +89,8 @@ def ceiling_probe(folder):
     subprocess.run(
         [os.environ.get("CC", "clang"), "-O2", "-march=native", "-ffp-contract=fast", "-fopenmp",
          os.path.join(HERE, "ceiling.c"), "-o", path], check=True)
-    return lambda threads: float(subprocess.run(
-        [path], check=True, capture_output=True, text=True,
+    return lambda threads, dtype="f32": float(subprocess.run(
+        [path, dtype], check=True, capture_output=True, text=True,
         env={**os.environ, "OMP_NUM_THREADS": str(threads)}).stdout)
 
 
@@ -121,9 +121,11 @@ def quarters(medians):
 
 
 def compare(names, label, model, folder, batch, seq, arguments, probe):
+    from engines import precision
     import numpy
     reference = numpy.load(os.path.join(folder, f"reference-{batch}x{seq}.npy"))
     workers, rows = [], []
+    dtypes = sorted({precision(name) for name in names})
     for name in names:
         try:
             workers.append(
@@ -133,25 +135,31 @@ def compare(names, label, model, folder, batch, seq, arguments, probe):
             continue
         result = numpy.load(os.path.join(folder, f"{name}-{batch}x{seq}.npy"))
         workers[-1].error = float(abs(result - reference).max() / abs(reference).max())
-    ceilings = []
+        workers[-1].cosine = float(min(
+            (a * b).sum() / numpy.sqrt((a * a).sum() * (b * b).sum())
+            for a, b in zip(result.mean(1), reference.mean(1))))
+    ceilings = {dtype: [] for dtype in dtypes}
     for worker in workers:  # warm up, and learn how many passes fill a turn
         time_of_one = min(worker.measure(3))
         worker.count = max(2, round(arguments.turn * 1e3 / time_of_one))
         worker.measure(worker.count)
     for turn in range(arguments.rounds):
-        ceilings.append(probe(arguments.threads))
+        for dtype in dtypes:
+            ceilings[dtype].append(probe(arguments.threads, dtype))
         # Every other round runs backwards, so that nobody always follows the same neighbour.
         for worker in workers if turn % 2 == 0 else reversed(workers):
             time.sleep(0.25)  # the neighbour's threads fall asleep
             worker.rounds.append(worker.measure(worker.count))
-    ceiling = statistics.median(ceilings)
-    if min(ceilings) < 0.9 * max(ceilings):
-        print(f"  {label} {batch}x{seq}: not a quiet machine, the ceiling went from "
-              f"{max(ceilings):.0f} down to {min(ceilings):.0f} GFLOP/s: measure again", flush=True)
-    floor = 2e-6 * multiply_adds(model, batch, seq) / ceiling
+    for dtype, every in ceilings.items():
+        if min(every) < 0.9 * max(every):
+            print(f"  {label} {batch}x{seq}: not a quiet machine, the ceiling of {dtype} went from "
+                  f"{max(every):.0f} down to {min(every):.0f} GFLOP/s: measure again", flush=True)
     for worker in workers:
         worker.close()
-        if not worker.error < 1e-4:
+        dtype = precision(worker.name)
+        ceiling = statistics.median(ceilings[dtype])
+        floor = 2e-6 * multiply_adds(model, batch, seq) / ceiling
+        if dtype == "f32" and not worker.error < 1e-4:
             raise SystemExit(f"{worker.name} computes something else: off by {worker.error:.1e}")
         every = [x for turn in worker.rounds for x in turn]
         median = statistics.median(every)
@@ -159,6 +167,7 @@ def compare(names, label, model, folder, batch, seq, arguments, probe):
         rows.append({
             "model": label, "shape": f"{batch} x {seq}", "engine": worker.name, "median": median,
             "low": low, "high": high, "share": floor / median, "error": worker.error,
+            "cosine": worker.cosine, "dtype": dtype,
             "version": worker.about["version"], "ceiling": ceiling, "floor": floor,
             "first": worker.about["seconds_to_first_result"]})
         print(f"  {label} {batch}x{seq} {worker.name:18} {median:8.2f} ms ({low:.2f} - {high:.2f})"
@@ -169,14 +178,15 @@ def compare(names, label, model, folder, batch, seq, arguments, probe):
 
 def table(results):
     lines = ["| model, batch x length | floor | engine | ms (lucky - unlucky) | of the ceiling |"
-             " error |", "| --- | --- | --- | --- | --- | --- |"]
+             " error | 1 - cosine |", "| --- | --- | --- | --- | --- | --- | --- |"]
     for rows in results:
         for i, row in enumerate(sorted(rows, key=lambda row: row["median"])):
-            first = f"{row['model']} {row['shape']} | {row['floor']:.1f}" if i == 0 else " | "
+            dtype = row.get("dtype", "f32")
+            first = f"{row['model']} {row['shape']} {dtype} | {row['floor']:.1f}" if i == 0 else " | "
             lines.append(
                 f"| {first} | {row['engine']} | {row['median']:.2f} "
                 f"({row['low']:.2f} - {row['high']:.2f}) | {row['share']:.0%} | "
-                f"{row['error']:.0e} |")
+                f"{row['error']:.0e} | {max(0, 1 - row.get('cosine', 1)):.0e} |")
     return "\n".join(lines)
 
 
@@ -239,8 +249,10 @@ def main():
         for batch, seq in shapes:
             save_reference(Torch, model, folder, batch, seq)
         for batch, seq in shapes:
-            results[f"{label} {batch}x{seq}"] = compare(
-                names, label, model, folder, batch, seq, arguments, probe)
+            rows = compare(names, label, model, folder, batch, seq, arguments, probe)
+            for dtype in {row["dtype"] for row in rows}:
+                results[f"{label} {batch}x{seq} {dtype}"] = [
+                    row for row in rows if row["dtype"] == dtype]
             with open(store, "w") as file:
                 json.dump(results, file)
     rows = [results[key] for key in sorted(results, key=lambda key: results[key][0]["floor"])]

@@ -108,8 +108,29 @@ class OnnxruntimePlain(Onnxruntime):
         export(model, folder)
 
 
+class OnnxruntimeInt8(Onnxruntime):
+    """Quantised by onnxruntime: weights a column, activations a tensor at run time."""
+
+    dtype = "int8"
+    file = "int8.onnx"
+
+    @classmethod
+    def prepare(cls, model, folder):
+        path = os.path.join(folder, cls.file)
+        if os.path.exists(path):
+            return
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+        Onnxruntime.prepare(model, folder)
+        quantize_dynamic(
+            os.path.join(folder, "optimised.onnx"), path, per_channel=True, reduce_range=False,
+            weight_type=QuantType.QInt8)
+
+
 class OpenVINO:
     """OpenVINO from the ONNX file, shapes fixed, f32, tuned for latency."""
+
+    dtype = "f32"
+    hints = {}
 
     @staticmethod
     def prepare(model, folder):
@@ -125,7 +146,7 @@ class OpenVINO:
         network.reshape({name: list(array.shape) for name, array in inputs.items()})
         compiled = openvino.Core().compile_model(network, "CPU", {
             "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads,
-            "INFERENCE_PRECISION_HINT": "f32"})
+            "INFERENCE_PRECISION_HINT": "f32", **self.hints})
         self.request = compiled.create_infer_request()
         self.inputs = inputs
         self.version = "openvino " + openvino.__version__.split("-")[0]
@@ -153,18 +174,55 @@ class OpenVINOTorch(OpenVINO):
         return self.openvino.convert_model(network, example_input=example)
 
 
+class OpenVINOBF16(OpenVINO):
+    """OpenVINO with bf16 as its precision: whatever it multiplies, attention included."""
+
+    dtype = "bf16"
+    hints = {"INFERENCE_PRECISION_HINT": "bf16"}
+
+
+class OpenVINOInt8(OpenVINO):
+    """Quantised by NNCF for transformers: weights a column, activations with ranges seen on the
+    sentences of Tests/Fixtures/minilm. What stays f32 is left to the hint, f32 or bf16."""
+
+    dtype = "int8"
+
+    def convert(self, model, folder):
+        import json
+        import nncf
+        import numpy
+        path = os.path.join(folder, "int8.xml")
+        if not os.path.exists(path):
+            with open(os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                   "../../Tests/Fixtures/minilm/sentences.json")) as file:
+                rows = [numpy.array([row["ids"]]) for row in json.load(file)["sentences"]]
+            samples = [{"input_ids": ids, "attention_mask": numpy.ones_like(ids),
+                        "token_type_ids": numpy.zeros_like(ids)} for ids in rows]
+            network = nncf.quantize(
+                super().convert(model, folder), nncf.Dataset(samples),
+                model_type=nncf.ModelType.TRANSFORMER, subset_size=len(samples))
+            self.openvino.save_model(network, path, compress_to_fp16=False)
+        return self.openvino.Core().read_model(path)
+
+
+class OpenVINOInt8BF16(OpenVINOInt8):
+    hints = {"INFERENCE_PRECISION_HINT": "bf16"}
+
+
 class Burin:
     """Ours: `burin compile`, then the C interface of the library."""
 
-    @staticmethod
-    def prepare(model, folder):
-        path = os.path.join(folder, "burin.so")
+    dtype = "f32"
+
+    @classmethod
+    def prepare(cls, model, folder):
+        path = os.path.join(folder, f"burin-{cls.dtype}.so")
         command = os.environ.get("BURIN", "burin")
-        subprocess.run([command, "compile", model, "-o", path], check=True)
+        subprocess.run([command, "compile", model, "-o", path, "--dtype", cls.dtype], check=True)
 
     def __init__(self, model, folder, inputs, threads):
         from burin_library import Library
-        self.library = Library(os.path.join(folder, "burin.so"), threads)
+        self.library = Library(os.path.join(folder, f"burin-{self.dtype}.so"), threads)
         self.inputs = inputs
         self.version = "burin"
 
@@ -173,7 +231,22 @@ class Burin:
             self.inputs, ["last_hidden_state", "pooler_output"])["last_hidden_state"]
 
 
+class BurinBF16(Burin):
+    dtype = "bf16"
+
+
+class BurinInt8(Burin):
+    dtype = "int8"
+
+
 ENGINES = {
     "burin": Burin, "onnxruntime": Onnxruntime, "onnxruntime-plain": OnnxruntimePlain,
     "openvino": OpenVINO, "openvino-torch": OpenVINOTorch, "torch": Torch,
-    "torch-compile": TorchCompile}
+    "torch-compile": TorchCompile, "burin-bf16": BurinBF16, "openvino-bf16": OpenVINOBF16,
+    "burin-int8": BurinInt8, "openvino-int8": OpenVINOInt8,
+    "openvino-int8-bf16": OpenVINOInt8BF16, "onnxruntime-int8": OnnxruntimeInt8}
+
+
+def precision(name):
+    """In what an engine multiplies."""
+    return getattr(ENGINES[name], "dtype", "f32")

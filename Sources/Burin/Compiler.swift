@@ -49,6 +49,9 @@ public struct Compiler: Sendable {
     case clang
     /// Bytes of weights written, of all.
     case weights(Int, of: Int)
+    /// What rounding took off the weights of products: the root mean square of the error, over that
+    /// of the weights.
+    case rounded(Double)
   }
 
   public var options: Options
@@ -120,10 +123,13 @@ public struct Compiler: Sendable {
       to: path, image: image, target: options.target, description: description.json.utf8,
       weightsSize: layout.bytes, placement: options.weights, companions: [header]
     ) { write in
-      try WeightWriter(layout, source: spec.weights).run(write) { done in
+      let writer = WeightWriter(layout, source: spec.weights)
+      try writer.run(write) { done in
         progress(.weights(done, of: layout.bytes))
       }
+      description.weightError = writer.loss.relative
     }
+    if let error = description.weightError { progress(.rounded(error)) }
   }
 
   /// Compiles a program whose weights are in memory.

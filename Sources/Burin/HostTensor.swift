@@ -82,7 +82,7 @@ public struct HostTensor: Sendable {
     case .bf16: load(UInt16.self) { Float(bitPattern: UInt32($0) << 16) }
     case .i64: load(Int64.self) { Float($0) }
     case .i32: load(Int32.self) { Float($0) }
-    case .i8, .q8: load(Int8.self) { Float($0) }
+    case .i8, .q8, .w8, .w4, .r8: load(Int8.self) { Float($0) }
     case .u8, .bool: load(UInt8.self) { Float($0) }
     }
   }
@@ -91,7 +91,7 @@ public struct HostTensor: Sendable {
   public var integers: [Int]? {
     let bytes = UnsafeRawBufferPointer(storage.buffer)
     return switch element {
-    case .f32, .f16, .bf16, .q8: nil
+    case .f32, .f16, .bf16, .q8, .w8, .w4, .r8: nil
     case .i64: bytes.bindMemory(to: Int64.self).map { Int($0) }
     case .i32: bytes.bindMemory(to: Int32.self).map { Int($0) }
     case .i8: bytes.bindMemory(to: Int8.self).map { Int($0) }
@@ -127,7 +127,7 @@ extension ElementType {
       case .f32: BURIN_F32
       case .f16: BURIN_F16
       case .bf16: BURIN_BF16
-      case .i8, .q8: BURIN_I8
+      case .i8, .q8, .w8, .w4, .r8: BURIN_I8
       case .u8: BURIN_U8
       case .bool: BURIN_BOOL
       case .i32: BURIN_I32

@@ -106,12 +106,14 @@ public struct LibraryFile: Sendable {
   /// Writes a library, and the file of its weights if they are to be separate. All files appear whole
   /// or not at all.
   ///
-  /// - Parameter companions: files that are written already and appear before the library does.
-  /// - Parameter weights: hands the packed weights piece by piece, in order, to the function that
-  ///   it is given; nothing of them is kept.
+  /// - Parameters:
+  ///   - description: asked for when the weights are written.
+  ///   - companions: files that are written already and appear before the library does.
+  ///   - weights: hands the packed weights piece by piece, in order, to the function that it is
+  ///     given; nothing of them is kept.
   public static func write(
-    to path: String, image: [UInt8], target: Target, description: [UInt8], weightsSize: Int,
-    placement: Placement = .embedded, companions: [AtomicFile] = [],
+    to path: String, image: [UInt8], target: Target, description: @autoclosure () -> [UInt8],
+    weightsSize: Int, placement: Placement = .embedded, companions: [AtomicFile] = [],
     weights: ((UnsafeRawBufferPointer) throws -> Void) throws -> Void
   ) throws {
     let file = LibraryOutput(try AtomicFile(path: path, mode: 0o777))
@@ -122,6 +124,7 @@ public struct LibraryFile: Sendable {
     if weightsSize > 0 { try weightsFile.pad(to: Int(BURIN_FILE_ALIGNMENT)) }
     let weightsOffset = weightsFile.size
     let checksums = try writeWeights(weights, size: weightsSize, to: weightsFile)
+    let description = description()
 
     var header = burin_file_header()
     set(&header.magic, Array(BURIN_FILE_MAGIC.utf8))

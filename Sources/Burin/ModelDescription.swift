@@ -44,6 +44,9 @@ public struct ModelDescription: Sendable {
   public var precision: Precision
   /// In what its caches keep keys and values.
   public var cacheType: CacheType
+  /// What rounding took off the weights of products: the root mean square of the error, over that of
+  /// the weights.
+  public var weightError: Double?
   /// The program before any pass, as the IR's text; `inspect` and `bench` look at it.
   public var program: String?
 
@@ -96,6 +99,7 @@ extension ModelDescription {
       "padded_tokens": paddedTokens.map { JSON($0) } ?? .null, "preprocessor": preprocessor,
       "generation": generation, "tokenizer_config": tokenizerConfig,
       "dtype": JSON(precision.rawValue), "cache_dtype": JSON(cacheType.rawValue),
+      "weight_error": weightError.map { JSON($0) } ?? .null,
       "series": series?.json ?? .null,
       "program": program.map { JSON($0) } ?? .null, "tokenizer": tokenizer,
     ]
@@ -124,6 +128,7 @@ extension ModelDescription {
     for id in try field["end_tokens"].array() { endTokens.append(try id.int()) }
     precision = try text("dtype").flatMap(Precision.init(rawValue:)) ?? .f32
     cacheType = try text("cache_dtype").flatMap(CacheType.init(rawValue:)) ?? .f32
+    if field["weight_error"].exists { weightError = try field["weight_error"].double() }
     if field["start_token"].exists { startToken = try field["start_token"].int() }
     if field["long_context"].exists {
       longContext = LongContext(

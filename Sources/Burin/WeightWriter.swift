@@ -1,6 +1,7 @@
 import BurinC
 import BurinHub
 import BurinIR
+import CBurin
 import Dispatch
 
 /// Computes the packed weights of a library strip by strip, so that no more than a few tensors of
@@ -13,6 +14,8 @@ struct WeightWriter {
   private let layout: WeightLayout
   private let source: any WeightSource
   private let cache = TensorCache()
+  /// What the rounding of weights has taken off them so far.
+  let loss = LossCounter()
   private var graph: Graph { layout.graph }
 
   /// Elements of the strips that are computed at once.
@@ -50,7 +53,7 @@ struct WeightWriter {
   private func strips(
     of id: NodeID, _ type: TensorType, _ write: (UnsafeRawBufferPointer) throws -> Void
   ) throws {
-    if type.element == .q8 { return try blocks(of: id, type, write) }
+    if type.element.isTurned { return try blocks(of: id, type, write) }
     guard type.element.isFloat else { return try integers(id, type, write) }
     let shape = type.shape.compactMap(\.constant)
     // Strips run over the outermost axis: panels of a packed matrix, rows of a table.
@@ -71,41 +74,42 @@ struct WeightWriter {
     }
   }
 
-  /// Panels of blocks: for each 32 terms the scales of the columns, then the values, four terms of a
-  /// column side by side.
+  /// Panels of blocks: for each 32 terms the scales of the columns, then the values.
   private func blocks(
     of id: NodeID, _ type: TensorType, _ write: (UnsafeRawBufferPointer) throws -> Void
   ) throws {
-    guard case .pack(let matrix, let width) = graph[id].op,
+    guard case .pack(let matrix, 32) = graph[id].op,
       case .transpose(let rounded, [1, 0]) = graph[matrix].op,
-      case .cast(let rows, .q8) = graph[rounded].op
+      case .cast(let rows, let element) = graph[rounded].op, element == .w8 || element == .w4
     else { throw CompilerError("weights of type \(type) are packed from rows, or not at all") }
+    let kind = element == .w8 ? BURIN_W8 : BURIN_W4
     let (count, depth) = (constantShape(rows)[0], constantShape(rows)[1])
-    let values = UnsafeMutableBufferPointer<Float>.allocate(capacity: width * depth)
-    defer { values.deallocate() }
-    for panel in 0..<constantShape(id)[0] {
-      let columns = panel * width..<min(count, (panel + 1) * width)
-      values.update(repeating: 0)
+    let bytes = 32 * depth / element.block * element.blockBytes
+    let panels = constantShape(id)[0]
+    let perStrip = max(1, min(panels, Self.stripElements / (32 * depth)))
+    let values = UnsafeMutableBufferPointer<Float>.allocate(capacity: perStrip * 32 * depth)
+    let packed = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: perStrip * bytes)
+    defer {
+      values.deallocate()
+      packed.deallocate()
+    }
+    guard let from = values.baseAddress, let to = packed.baseAddress else { return }
+    let addresses = (from: UInt(bitPattern: from), to: UInt(bitPattern: to))
+    for first in stride(from: 0, to: panels, by: perStrip) {
+      let strip = first..<min(panels, first + perStrip)
+      let columns = strip.lowerBound * 32..<min(count, strip.upperBound * 32)
       try fill(rows, outer: columns, inner: depth, into: values)
-      var bytes: [UInt8] = []
-      bytes.reserveCapacity(width * depth / 32 * 36)
-      for start in Swift.stride(from: 0, to: depth, by: 32) {
-        let scales = (0..<width).map { column in
-          let block = values[(column * depth + start)...].prefix(32)
-          return Float(Double(block.reduce(0) { max($0, abs($1)) }) / 127)
-        }
-        scales.withUnsafeBytes { bytes += $0 }
-        for four in Swift.stride(from: start, to: start + 32, by: 4) {
-          for (column, scale) in scales.enumerated() {
-            for value in values[(column * depth + four)...].prefix(4) {
-              let multiple =
-                scale == 0 ? 0 : (Double(value) / Double(scale)).rounded(.toNearestOrEven)
-              bytes.append(UInt8(bitPattern: Int8(min(max(multiple, -127), 127))))
-            }
-          }
-        }
+      DispatchQueue.concurrentPerform(iterations: strip.count) { panel in
+        guard let from = UnsafePointer<Float>(bitPattern: addresses.from),
+          let to = UnsafeMutablePointer<UInt8>(bitPattern: addresses.to)
+        else { return }
+        let width = min(32, columns.count - panel * 32)
+        loss.add(
+          burin_pack_blocks(
+            kind, from + panel * 32 * depth, Int32(width), Int64(depth), to + panel * bytes))
       }
-      try bytes.withUnsafeBytes(write)
+      try write(
+        UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(packed)[..<(strip.count * bytes)]))
     }
   }
 
@@ -253,10 +257,17 @@ struct WeightWriter {
       }
     case .cast(let x, .bf16) where graph.tensorType(x).element == .f32:
       try fill(x, rows: rows, columns: columns, into: target, stride: stride)
+      var (error, square) = (0.0, 0.0)
       for row in 0..<rows.count {
         let line = target + row * stride
-        for column in 0..<columns.count { line[column] = Float(bf16Bits: line[column].bf16Bits) }
+        for column in 0..<columns.count {
+          let (exact, rounded) = (line[column], Float(bf16Bits: line[column].bf16Bits))
+          line[column] = rounded
+          error += Double((exact - rounded) * (exact - rounded))
+          square += Double(exact * exact)
+        }
       }
+      loss.add(burin_loss(error: error, weights: square))
     default:
       let values = try interpret(id).values
       for (index, row) in rows.enumerated() {
@@ -294,7 +305,8 @@ struct WeightWriter {
     case .i64: try values.map { Int64($0) }.withUnsafeBytes(write)
     case .i8: try values.map { Int8($0) }.withUnsafeBytes(write)
     case .u8, .bool: try values.map { UInt8($0) }.withUnsafeBytes(write)
-    case .f32, .f16, .bf16, .q8: throw CompilerError("weights of type \(type) are not written")
+    case .f32, .f16, .bf16, .q8, .w8, .w4, .r8:
+      throw CompilerError("weights of type \(type) are not written")
     }
   }
 
@@ -328,39 +340,4 @@ private func transpose(
       for row in top..<bottom { line[row] = source[row * columns + column] }
     }
   }
-}
-
-/// The tensor that was last read whole.
-private final class TensorCache: @unchecked Sendable {
-  private let lock = DispatchSemaphore(value: 1)
-  private var name = ""
-  private var values: [Float] = []
-
-  func values(of name: String, count: Int, from source: any WeightSource) throws -> [Float] {
-    lock.wait()
-    defer { lock.signal() }
-    if self.name != name || values.count != count {
-      var read = [Float](repeating: 0, count: count)
-      try read.withUnsafeMutableBufferPointer { try source.read(name, from: 0, into: $0) }
-      self.name = name
-      values = read
-    }
-    return values
-  }
-}
-
-/// The first error of several pieces of work.
-private final class FirstFailure: @unchecked Sendable {
-  private let lock = DispatchSemaphore(value: 1)
-  private var error: (any Error)?
-
-  func record(_ body: () throws -> Void) {
-    do { try body() } catch {
-      lock.wait()
-      self.error = self.error ?? error
-      lock.signal()
-    }
-  }
-
-  func rethrow() throws { if let error { throw error } }
 }

@@ -8,8 +8,8 @@ extension ElementType {
     case .f16, .bf16: .uint16
     case .i64: .int64
     case .i32: .int32
-    case .i8, .q8: .int8
-    case .u8, .bool: .uint8
+    case .i8, .q8, .r8: .int8
+    case .u8, .bool, .w8, .w4: .uint8
     }
   }
 
@@ -21,9 +21,9 @@ extension ElementType {
     case .bf16: "BURIN_BF16"
     case .i64: "BURIN_I64"
     case .i32: "BURIN_I32"
-    // Blocks are weights, and never a port.
-    case .i8, .q8: "BURIN_I8"
-    case .u8: "BURIN_U8"
+    // Blocks are never a port.
+    case .i8, .q8, .r8: "BURIN_I8"
+    case .u8, .w8, .w4: "BURIN_U8"
     case .bool: "BURIN_BOOL"
     }
   }
@@ -67,7 +67,8 @@ enum RuntimeHeader {
     "vectors.h": CRawLine("vectors.h"), "vector_math.h": CRawLine("vector_math.h"),
     "bf16.h": CRawLine("bf16.h"), "experts.h": CRawLine("experts.h"),
     "tile.h": CRawLine("tile.h"),
-    "tile_bf16.h": CRawLine("tile_bf16.h"), "tile_q8.h": CRawLine("tile_q8.h"),
+    "tile_bf16.h": CRawLine("tile_bf16.h"), "tile_w8.h": CRawLine("tile_w8.h"),
+    "tile_w4.h": CRawLine("tile_w4.h"), "blocks.h": CRawLine("blocks.h"),
     "attention.h": CRawLine("attention.h"), "pages.h": CRawLine("pages.h"),
     "laps.h": CRawLine("laps.h"),
   ]

@@ -10,7 +10,7 @@ extension Op {
         case .residual: return "summed"
         case .activation: return "activated"
         case .gate: return "gated"
-        case .bias, .scale: break
+        case .bias, .scale, .cast: break
         }
       }
       return "projected"

@@ -64,10 +64,15 @@ struct Bench: ParsableCommand {
       model: model, session: session, program: program, precision: description.precision,
       threads: threads ?? Meter.defaultThreads, repeats: repeats, profiled: profiled)
     let decodes = prompt != nil || generate != nil
-    let result =
+    var result =
       try decodes
       ? meter.decoding(prompt: prompt ?? 128, count: generate ?? 64)
       : meter.forward(batch: batch ?? 1, positions: seq)
+    result.members.append(("weight_error", JSON(description.weightError.map { JSON($0) })))
+    if let error = description.weightError {
+      result.text +=
+        "\(description.precision.rawValue) took \(decimal(error * 100, 3)) % off the weights of products\n"
+    }
     if json { return try Standard.output(result.json) }
     try Standard.output(result.text)
   }

@@ -63,6 +63,7 @@ struct Compile: ParsableCommand {
         weights: weights == "separate" ? .separate : .embedded, emit: emit,
         jobs: threadsToBuild))
     var progress = ProgressLine()
+    var lost: Double?
     defer { progress.clear() }
     try compiler.compile(spec, to: output) { step in
       switch step {
@@ -71,6 +72,7 @@ struct Compile: ParsableCommand {
       case .clang: progress.show("compiling C")
       case .weights(let done, let all):
         progress.show("packing weights: \(done * 100 / max(all, 1)) %")
+      case .rounded(let error): lost = error
       }
     }
     progress.clear()
@@ -78,6 +80,10 @@ struct Compile: ParsableCommand {
     var size = fileSize(output)
     if weights == "separate" { size += fileSize(LibraryFile.weightsPath(of: output)) }
     Standard.note("\(output): \(megabytes(size)) in \(seconds) s")
+    if let lost {
+      Standard.note(
+        "\(dtype) took \(decimal(lost * 100, 3)) % off the weights of products (root mean square)")
+    }
   }
 }
 

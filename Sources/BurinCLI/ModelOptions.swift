@@ -40,9 +40,6 @@ struct ModelOptions: ParsableArguments {
 /// The precision that `--dtype` names.
 func precision(named name: String) throws -> Precision {
   if let precision = Precision(rawValue: name) { return precision }
-  if name == "int4" {
-    throw Failure.usage("--dtype int4: not available yet, only f32, bf16 and int8 are")
-  }
   throw Failure.usage("--dtype: expected f32, bf16, int8 or int4, found \"\(line(name))\"")
 }
 

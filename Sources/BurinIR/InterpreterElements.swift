@@ -89,6 +89,7 @@ extension NumericArray {
 
   func cast(to target: ElementType) -> NumericArray {
     if target == .q8 { return roundedInBlocks() }
+    if target.isTurned { return roundedInTurnedBlocks(to: target) }
     return map(target) {
       element.isInteger && target.isInteger ? target.wrapped($0) : target.rounded($0)
     }

@@ -80,6 +80,7 @@ extension NumericArray {
       case .residual(let other): product.combined(.add, other)
       case .gate(let other): product.combined(.multiply, other)
       case .scale(let factor): product.map { $0 * factor }
+      case .cast(let target): product.cast(to: target)
       }
     }
   }

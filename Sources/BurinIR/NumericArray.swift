@@ -101,7 +101,7 @@ extension ElementType {
   /// integer is truncated and saturates, NaN becomes 0; anything but 0 is `true`.
   public func rounded(_ value: Double) -> Double {
     switch self {
-    case .f32, .q8: return Double(Float(value))
+    case .f32, .q8, .w8, .w4, .r8: return Double(Float(value))
     case .f16: return roundedToFloat(value, significandBits: 10, minimumExponent: -14)
     case .bf16: return roundedToFloat(value, significandBits: 7, minimumExponent: -126)
     case .bool: return value == 0 ? 0 : 1
@@ -129,7 +129,7 @@ extension ElementType {
     case .u8: (0, 255)
     case .i8: (-128, 127)
     case .i32: (-2_147_483_648, 2_147_483_647)
-    case .i64, .f32, .f16, .bf16, .q8, .bool:
+    case .i64, .f32, .f16, .bf16, .q8, .w8, .w4, .r8, .bool:
       (-9_223_372_036_854_775_808, 9_223_372_036_854_774_784)
     }
   }

@@ -33,7 +33,7 @@ public enum Op<Operand> {
   /// `[..., M, K] x [..., K, N]`: leading axes equal, or the right side has rank 2.
   case matmul(Operand, Operand)
   /// `epilogues(x[..., K] x weight)`, with `columns` columns: the weight is `[K, columns]`, or
-  /// packed by `pack`, of the element type of `x` or narrower; the result is f32.
+  /// packed by `pack`, of the element type of `x` or narrower; the result is f32 unless it is cast.
   case linear(
     Operand, weight: Operand, columns: Int, epilogues: [Epilogue<Operand>], tile: LinearTile?)
   /// `linear` by one of `count` weights, chosen row by row: every row of `x[..., K]` by each of its
@@ -147,6 +147,8 @@ public enum Epilogue<Operand> {
   /// Multiplies by a tensor of the product's own type.
   case gate(Operand)
   case scale(Double)
+  /// Rounds to a narrower type, which is then the result's; the last of all.
+  case cast(ElementType)
 }
 
 /// Which keys count for which queries; several masks must all agree.

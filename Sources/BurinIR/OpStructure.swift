@@ -104,6 +104,7 @@ extension Epilogue {
     case .residual(let x): .residual(try change(x))
     case .gate(let x): .gate(try change(x))
     case .scale(let factor): .scale(factor)
+    case .cast(let element): .cast(element)
     }
   }
 }

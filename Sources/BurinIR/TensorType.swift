@@ -4,27 +4,47 @@ public enum ElementType: String, Hashable, Sendable, CaseIterable {
   /// Blocks of 32 along the last axis, of which the last may be shorter: an f32 scale and as many of
   /// i8, the scale's multiples.
   case q8
+  /// Weights in whole blocks of 32 along the last axis: turned by the Hadamard matrix, then rounded to
+  /// multiples of an f32 scale, of i8.
+  case w8
+  /// The same with an f16 scale and multiples from -8 to 7, chosen for the least error.
+  case w4
+  /// What multiplies such weights: rows of activations, turned and rounded as `w8` is.
+  case r8
 
-  /// Bytes that one element takes in memory; of a block its share without the scale.
+  /// Bytes that one element takes in memory; of a block its share without the scale, rounded up.
   public var bytes: Int {
     switch self {
     case .i64: 8
     case .f32, .i32: 4
     case .f16, .bf16: 2
-    case .i8, .u8, .bool, .q8: 1
+    case .i8, .u8, .bool, .q8, .w8, .w4, .r8: 1
     }
   }
 
   /// Whether values are floating point.
   public var isFloat: Bool {
     switch self {
-    case .f32, .f16, .bf16, .q8: true
+    case .f32, .f16, .bf16, .q8, .w8, .w4, .r8: true
     case .i64, .i32, .i8, .u8, .bool: false
     }
   }
 
   /// How many elements share a scale, or 1.
-  public var block: Int { self == .q8 ? 32 : 1 }
+  public var block: Int { self == .q8 || isTurned ? 32 : 1 }
+
+  /// Whether elements are turned in blocks before they are rounded.
+  public var isTurned: Bool { self == .w8 || self == .w4 || self == .r8 }
+
+  /// The bytes of `block` elements: of rows, the scale and a start for sums stand before them.
+  public var blockBytes: Int {
+    switch self {
+    case .q8, .w8: 4 + 32
+    case .w4: 2 + 16
+    case .r8: 8 + 32
+    default: bytes
+    }
+  }
 
   /// Whether values are integers (`bool` is neither).
   public var isInteger: Bool { !isFloat && self != .bool }
@@ -34,7 +54,7 @@ public enum ElementType: String, Hashable, Sendable, CaseIterable {
 
   /// How many consecutive terms of a product lie side by side in a packed weight: those that fill 32
   /// bits, which the instructions for narrow types multiply and add as one.
-  public var termsPerGroup: Int { max(1, 4 / bytes) }
+  public var termsPerGroup: Int { self == .w4 ? 8 : max(1, 4 / bytes) }
 }
 
 /// The type of a tensor: an element type and the extent of each axis, outermost first.
@@ -55,8 +75,8 @@ public struct TensorType: Hashable, Sendable, CustomStringConvertible {
 
   /// The memory that a dense tensor of this type takes.
   public var bytes: Dim {
-    let values = count * Dim(element.bytes)
-    return element.block == 1 ? values : values + count / element.block * 4
+    element == .q8
+      ? count + count / element.block * 4 : count / element.block * Dim(element.blockBytes)
   }
 
   /// The type as the IR's text spells it: `f32[batch, seq, 768]`.

@@ -157,6 +157,8 @@ extension TextReader: FieldCoder {
         epilogues.append(.gate(try operand("gate", NodeID(0))))
       } else if isNext("scale") {
         epilogues.append(.scale(try number("scale", 0)))
+      } else if isNext("cast") {
+        epilogues.append(.cast(try word("cast", ElementType.f32)))
       } else if let function = Unary.allCases.first(where: { isNext($0.rawValue, labels: false) }) {
         epilogues.append(.activation(try word(nil, function)))
       } else {

@@ -133,6 +133,7 @@ private struct FieldWriter<Operand: CustomStringConvertible>: FieldCoder {
       case .residual(let x): add("residual", x.description)
       case .gate(let x): add("gate", x.description)
       case .scale(let factor): add("scale", spelled(factor))
+      case .cast(let element): add("cast", element.rawValue)
       }
     }
     return values

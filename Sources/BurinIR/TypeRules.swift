@@ -4,11 +4,20 @@
 func typeRule(_ op: Op<ValueType>) throws(IRError) -> ValueType {
   try checkAttributes(op)
   let type = try valueRule(op)
-  if type.tensor?.element == .q8 {
+  if let element = type.tensor?.element, element.block > 1 {
     switch op {
-    case .cast, .transpose, .pack, .state, .append: break
+    case .cast: break
+    case .state where element == .q8, .append where element == .q8: break
+    case .linear where element == .r8: break
+    case .transpose where element.isWeight, .pack where element.isWeight: break
     default:
-      throw IRError("\(op.mnemonic): only cast, transpose, pack, state and append give q8")
+      let makers =
+        switch element {
+        case .q8: "cast, state and append give"
+        case .r8: "cast gives"
+        default: "cast, transpose and pack give"
+        }
+      throw IRError("\(op.mnemonic): only \(makers) \(element.rawValue)")
     }
   }
   switch type {
@@ -99,13 +108,14 @@ private func tensorRule(_ op: Op<TensorType>) throws(IRError) -> TensorType {
     try require(x.element.isFloat, "scale: \(x) is not floating point")
     return x
   case .cast(let x, let element):
+    // Only blocks that are turned have to be whole.
+    let rows = x.shape.last.map { width in
+      width.dividedExactly(by: Dim(element.block)) != nil
+        || !element.isTurned && width.constant != nil
+    }
     try require(
-      element.block == 1
-        || x.element == .f32
-          && x.shape.last.map {
-            $0.constant != nil || $0.dividedExactly(by: Dim(element.block)) != nil
-          } ?? false,
-      "cast: \(x) has no rows of blocks of \(element.rawValue)")
+      element.block == 1 || x.element == .f32 && rows ?? false,
+      "cast: \(x) has no rows of \(element.isTurned ? "whole " : "")blocks of \(element.rawValue)")
     return TensorType(element, x.shape)
 
   case .matmul(let x, let y): return try matmulType(x, y)
@@ -213,12 +223,34 @@ private func linearType(
     ? [inner, Dim(columns)]
     : packedShape(weight.element, inner, columns, width: weight.shape[2].constant ?? 1)
   try require(
-    weight.shape == expected
-      && (weight.element == x.element || x.element == .f32 && weight.element.isFloat),
+    weight.shape == expected && x.element.multiplies(weight.element),
     "linear: \(x) by the weight \(weight) to \(columns) columns")
   let result = TensorType(x.element.sum, x.shape.dropLast() + [Dim(columns)])
-  for epilogue in epilogues { try checkEpilogue(epilogue, of: result, "linear") }
+  for (index, epilogue) in epilogues.enumerated() {
+    if case .cast(let element) = epilogue {
+      try require(
+        index == epilogues.count - 1 && result.element == .f32
+          && (element == .bf16 || element == .r8),
+        "linear: a cast of \(result) to \(element.rawValue) as number \(index)")
+      return try tensorRule(.cast(result, to: element))
+    }
+    try checkEpilogue(epilogue, of: result, "linear")
+  }
   return result
+}
+
+extension ElementType {
+  /// Whether the type is one of packed weights only.
+  fileprivate var isWeight: Bool { self == .w8 || self == .w4 }
+
+  /// Whether products of values of this type by weights of that type are known.
+  fileprivate func multiplies(_ weight: ElementType) -> Bool {
+    switch self {
+    case .f32: weight.isFloat && weight.block == 1
+    case .r8: weight.isWeight
+    default: weight == self && block == 1
+    }
+  }
 }
 
 private func checkEpilogue(
@@ -234,6 +266,7 @@ private func checkEpilogue(
   case .activation(let function):
     try require(function != .not, "\(name): not is no activation")
   case .scale: break
+  case .cast(let element): throw IRError("\(name): a cast to \(element.rawValue)")
   }
 }
 
@@ -253,8 +286,7 @@ private func expertsType(
     expected[0] = expected[0] * Dim(count)
   }
   try require(
-    weight.shape == expected
-      && (weight.element == x.element || x.element == .f32 && weight.element.isFloat),
+    weight.shape == expected && x.element.multiplies(weight.element),
     "experts: \(x) by \(count) weights of \(columns) columns, \(weight)")
   let result = TensorType(x.element.sum, chosen.shape + [Dim(columns)])
   for epilogue in epilogues { try checkEpilogue(epilogue, of: result, "experts") }
@@ -310,7 +342,7 @@ private func embeddingType(
 ) throws(IRError) -> TensorType {
   try require(indices.element == .i32, "embedding: the indices \(indices) are not i32")
   // Blocks do not travel: what is looked up in them is f32.
-  let element = table.element == .q8 ? .f32 : table.element
+  let element = table.element.isTurned ? .f32 : table.element
   switch table.rank {
   case 2 where table.shape[0] == Dim(rows):
     return TensorType(element, indices.shape + [table.shape[1]])

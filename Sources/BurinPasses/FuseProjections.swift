@@ -64,7 +64,7 @@ private struct Projection {
     }
     for epilogue in after {
       switch epilogue {
-      case .bias, .residual, .gate: return nil
+      case .bias, .residual, .gate, .cast: return nil
       case .activation, .scale: break
       }
     }

@@ -6,8 +6,11 @@ public enum Precision: String, Sendable, CaseIterable {
   /// Weights are rounded to bf16, and activations where that makes the product faster; products are
   /// added up in f32.
   case bf16
-  /// Weights are i8 in blocks of 32 terms with one f32 scale (`q8`), multiplied by f32.
+  /// Weights are i8 in blocks of 32 terms with one f32 scale (`w8`), and so are activations (`r8`).
   case int8
+  /// Weights are 4 bits in blocks of 32 terms with one f16 scale (`w4`), activations as with `int8`;
+  /// first and last products, and tables that embeddings share with them, are `w8`.
+  case int4
 
   /// How many bytes a product's weight takes.
   public var bytesPerWeight: Double {
@@ -15,6 +18,7 @@ public enum Precision: String, Sendable, CaseIterable {
     case .f32: 4
     case .bf16: 2
     case .int8: 36.0 / 32
+    case .int4: 18.0 / 32
     }
   }
 }
@@ -24,10 +28,11 @@ extension Pass {
   /// attention, softmax, and embeddings unless a product shares their table.
   ///
   /// After `fuse-projections`, so that one rounding serves all of them, and before `pack-weights`,
-  /// since a type has its own panels. The first products of a model, which no other precedes, stay
-  /// f32 too: on small random models that takes a third off the largest error, and it is a few
-  /// hundredths of the work. So does a product whose terms do not fill pairs of bf16 or blocks of q8,
-  /// and one that chooses experts.
+  /// since a type has its own panels. With bf16 the first products of a model, which no other
+  /// precedes, stay f32 too: on small random models that takes a third off the largest error, and it
+  /// is a few hundredths of the work. Blocks, which are turned before they are rounded, lose nothing
+  /// there that could be measured. A product whose terms do not fill pairs of bf16 or blocks stays
+  /// f32, and so does one that chooses experts.
   ///
   /// - Parameter roundsActivations: whether the left side becomes bf16 too, as instructions that
   ///   multiply pairs need it. Without them the weights take half the memory, and the product is
@@ -38,47 +43,74 @@ extension Pass {
       case .f32: []
       case .bf16:
         [
-          lowerProduct(to: .bf16, roundsActivations: roundsActivations),
-          lowerExperts(to: .bf16, roundsActivations: roundsActivations),
+          lowerProduct(to: .bf16, times: roundsActivations ? .bf16 : .f32),
+          lowerExperts(to: .bf16, times: roundsActivations ? .bf16 : .f32),
           lowerTable(to: .bf16, TiedTables(program)),
         ]
       case .int8:
         [
-          lowerProduct(to: .q8, roundsActivations: false),
-          lowerExperts(to: .q8, roundsActivations: false),
-          lowerTable(to: .q8, TiedTables(program)),
+          lowerProduct(to: .w8, times: .r8),
+          lowerExperts(to: .w8, times: .r8),
+          lowerTable(to: .w8, TiedTables(program)),
+        ]
+      case .int4:
+        [
+          lowerProduct(to: .w4, times: .r8),
+          lowerExperts(to: .w4, times: .r8),
+          lowerTable(to: .w8, TiedTables(program)),
         ]
       }
     }
   }
 }
 
-/// linear(x, w) ⟶ linear(x, cast(wᵀ)ᵀ), or with x cast too
-private func lowerProduct(to element: ElementType, roundsActivations: Bool) -> Rule {
+extension Pass {
+  /// What a product alone is rounded for is rounded before it is stored.
+  public static let fuseCasts = Pass("fuse-casts", rules: [absorbCast])
+}
+
+/// cast(linear(x)) ⟶ linear(x, cast)
+private let absorbCast = Rule("absorb-cast") { (root) throws(NearMiss) in
+  guard case .cast(let product, let element) = root.op, element == .bf16 || element == .r8,
+    case .linear(let x, let weight, let columns, let epilogues, let tile) = product.op,
+    product.type.element == .f32
+  else { return nil }
+  guard product.uses == 1 else {
+    throw NearMiss("the product \(product.id) is used \(product.uses) times")
+  }
+  return .node(
+    .linear(
+      x, weight: weight, columns: columns, epilogues: epilogues + [.cast(element)], tile: tile))
+}
+
+/// linear(x, w) ⟶ linear(cast(x), cast(wᵀ)ᵀ)
+private func lowerProduct(to narrow: ElementType, times left: ElementType) -> Rule {
   Rule("lower-product") { (root) throws(NearMiss) in
     guard case .linear(let x, let weight, let columns, let epilogues, let tile) = root.op,
       weight.type.element == .f32, weight.type.rank == 2
     else { return nil }
-    guard x.followsProduct else {
+    guard narrow != .bf16 || x.followsProduct else {
       throw NearMiss("it is the first product, and everything after it would see its rounding")
     }
     guard !root.choosesExperts else {
       throw NearMiss("it chooses experts, and a choice that tips over is no small error")
     }
+    let isBetween = narrow != .w4 || x.followsProduct && root.precedesProduct
+    let element = isBetween ? narrow : .w8
     guard weight.fills(element, axis: 0) else {
       throw NearMiss(
         "the product has \(weight.type.shape[0]) terms, no multiple of \(element.unit)")
     }
     return .new(
       .linear(
-        roundsActivations ? .node(.cast(x, to: element)) : .old(x),
+        left == x.type.element ? .old(x) : .node(.cast(x, to: left)),
         weight: weight.lowered(to: element), columns: columns,
         epilogues: epilogues.map { $0.map(Expression.old) }, tile: tile))
   }
 }
 
-/// experts(x, w) ⟶ experts(x, cast(wᵀ)ᵀ), or with x cast too
-private func lowerExperts(to element: ElementType, roundsActivations: Bool) -> Rule {
+/// experts(x, w) ⟶ experts(cast(x), cast(wᵀ)ᵀ)
+private func lowerExperts(to element: ElementType, times left: ElementType) -> Rule {
   Rule("lower-experts") { (root) throws(NearMiss) in
     guard
       case .experts(
@@ -91,7 +123,7 @@ private func lowerExperts(to element: ElementType, roundsActivations: Bool) -> R
     }
     return .new(
       .experts(
-        roundsActivations ? .node(.cast(x, to: element)) : .old(x), chosen: .old(chosen),
+        left == x.type.element ? .old(x) : .node(.cast(x, to: left)), chosen: .old(chosen),
         weight: weight.lowered(to: element), count: count, columns: columns,
         epilogues: epilogues.map { $0.map(Expression.old) }, tile: tile))
   }
@@ -107,7 +139,7 @@ private func lowerTable(to element: ElementType, _ tied: TiedTables) -> Rule {
     else { return nil }
     let lookup = Expression.new(
       .embedding(table: .node(.cast(table, to: element)), indices: .old(indices), rows: rows))
-    return element == .q8 ? lookup : .new(.cast(lookup, to: .f32))
+    return element.isTurned ? lookup : .new(.cast(lookup, to: .f32))
   }
 }
 
@@ -118,13 +150,18 @@ extension ElementType {
 
 extension Value {
   /// Whether the value depends on a product.
-  fileprivate var followsProduct: Bool {
-    var pending = [self]
+  fileprivate var followsProduct: Bool { reachesProduct([self]) { $0.op.operands } }
+
+  /// Whether a product depends on the value.
+  fileprivate var precedesProduct: Bool { reachesProduct(users) { $0.users } }
+
+  private func reachesProduct(_ start: [Value], _ next: (Value) -> [Value]) -> Bool {
+    var pending = start
     var seen: Set<Value> = []
     while let value = pending.popLast() {
       switch value.op {
       case .linear, .experts, .matmul, .attention: return true
-      default: if seen.insert(value).inserted { pending += value.op.operands }
+      default: if seen.insert(value).inserted { pending += next(value) }
       }
     }
     return false

@@ -41,14 +41,17 @@ public struct Pipeline: Sendable {
   /// - Products before norms, since a residual belongs to the product, which has it at hand.
   /// - Projections merge once they have their biases.
   /// - The precision is lowered when it is settled which products there are, and that of caches when
-  ///   attention has been found.
+  ///   attention has been found; what is rounded for the next product is then rounded by the last one.
   /// - Weights are packed when it is settled which there are, and of which type.
   /// - Schedules come last, for what is there then.
   public static func standard(_ options: Options) -> Pipeline {
     let lowering: [Pass] =
       options.precision == .f32
       ? []
-      : [.lowerPrecision(to: options.precision, roundsActivations: options.multipliesPairs)]
+      : [
+        .lowerPrecision(to: options.precision, roundsActivations: options.multipliesPairs),
+        .fuseCasts,
+      ]
     let all: [Pass] =
       [
         .foldConstants,

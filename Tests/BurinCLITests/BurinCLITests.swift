@@ -25,7 +25,6 @@ import Testing
     Mistake(64, "MODEL", "compile"),
     Mistake(64, "--output", "compile", bert),
     Mistake(64, "--bogus", "compile", bert, "-o", "x.so", "--bogus"),
-    Mistake(64, "int4: not available yet", "compile", bert, "-o", "x.so", "--dtype", "int4"),
     Mistake(64, "bf16, int8 or int4", "compile", bert, "-o", "x.so", "--dtype", "f99"),
     Mistake(64, "f32, bf16 or int8", "compile", bert, "-o", "x.so", "--cache-dtype", "f16"),
     Mistake(64, "z80", "compile", bert, "-o", "x.so", "--target", "z80"),

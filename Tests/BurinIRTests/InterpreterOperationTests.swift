@@ -177,12 +177,15 @@ struct InterpreterOperationTests {
     }
   }
 
-  /// A block has the scale of its largest value; ties go to even, and a block of zeros stays one.
-  @Test func blocks() throws {
-    let values = [127, -63.5, 1.5, 0.25] + [Double](repeating: 0, count: 60)
-    let rounded = try interpret(.cast(array([1, 64], values), to: .q8), extents: [:])[0]
-    #expect(rounded.element == .q8)
-    #expect(rounded.values == [127, -64, 2] + [Double](repeating: 0, count: 61))
+  /// A turned block has the scale of its largest value; ties go to even, and a block of zeros stays
+  /// one.
+  @Test(arguments: [ElementType.w8, .r8]) func blocks(element: ElementType) throws {
+    let zeros = [Double](repeating: 0, count: 32)
+    let values = turned([127, -63.5, 1.5, 0.25]) + zeros
+    let rounded = try interpret(.cast(array([1, 64], values), to: element), extents: [:])[0]
+    #expect(rounded.element == element)
+    #expect(rounded.values == turned([127, -64, 2]) + zeros)
+    if element == .r8 { return }
     let table = try interpret(
       .pack(interpret(.transpose(rounded, permutation: [1, 0]), extents: [:])[0], width: 32),
       extents: [:])[0]
@@ -190,6 +193,26 @@ struct InterpreterOperationTests {
     try expect(
       .embedding(table: table, indices: NumericArray(.i32, [1], [0]), rows: 1), gives: [1, 64],
       rounded.values)
+  }
+
+  /// Multiples -8 to 7 of a scale are what they were; others lose little.
+  @Test func blocksOfFourBits() throws {
+    let exact = turned((0..<32).map { Double($0 % 16 - 8) / 2 })
+    let near = turned((0..<32).map { Double($0 % 16 - 8) / 2 + 0.1 })
+    let rounded = try interpret(.cast(array([2, 32], exact + near), to: .w4), extents: [:])[0]
+    #expect(rounded.element == .w4)
+    #expect(Array(rounded.values[..<32]) == exact)
+    let loss = zip(rounded.values[32...], near).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+    #expect(loss < 32 * 0.01 / 32)
+  }
+
+  /// 32 values that the Hadamard matrix takes to the given ones and zeros.
+  private func turned(_ terms: [Double]) -> [Double] {
+    (0..<32).map { row in
+      terms.indices.reduce(0) { sum, column in
+        sum + ((row & column).nonzeroBitCount % 2 == 0 ? terms[column] : -terms[column]) / 32
+      }
+    }
   }
 
   @Test func softmax() throws {

@@ -40,7 +40,7 @@ struct TextErrorTests {
     ("%y = matmul(%x, %x)", "line 5, column 6: matmul: f32[n, 4] by f32[n, 4]"),
     (
       "%y = cast(%x, to: f64)",
-      "line 5, column 19: expected one of f32, f16, bf16, i64, i32, i8, u8, bool, q8, found 'f64'"
+      "line 5, column 19: expected one of f32, f16, bf16, i64, i32, i8, u8, bool, q8, w8, w4, r8, found 'f64'"
     ),
     ("%y = scale(%x)", "line 5, column 14: expected ',', found ')'"),
     ("%y = scale(%x, 2)", "line 5, column 16: expected 'by:', found '2'"),
@@ -57,7 +57,7 @@ struct TextErrorTests {
     ),
     (
       "%y = weight(\"w\") : f99[]",
-      "line 5, column 20: expected a type of f32, f16, bf16, i64, i32, i8, u8, bool, q8, found 'f99'"
+      "line 5, column 20: expected a type of f32, f16, bf16, i64, i32, i8, u8, bool, q8, w8, w4, r8, found 'f99'"
     ),
     ("%y = weight(\"w\") : f32[m]", "line 5, column 24: there is no symbol m"),
     ("%y = weight(\"w\") : f32[0]", "line 5, column 6: an axis of [0] may be empty"),

@@ -23,6 +23,8 @@ struct TypeRuleTests {
     #expect(
       try typeRule(.cast(f32(4, 64), to: .q8)) == .tensor(TensorType(.q8, [4, 64])))
     #expect(TensorType(.q8, [4, 64]).bytes.constant == 288)
+    #expect(TensorType(.w4, [4, 64]).bytes.constant == 144)
+    #expect(TensorType(.r8, [4, 64]).bytes.constant == 320)
     #expect(
       try typeRule(.pack(.tensor(TensorType(.bf16, [5, 40])), width: 32))
         == .tensor(TensorType(.bf16, [2, 3, 32, 2])))
@@ -78,9 +80,13 @@ struct TypeRuleTests {
     (.iota(TensorType(.bool, [3]), axis: 0), "iota: axis 0 of bool[3]"),
     (.extent(Dim(1 << 40)), "extent: 1099511627776 does not fit i32"),
     (.cast(f32(4, seq), to: .q8), "cast: f32[4, seq] has no rows of blocks of q8"),
+    (.cast(f32(4, 40), to: .w8), "cast: f32[4, 40] has no rows of whole blocks of w8"),
     (
       .weight(name: "w", type: TensorType(.q8, [32])),
-      "weight: only cast, transpose, pack, state and append give q8"
+      "weight: only cast, state and append give q8"
+    ),
+    (
+      .input(name: "x", type: TensorType(.r8, [32]), fallback: nil), "input: only cast gives r8"
     ),
     (.pack(f32(4, 4), width: .max), "pack: 9223372036854775807 is not in 1...1099511627776"),
     (

@@ -43,18 +43,20 @@ import Testing
     #expect(try Program(text: program.text).text == program.text)
   }
 
-  @Test(arguments: [Precision.bf16, .int8])
+  @Test(arguments: [Precision.bf16, .int8, .int4])
   func theirWeightsAreRoundedAndTheirRouterIsNot(precision: Precision) throws {
     let pipeline = Pipeline.standard(Pipeline.Options(level: .v4, precision: precision))
     let graph = try pipeline(mixture(32, 33 * 32)).entries[0].graph
-    let narrow = precision == .bf16 ? ElementType.bf16 : .q8
+    let narrow: ElementType = precision == .bf16 ? .bf16 : precision == .int8 ? .w8 : .w4
     for node in graph.nodes {
       switch node.op {
       case .experts(_, _, let weight, _, _, _, _):
         #expect(graph.tensorType(weight).element == narrow)
       case .linear(_, let weight, let columns, _, _):
+        // The router, and the first product.
         #expect(columns == 3 || columns == 32)
-        #expect(graph.tensorType(weight).element == .f32)
+        let isExact = columns == 3 || precision == .bf16
+        #expect(graph.tensorType(weight).element == (isExact ? .f32 : .w8))
       default: break
       }
     }

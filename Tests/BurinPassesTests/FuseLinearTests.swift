@@ -28,6 +28,7 @@ extension Program {
         case .residual: "residual"
         case .gate: "gate"
         case .scale: "scale"
+        case .cast: "cast"
         }
       }
     }

@@ -26,18 +26,17 @@ import Testing
           %1 = weight("w1") : f32[6, 6]
           %2 = transpose(%1, permutation: [1, 0]) : f32[6, 6]
           %3 = weight("w2") : f32[6]
-          %4 = pack(%2, width: 32) : f32[1, 6, 32]
-          %5 = linear(%0, weight: %4, bias: %3, columns: 6) tile: 8x2 rows 4096 : f32[batch, seq, 6]
-          %6 = weight("w3") : f32[4, 6]
-          %7 = weight("w4") : f32[4]
-          %8 = slice(%0, axis: 2, start: 0, count: 4) : f32[batch, seq, 4]
-          %9 = cast(%5, to: bf16) : bf16[batch, seq, 6]
-          %10 = cast(%6, to: bf16) : bf16[4, 6]
-          %11 = transpose(%10, permutation: [1, 0]) : bf16[6, 4]
-          %12 = pack(%11, width: 32) : bf16[1, 3, 32, 2]
-          %13 = linear(%9, weight: %12, bias: %7, residual: %8, columns: 4) tile: 8x2 rows 4096 : f32[batch, seq, 4]
+          %4 = weight("w3") : f32[4, 6]
+          %5 = weight("w4") : f32[4]
+          %6 = slice(%0, axis: 2, start: 0, count: 4) : f32[batch, seq, 4]
+          %7 = pack(%2, width: 32) : f32[1, 6, 32]
+          %8 = linear(%0, weight: %7, bias: %3, cast: bf16, columns: 6) tile: 8x2 rows 4096 : bf16[batch, seq, 6]
+          %9 = cast(%4, to: bf16) : bf16[4, 6]
+          %10 = transpose(%9, permutation: [1, 0]) : bf16[6, 4]
+          %11 = pack(%10, width: 32) : bf16[1, 3, 32, 2]
+          %12 = linear(%8, weight: %11, bias: %5, residual: %6, columns: 4) tile: 8x2 rows 4096 : f32[batch, seq, 4]
 
-          output "y0" = %13
+          output "y0" = %12
         }
 
         """)
@@ -74,6 +73,29 @@ import Testing
       if case .embedding(let table, _, _) = node.op { table } else { nil }
     }
     #expect(lookups == [packs[0]])
+  }
+
+  /// Blocks of 8 bits throughout, or of 4 between the first and the last product.
+  @Test(arguments: [
+    (Precision.int8, [ElementType.w8, .w8, .w8, .w8]), (.int4, [.w8, .w4, .w4, .w8]),
+  ])
+  func productsOfBlocks(precision: Precision, weights: [ElementType]) throws {
+    let b = Builder()
+    let x = b.input("x", [Self.batch, Self.seq, 32])
+    let hidden = b.linear(b.linear(b.linear(x, 32), 64), 32)
+    let plain = Pipeline.standard(Pipeline.Options(level: .v3, precision: precision))
+    let graph = try plain(b.program(b.linear(hidden, 5))).entries[0].graph
+    let factors = graph.nodes.compactMap { node in
+      if case .linear(let x, let weight, _, _, _) = node.op {
+        [graph.tensorType(x).element, graph.tensorType(weight).element]
+      } else {
+        nil
+      }
+    }
+    #expect(factors == weights.map { [.r8, $0] })
+    // Only the input is rounded by a kernel of its own.
+    let casts = graph.nodes.count { if case .cast(_, .r8) = $0.op { true } else { false } }
+    #expect(casts == 1)
   }
 
   @Test func anOddNumberOfTermsStaysAsItIs() throws {

@@ -35,13 +35,26 @@ int burin_spawn(
 /* The most threads that a probe starts. */
 #define BURIN_PROBE_THREADS 256
 
-/* What is multiplied; sums are f32. */
-enum burin_factors { BURIN_FACTORS_F32, BURIN_FACTORS_BF16 };
+/* What is multiplied; sums are f32, or i32 of i8. */
+enum burin_factors { BURIN_FACTORS_F32, BURIN_FACTORS_BF16, BURIN_FACTORS_I8 };
 
 /* Computes for some milliseconds on that many threads; returns operations a second (a multiply-add
- * is two), or 0 if the threads could not be started. Without instructions for bf16 their rate is
- * that of f32. */
+ * is two), or 0 if the threads could not be started. Without instructions for bf16 or i8 their rate
+ * is that of f32. */
 double burin_probe_arithmetic(int32_t threads, enum burin_factors factors);
+
+/* How weights are rounded in blocks of 32: to 8 bits and a scale of f32, or to 4 and one of f16. */
+enum burin_blocks { BURIN_W8, BURIN_W4 };
+
+/* Sums of squares: of what rounding took off weights, and of the weights. */
+struct burin_loss {
+  double error, weights;
+};
+
+/* Packs at most 32 columns, given as rows of `depth` terms (a multiple of 32), into a panel. */
+struct burin_loss burin_pack_blocks(
+    enum burin_blocks kind, const float *rows, int32_t columns, int64_t depth,
+    unsigned char *panel);
 
 /* Reads `data` once, each thread its part; returns bytes a second, or 0. */
 double burin_probe_memory(int32_t threads, void *data, size_t bytes);

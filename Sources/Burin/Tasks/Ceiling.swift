@@ -26,10 +26,10 @@ public struct Ceiling: Sendable {
   public mutating func measure() {
     let kinds =
       switch precision {
-      // Weights of i8 are multiplied as f32.
-      case .f32, .int8: [BURIN_FACTORS_F32]
+      case .f32: [BURIN_FACTORS_F32]
       // Not every processor multiplies pairs of bf16 faster.
       case .bf16: [BURIN_FACTORS_F32, BURIN_FACTORS_BF16]
+      case .int8, .int4: [BURIN_FACTORS_F32, BURIN_FACTORS_I8]
       }
     for _ in 0..<3 {
       for factors in kinds {

@@ -2,6 +2,7 @@ import BurinIR
 
 /// Operands may have any leading strides; their last axis is contiguous or broadcast.
 func elementwiseRequirement(_ op: Op<Place>, operand: Int) -> Requirement {
+  if case .cast(_, .r8) = op { return .rows }
   let place = op.operands[operand]
   guard case .memory(let strides) = place.storage else { return .any }
   // One value along the last axis needs no neighbours.
@@ -13,6 +14,7 @@ func elementwiseKernel(_ op: Op<Place>, results: [Place], name: String?) throws 
   switch op {
   case .iota(let type, let axis): try iotaKernel(type, axis: axis, name: name)
   case .extent(let dim): try extentKernel(dim, name: name)
+  case .cast(let x, .r8): try blockKernel(x, name: name)
   default: try mapKernel(op, results: results, name: name)
   }
 }
@@ -90,6 +92,30 @@ private func mapKernel(_ op: Op<Place>, results: [Place], name: String?) throws 
         pointers
         For(names[outer].loop, to: extents[outer], by: step) { _ in statements }
       }
+    }
+  }
+}
+
+/// `out[row] = x[row]` in blocks of 32 that share a scale.
+///
+///     for row: for 32 columns: out[row][block] = round(x[row][block])
+private func blockKernel(_ x: Place, name: String?) throws -> Kernel {
+  guard x.type.element == .f32, let rows = x.rows, let width = rows.width.constant else {
+    throw IRError("no kernel casts \(x.type) to r8")
+  }
+  var parts = KernelParts()
+  let count = parts.size(rows.count, "rows")
+  let stride = parts.size(rows.stride, "x_stride")
+  let values = try parts.operand(0, "x", .f32, note: "[\(count.flat), \(width)]")
+  let out = try parts.result(
+    0, "out", .r8, note: "[\(count.flat), \(width / 32)] x (scale, start, [32])")
+  let step = CExpression.integer(ElementType.r8.blockBytes)
+  return parts.kernel(kernelName(name, "cast_to_r8", [width]), headers: ["blocks.h"]) {
+    parallelLoops([("row", count, 1), ("column", .integer(width), 32)]) {
+      Declare(CType.float.const.pointer, "terms", values + "row" * stride + "column")
+      ("r8_store" as CExpression)(
+        out + ("row" * .integer(width / 32) + "column" / 32) * step, vectorLoad("terms"),
+        vectorLoad("terms" + 16))
     }
   }
 }

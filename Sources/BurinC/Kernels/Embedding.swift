@@ -26,7 +26,7 @@ func embeddingKernel(_ op: Op<Place>, results: [Place], name: String?) throws ->
 ///
 ///     for token: for column: out[token][column] = table[index][column]
 private func lookupKernel(_ table: Place, _ indices: Place, name: String?) throws -> Kernel {
-  if table.type.element == .q8 {
+  if table.type.element.isTurned {
     return try blockLookupKernel(table, indices, name: name)
   }
   let group = table.shape.count == 4 ? table.type.element.termsPerGroup : 1
@@ -83,20 +83,27 @@ private func blockLookupKernel(_ table: Place, _ indices: Place, name: String?) 
   guard table.shape.count == 4, let groups = table.shape[1].constant, table.shape[2] == 32 else {
     throw IRError("no kernel looks up rows of \(table.type)")
   }
-  let width = groups * table.type.element.termsPerGroup
+  let element = table.type.element
+  let width = groups * element.termsPerGroup
   var parts = KernelParts()
   let count = parts.size(indices.type.count, "tokens")
   let columns = CExpression.integer(width)
-  let values = parts.blocks(0, "table", note: "[panels, \(width / 32)] x (32 scales, [8, 32, 4])")
+  let values = try parts.operand(
+    0, "table", element,
+    note: "[panels, \(width / 32)] x (32 scales, [\(32 / element.termsPerGroup), 32, 4])")
   let places = try parts.operand(1, "indices", .i32, note: "[\(count.flat)]")
   let out = try parts.result(0, "out", .f32, note: "[\(count.flat), \(width)]")
   let token: CExpression = "token"
-  let column: CExpression = "q8_column"
-  return parts.kernel(kernelName(name, "embedding_q8", [width]), headers: ["tile_q8.h"]) {
+  let column = CExpression.name(CIdentifier(cleaning: "\(element.rawValue)_column"))
+  let stem = "embedding_\(element.rawValue)"
+  return parts.kernel(
+    kernelName(name, stem, [width]), headers: ["tile_\(element.rawValue).h"]
+  ) {
     parallelLoops([("token", count, 1)]) {
       Declare(CType.int64.const, "index", places[token])
       column(
-        out + token * columns, values + "index" / 32 * .integer(width * 36), "index" % 32, columns)
+        out + token * columns, values + "index" / 32 * .integer(width * element.blockBytes),
+        "index" % 32, columns)
     }
   }
 }

@@ -28,15 +28,13 @@ func expertsKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> K
 
   var parts = KernelParts()
   let places = parts.size(output.count, "places")
-  let stride = parts.size(input.stride, "x_stride")
+  let left = x.type.element
+  let stride = parts.size(input.stride / left.block * Dim(left.blockStep), "x_stride")
   let from = try parts.operand(
     0, "x", x.type.element, note: "[\(places.flat)\(isRepeated ? " / \(choices)" : ""), \(depth)]")
   let choice = try parts.operand(1, "chosen", .i32, note: "[\(places.flat)]")
   let note = "[\(count)] x \(matrix.note)"
-  let weights =
-    weight.type.element == .q8
-    ? parts.blocks(2, "weights", note: note)
-    : try parts.operand(2, "weights", weight.type.element, note: note)
+  let weights = try parts.operand(2, "weights", weight.type.element, note: note)
   let steps = try epilogueSteps(
     epilogues, from: 3, rows: places, columns: columns, parts: &parts)
   let out = try parts.result(0, "out", .f32, note: "[\(places.flat), \(columns)]")
@@ -46,9 +44,9 @@ func expertsKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> K
     "starts", "order", "gathered"
   )
   let (place, end): (CExpression, CExpression) = ("place", "end")
-  let element = try CType(x.type.element)
-  let rowBytes = depth * x.type.element.bytes
-  let width = CExpression.integer(depth)
+  let element = try CType(left)
+  let rowBytes = depth / left.block * left.blockBytes
+  let width = CExpression.integer(depth / left.block * left.blockStep)
   let isWhole = columns % 16 == 0
   let last: CExpression =
     columns % 32 == 0 ? "panel" + 32 : smaller("panel" + 32, .integer(columns))

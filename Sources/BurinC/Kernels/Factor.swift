@@ -28,7 +28,8 @@ struct Factor {
     case (.f32, .f32): break
     case (.bf16, .bf16) where isPacked && depth % 2 == 0: break
     case (.f32, .bf16) where isPacked && depth % 2 == 0: break
-    case (.f32, .q8) where isPacked && depth % 32 == 0: break
+    case (.r8, .w8) where isPacked && depth % 32 == 0: break
+    case (.r8, .w4) where isPacked && depth % 32 == 0: break
     default:
       throw IRError("no kernel multiplies \(depth) terms of \(left.rawValue) by \(weight.type)")
     }
@@ -47,15 +48,16 @@ struct Factor {
     guard isPacked else { return "[\(depth), \(columns)]" }
     let panels = (columns + 31) / 32
     let group = element.termsPerGroup
-    if element == .q8 { return "[\(panels), \(depth / 32)] x (32 scales, [8, 32, 4])" }
+    if element.isTurned {
+      return "[\(panels), \(depth / 32)] x (32 scales, [\(32 / group), 32, 4])"
+    }
     return group == 1
       ? "[\(panels), \(depth), 32]" : "[\(panels), \(depth / group), 32, \(group)]"
   }
 
   /// Elements of the weight's C type from one packed column to the next.
   private var columnSize: Int {
-    // A block of 32 terms has a scale of four bytes.
-    element == .q8 ? depth + depth / 32 * 4 : depth
+    element.isTurned ? depth / element.block * element.blockBytes : depth
   }
 
   /// Elements from one of several weights that lie side by side to the next.

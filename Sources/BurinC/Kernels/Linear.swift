@@ -13,7 +13,7 @@ extension [Epilogue<Place>] {
       switch epilogue {
       case .bias: .dense
       case .residual, .gate: .rows
-      case .activation, .scale: nil
+      case .activation, .scale, .cast: nil
       }
     }
     return all[index]
@@ -36,15 +36,15 @@ func linearKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Ke
 
   var parts = KernelParts()
   let rows = parts.size(input.count, "rows")
-  let stride = parts.size(input.stride, "x_stride")
+  let stride = parts.size(
+    input.stride / x.type.element.block * Dim(x.type.element.blockStep), "x_stride")
   let from = try parts.operand(0, "x", x.type.element, note: "[\(rows.flat), \(depth)]")
-  let weights =
-    weight.type.element == .q8
-    ? parts.blocks(1, "weights", note: matrix.note)
-    : try parts.operand(1, "weights", weight.type.element, note: matrix.note)
+  let weights = try parts.operand(1, "weights", weight.type.element, note: matrix.note)
   let steps = try epilogueSteps(epilogues, from: 2, rows: rows, columns: columns, parts: &parts)
-  let outStride = parts.size(output.stride, "out_stride")
-  let out = try parts.result(0, "out", .f32, note: "[\(rows.flat), \(columns)]")
+  let result = results[0].type.element
+  let outStride = parts.size(
+    output.stride / result.block * Dim(result.blockStep), "out_stride")
+  let out = try parts.result(0, "out", result, note: "[\(rows.flat), \(columns)]")
 
   let isWhole = columns % 16 == 0
   let last: CExpression =
@@ -65,10 +65,22 @@ func linearKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Ke
           For("column", from: panel, to: last, by: 16) { column in
             Declare(vectorType, "value", vectorLoad(("sums" as CExpression)[r] + column % 32))
             steps(row + r, column)
-            isWhole
-              ? vectorStore(out + (row + r) * outStride + column, "value")
-              : vectorStoreFirst(
-                out + (row + r) * outStride + column, "value", .integer(columns) - column)
+            switch result {
+            case .bf16: storeHalves(out + (row + r) * outStride + column, columns, column)
+            case .r8: vectorStore(("sums" as CExpression)[r] + column % 32, "value")
+            default:
+              isWhole
+                ? vectorStore(out + (row + r) * outStride + column, "value")
+                : vectorStoreFirst(
+                  out + (row + r) * outStride + column, "value", .integer(columns) - column)
+            }
+          }
+        }
+        if result == .r8 {
+          For("r", to: "height") { r in
+            ("r8_store" as CExpression)(
+              out + (row + r) * outStride + panel / 32 * .integer(result.blockStep),
+              vectorLoad(("sums" as CExpression)[r]), vectorLoad(("sums" as CExpression)[r] + 16))
           }
         }
       }
@@ -77,7 +89,9 @@ func linearKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Ke
   let stem = (["linear"] + matrix.words + ["\(depth)x\(columns)"] + epilogues.map(\.word)).joined(
     separator: "_")
   return parts.kernel(
-    CIdentifier(cleaning: name ?? stem), headers: [matrix.header, "vector_math.h"]
+    CIdentifier(cleaning: name ?? stem),
+    headers: [matrix.header, "vector_math.h"]
+      + (result == .r8 ? ["blocks.h"] : result == .bf16 ? ["bf16.h"] : [])
   ) {
     if isOneBlock {
       tiles
@@ -88,6 +102,15 @@ func linearKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Ke
       }
     }
   }
+}
+
+/// Stores `value` as bf16, as many of its lanes as there are columns left.
+private func storeHalves(
+  _ to: CExpression, _ columns: Int, _ column: CExpression
+) -> CExpression {
+  columns % 16 == 0
+    ? ("bf16_store" as CExpression)(to, "value")
+    : ("bf16_store_first" as CExpression)(to, "value", .integer(columns) - column)
 }
 
 /// As many rows of so many bytes as fill 3 MiB: what the last cache keeps of them while the panels
@@ -139,6 +162,7 @@ func epilogueSteps(
       let result = try function.vector(of: value)
       steps.append { _, _ in value.assign(result) }
     case .scale(let factor): steps.append { _, _ in value *= .float(Float(factor)) }
+    case .cast: break
     }
   }
   return { row, column in steps.flatMap { $0(row, column).statements } }
@@ -164,6 +188,7 @@ extension Epilogue {
     case .residual: "residual"
     case .gate: "gate"
     case .scale: "scale"
+    case .cast(let element): element.rawValue
     }
   }
 }

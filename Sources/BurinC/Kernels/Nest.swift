@@ -101,11 +101,6 @@ struct KernelParts {
     return .name(name)
   }
 
-  /// A pointer to a weight in blocks.
-  mutating func blocks(_ index: Int, _ name: CIdentifier, note: String) -> CExpression {
-    parameter(CType.int8.const.restrict, name, .operand(index), note: note)
-  }
-
   /// A pointer to a result.
   mutating func result(
     _ index: Int, _ name: CIdentifier, _ element: ElementType, note: String? = nil
@@ -181,7 +176,7 @@ func parallelLoops(
 }
 
 extension CType {
-  /// How an element lies in memory; a bf16 is its bits.
+  /// How an element lies in memory; a bf16 is its bits, blocks are bytes.
   ///
   /// - Throws: `IRError` for the types that no kernel knows.
   init(_ element: ElementType) throws {
@@ -189,12 +184,17 @@ extension CType {
     case .f32: self = .float
     case .i64: self = .int64
     case .i32: self = .int32
-    case .i8: self = .int8
-    case .u8, .bool: self = .uint8
+    case .i8, .r8: self = .int8
+    case .u8, .bool, .w8, .w4: self = .uint8
     case .bf16: self = .uint16
     case .f16, .q8: throw IRError("no kernel computes in \(element.rawValue)")
     }
   }
+}
+
+extension ElementType {
+  /// How many elements of the C type stand for `block` values.
+  var blockStep: Int { isTurned ? blockBytes : 1 }
 }
 
 /// The name of a kernel: the given one, or the operation and its constant extents, or its elements

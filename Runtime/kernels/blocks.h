@@ -1,0 +1,148 @@
+// Blocks of 32 terms that share a scale, and the rows of i8 that multiply them.
+//
+// A block is turned before it is rounded: multiplied by the Hadamard matrix, whose rows are
+// orthogonal, so that the product of two turned blocks is 32 times that of the blocks. What one term
+// has more than the others is then shared by all, and the scale need not make room for it.
+#ifndef BURIN_BLOCKS_H
+#define BURIN_BLOCKS_H
+
+#include <string.h>
+
+#include "tile.h"
+
+#ifdef __AVX512VNNI__
+#include <immintrin.h>
+#endif
+
+// A block of a row (`r8`): `f32` scale, `i32` start, `i8[32]`. Weights are multiplied as u8, 128 too
+// large; the start is -128 times the sum of the block's terms, and makes up for it.
+enum { BLOCK = 32, R8_START = 4, R8_TERMS = 8, R8_BLOCK = R8_TERMS + BLOCK };
+
+/// 16 lanes times the Hadamard matrix of 16: lanes whose numbers differ in one bit become their sum
+/// and their difference, for each bit.
+INLINE f32x16 block_turn_half(f32x16 v) {
+  const f32x16 signs[4] = {
+      {1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, -1, -1, -1},
+      {1, 1, 1, 1, -1, -1, -1, -1, 1, 1, 1, 1, -1, -1, -1, -1},
+      {1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1},
+      {1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1},
+  };
+  v = v * signs[0] +
+      __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+  v = v * signs[1] +
+      __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11);
+  v = v * signs[2] +
+      __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
+  return v * signs[3] +
+         __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+}
+
+/// A block in two vectors times the Hadamard matrix of 32.
+INLINE void block_turn(f32x16 *first, f32x16 *second) {
+  f32x16 sum = *first + *second;
+  *second = block_turn_half(*first - *second);
+  *first = block_turn_half(sum);
+}
+
+typedef int32_t i32x8 __attribute__((vector_size(32)));
+typedef int32_t i32x4 __attribute__((vector_size(16)));
+
+/// The largest magnitude of all lanes; a NaN is larger than anything.
+INLINE float block_largest(f32x16 first, f32x16 second) {
+  i32x16 left = (i32x16)first & INT32_MAX, right = (i32x16)second & INT32_MAX;
+  i32x16 v = __builtin_elementwise_max(left, right);
+  i32x8 half = __builtin_elementwise_max(
+      __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7),
+      __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15));
+  i32x4 four = __builtin_elementwise_max(
+      __builtin_shufflevector(half, half, 0, 1, 2, 3),
+      __builtin_shufflevector(half, half, 4, 5, 6, 7));
+  four = __builtin_elementwise_max(four, __builtin_shufflevector(four, four, 2, 3, 0, 1));
+  four = __builtin_elementwise_max(four, __builtin_shufflevector(four, four, 1, 0, 3, 2));
+  float largest;
+  int32_t bits = four[0];
+  memcpy(&largest, &bits, sizeof largest);
+  return largest;
+}
+
+/// The sum of the lanes, modulo 2^32.
+INLINE uint32_t block_sum(i32x16 v) {
+  i32x8 half = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
+               __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+  i32x4 four = __builtin_shufflevector(half, half, 0, 1, 2, 3) +
+               __builtin_shufflevector(half, half, 4, 5, 6, 7);
+  four += __builtin_shufflevector(four, four, 2, 3, 0, 1);
+  return (uint32_t)four[0] + (uint32_t)four[1];
+}
+
+/// The nearest integers, ties to even, of magnitudes below 2^22: they are the lowest bits of a sum
+/// whose unit is 1.
+INLINE i32x16 block_round(f32x16 v) {
+  return (i32x16)(v + 0x1.8p23f) - (i32x16)vector_splat(0x1.8p23f);
+}
+
+/// The largest magnitude of a block that is rounded to multiples of 1/127 of it; `factor` takes the
+/// block to those multiples.
+INLINE float block_scale(f32x16 first, f32x16 second, float *factor) {
+  float scale = block_largest(first, second) * (1.0f / 127);
+  // What is smaller than any normal number is nothing.
+  *factor = scale < 0x1p-126f ? 0 : 1 / scale;
+  return scale;
+}
+
+/// Stores a block of a row: turned, and rounded to multiples of 1/127 of its largest magnitude.
+INLINE void r8_store(int8_t *to, f32x16 first, f32x16 second) {
+  block_turn(&first, &second);
+  float factor, scale = block_scale(first, second, &factor);
+  // Statements of their own: the product is rounded before the sum, with or without fused
+  // instructions.
+  first *= factor;
+  second *= factor;
+  i32x16 left = block_round(first), right = block_round(second);
+  uint32_t start = -128u * block_sum(left + right);
+  memcpy(to, &scale, sizeof scale);
+  memcpy(to + R8_START, &start, sizeof start);
+  *(i8x16_in_memory *)(to + R8_TERMS) = __builtin_convertvector(left, i8x16);
+  *(i8x16_in_memory *)(to + R8_TERMS + 16) = __builtin_convertvector(right, i8x16);
+}
+
+/// The scale of a block of a row.
+INLINE float r8_scale(const int8_t *block) {
+  float scale;
+  memcpy(&scale, block, sizeof scale);
+  return scale;
+}
+
+/// Sums of a block and of all blocks share the registers: half as many rows as otherwise.
+enum { R8_ROWS = TILE_ROWS / 2 };
+#ifdef __AVX512F__
+#define R8_HEIGHTS(DO) DO(1, case 1) DO(2, case 2) DO(3, case 3) DO(4, default)
+#else
+#define R8_HEIGHTS(DO) DO(1, case 1) DO(2, case 2) DO(3, default)
+#endif
+
+#ifdef __AVX512VNNI__
+/// Where the sums of a block begin.
+INLINE i32x16 r8_start(const int8_t *block) {
+  int32_t start;
+  memcpy(&start, block + R8_START, sizeof start);
+  return vector_splat_i32(start);
+}
+
+/// `sum + four terms of a row times four terms of each of 16 columns`, of u8.
+INLINE i32x16 r8_multiply_add(i32x16 sum, const int8_t *terms, i32x16 columns) {
+  int32_t four;
+  memcpy(&four, terms, sizeof four);
+  return (i32x16)_mm512_dpbusd_epi32(
+      (__m512i)sum, (__m512i)columns, (__m512i)vector_splat_i32(four));
+}
+#else
+/// The terms of a block of some rows as floats, in which their products with integers are exact.
+INLINE void r8_widen(int height, const int8_t *x, int64_t x_stride, float terms[R8_ROWS][BLOCK]) {
+  for (int row = 0; row < height; row++)
+    for (int term = 0; term < BLOCK; term++)
+      terms[row][term] = (float)x[row * x_stride + R8_TERMS + term];
+}
+#endif
+
+#endif

@@ -1,0 +1,114 @@
+// The micro-kernel of `tile_w8.h` for panels of 4 bits: blocks of 32 terms with a scale of f16.
+#ifndef BURIN_TILE_W4_H
+#define BURIN_TILE_W4_H
+
+#include "blocks.h"
+
+// A block of a panel: `f16[32]` scales, then `u8[4][32][4]`, eight terms of a column side by side:
+// the first four are the lower halves of the bytes, each 8 too large.
+enum { W4_TERMS = 2 * 32, W4_BLOCK = W4_TERMS + 16 * BLOCK };
+
+/// 16 scales times a factor, which is 2^112 for the scales themselves: f16 to f32 by its bits.
+INLINE f32x16 w4_scales(const uint8_t *from, float factor) {
+  u32x16 bits = __builtin_convertvector(*(const u16x16_in_memory *)(const void *)from, u32x16);
+  return (f32x16)((bits & 0x8000) << 16 | (bits & 0x7fff) << 13) * factor;
+}
+
+/// `tile_product_r8_w4` for a constant height; the sums of a block are all in registers.
+INLINE void tile_block_r8_w4(
+    const int height, int64_t depth, const int8_t *x, int64_t x_stride, const uint8_t *panel,
+    int part, float *sums) {
+  f32x16 sum[R8_ROWS][TILE_VECTORS];
+  for (int row = 0; row < height; row++)
+    for (int v = 0; v < TILE_VECTORS; v++) sum[row][v] = (f32x16){0};
+#pragma clang loop unroll(disable)
+  for (int64_t k = 0; k < depth; k += BLOCK, panel += W4_BLOCK, x += R8_BLOCK) {
+    const uint8_t *columns = panel + W4_TERMS + 64 * part;
+#ifdef __AVX512VNNI__
+    // Upper halves of bytes: the terms count 16 times, and 8 too many are 128.
+    const float factor = 0x1p112f / 32 / 16;
+    i32x16 product[R8_ROWS][TILE_VECTORS];
+    for (int row = 0; row < height; row++)
+      for (int v = 0; v < TILE_VECTORS; v++) product[row][v] = r8_start(x + row * x_stride);
+#pragma clang loop unroll(disable)
+    for (int eight = 0; eight < BLOCK; eight += 8) {
+      i32x16 first[TILE_VECTORS], second[TILE_VECTORS];
+      for (int v = 0; v < TILE_VECTORS; v++) {
+        i32x16 pairs =
+            vector_load_i32((const int32_t *)(const void *)(columns + eight * 16 + 64 * v));
+        first[v] = pairs << 4 & (int32_t)0xf0f0f0f0;
+        second[v] = pairs & (int32_t)0xf0f0f0f0;
+      }
+      for (int row = 0; row < height; row++) {
+        const int8_t *terms = x + row * x_stride + R8_TERMS + eight;
+        for (int v = 0; v < TILE_VECTORS; v++)
+          product[row][v] = r8_multiply_add(product[row][v], terms, first[v]);
+        for (int v = 0; v < TILE_VECTORS; v++)
+          product[row][v] = r8_multiply_add(product[row][v], terms + 4, second[v]);
+      }
+    }
+#else
+    const float factor = 0x1p112f / 32;
+    float terms[R8_ROWS][BLOCK];
+    r8_widen(height, x, x_stride, terms);
+    f32x16 product[R8_ROWS][TILE_VECTORS];
+    for (int row = 0; row < height; row++)
+      for (int v = 0; v < TILE_VECTORS; v++) product[row][v] = (f32x16){0};
+#pragma clang loop unroll(disable)
+    for (int term = 0; term < BLOCK; term++) {
+      int shift = term % 4 * 8 + term / 4 % 2 * 4;
+      f32x16 column[TILE_VECTORS];
+      for (int v = 0; v < TILE_VECTORS; v++) {
+        i32x16 eights = vector_load_i32(
+            (const int32_t *)(const void *)(columns + term / 8 * 128 + 64 * v));
+        column[v] = __builtin_convertvector((eights >> shift & 15) - 8, f32x16);
+      }
+      for (int row = 0; row < height; row++)
+        for (int v = 0; v < TILE_VECTORS; v++) product[row][v] += terms[row][term] * column[v];
+    }
+#endif
+    for (int v = 0; v < TILE_VECTORS; v++) {
+      f32x16 scale = w4_scales(panel + 32 * (part + v), factor);
+      for (int row = 0; row < height; row++)
+        sum[row][v] += __builtin_convertvector(product[row][v], f32x16) *
+                       (scale * r8_scale(x + row * x_stride));
+    }
+  }
+  for (int row = 0; row < height; row++)
+    for (int v = 0; v < TILE_VECTORS; v++) vector_store(sums + row * 32 + 16 * v, sum[row][v]);
+}
+
+/// `sums[row][0 ..< 32] = sum over blocks of scales * (sum over k of x[row][k] * panel[k])` for
+/// `height` rows (at most `TILE_ROWS`), `x_stride` bytes apart, and a `depth` of whole blocks. The
+/// blocks of a sum are added in the order of k in one accumulator, whatever the height.
+__attribute__((noinline, unused)) static void tile_product_r8_w4(
+    int height, int64_t depth, const int8_t *x, int64_t x_stride, const uint8_t *panel,
+    float *sums) {
+  for (int row = 0; row < height; row += R8_ROWS, x += R8_ROWS * x_stride, sums += R8_ROWS * 32)
+    for (int v = 0; v < 2; v += TILE_VECTORS) switch (height - row) {
+#define R8_HEIGHT(some, label)                                                       \
+  label:                                                                             \
+    tile_block_r8_w4(some, depth, x, x_stride, panel, v, sums + 16 * v);             \
+    break;
+        R8_HEIGHTS(R8_HEIGHT)
+#undef R8_HEIGHT
+      }
+}
+
+/// Column `column` (0 to 31) of a panel.
+__attribute__((unused)) INLINE void w4_column(
+    float *to, const uint8_t *panel, int64_t column, int64_t depth) {
+  for (int64_t k = 0; k < depth; k += BLOCK, panel += W4_BLOCK) {
+    float scale = w4_scales(panel + column / 16 * 32, 0x1p112f / 32)[column % 16];
+    for (int64_t term = 0; term < BLOCK; term++) {
+      int pair = panel[W4_TERMS + term / 8 * 128 + column * 4 + term % 4];
+      to[k + term] = scale * ((pair >> term / 4 % 2 * 4 & 15) - 8);
+    }
+    f32x16 first = vector_load(to + k), second = vector_load(to + k + 16);
+    block_turn(&first, &second);
+    vector_store(to + k, first);
+    vector_store(to + k + 16, second);
+  }
+}
+
+#endif

@@ -1,0 +1,102 @@
+// The micro-kernel of `tile.h` for panels of i8 in blocks of 32 terms, each with a scale per column,
+// and rows of i8 in such blocks: products are integers and exact, blocks are added up in f32.
+#ifndef BURIN_TILE_W8_H
+#define BURIN_TILE_W8_H
+
+#include "blocks.h"
+
+// A block of a panel: `f32[32]` scales, then `u8[8][32][4]`, four terms of a column side by side,
+// each 128 too large. Both factors are turned, so the scales are 1/32 of the terms' own.
+enum { W8_TERMS = 4 * 32, W8_BLOCK = W8_TERMS + 32 * BLOCK };
+
+/// Four terms of 16 columns, as floats: `u8[16][4]` to `f32[4][16]`.
+__attribute__((unused)) INLINE void w8_widen(const uint8_t *from, f32x16 terms[4]) {
+  i32x16 fours = vector_load_i32((const int32_t *)(const void *)from);
+  for (int term = 0; term < 4; term++)
+    terms[term] = __builtin_convertvector((fours >> 8 * term & 255) - 128, f32x16);
+}
+
+/// `tile_product_r8_w8` for a constant height; the sums of a block are all in registers.
+INLINE void tile_block_r8_w8(
+    const int height, int64_t depth, const int8_t *x, int64_t x_stride, const uint8_t *panel,
+    int part, float *sums) {
+  f32x16 sum[R8_ROWS][TILE_VECTORS];
+  for (int row = 0; row < height; row++)
+    for (int v = 0; v < TILE_VECTORS; v++) sum[row][v] = (f32x16){0};
+#pragma clang loop unroll(disable)
+  for (int64_t k = 0; k < depth; k += BLOCK, panel += W8_BLOCK, x += R8_BLOCK) {
+    const uint8_t *columns = panel + W8_TERMS + 64 * part;
+#ifdef __AVX512VNNI__
+    i32x16 product[R8_ROWS][TILE_VECTORS];
+    for (int row = 0; row < height; row++)
+      for (int v = 0; v < TILE_VECTORS; v++) product[row][v] = r8_start(x + row * x_stride);
+#pragma clang loop unroll(disable)
+    for (int four = 0; four < BLOCK; four += 4) {
+      i32x16 column[TILE_VECTORS];
+      for (int v = 0; v < TILE_VECTORS; v++)
+        column[v] = vector_load_i32((const int32_t *)(const void *)(columns + four * 32 + 64 * v));
+      for (int row = 0; row < height; row++)
+        for (int v = 0; v < TILE_VECTORS; v++)
+          product[row][v] = r8_multiply_add(
+              product[row][v], x + row * x_stride + R8_TERMS + four, column[v]);
+    }
+#else
+    float terms[R8_ROWS][BLOCK];
+    r8_widen(height, x, x_stride, terms);
+    f32x16 product[R8_ROWS][TILE_VECTORS];
+    for (int row = 0; row < height; row++)
+      for (int v = 0; v < TILE_VECTORS; v++) product[row][v] = (f32x16){0};
+#pragma clang loop unroll(disable)
+    for (int four = 0; four < BLOCK; four += 4) {
+      f32x16 column[TILE_VECTORS][4];
+      for (int v = 0; v < TILE_VECTORS; v++) w8_widen(columns + four * 32 + 64 * v, column[v]);
+      for (int term = 0; term < 4; term++)
+        for (int row = 0; row < height; row++)
+          for (int v = 0; v < TILE_VECTORS; v++)
+            product[row][v] += terms[row][four + term] * column[v][term];
+    }
+#endif
+    for (int v = 0; v < TILE_VECTORS; v++) {
+      f32x16 scale = vector_load((const float *)(const void *)panel + 16 * (part + v));
+      for (int row = 0; row < height; row++)
+        sum[row][v] += __builtin_convertvector(product[row][v], f32x16) *
+                       (scale * r8_scale(x + row * x_stride));
+    }
+  }
+  for (int row = 0; row < height; row++)
+    for (int v = 0; v < TILE_VECTORS; v++) vector_store(sums + row * 32 + 16 * v, sum[row][v]);
+}
+
+/// `sums[row][0 ..< 32] = sum over blocks of scales * (sum over k of x[row][k] * panel[k])` for
+/// `height` rows (at most `TILE_ROWS`), `x_stride` bytes apart, and a `depth` of whole blocks. The
+/// blocks of a sum are added in the order of k in one accumulator, whatever the height.
+__attribute__((noinline, unused)) static void tile_product_r8_w8(
+    int height, int64_t depth, const int8_t *x, int64_t x_stride, const uint8_t *panel,
+    float *sums) {
+  for (int row = 0; row < height; row += R8_ROWS, x += R8_ROWS * x_stride, sums += R8_ROWS * 32)
+    for (int v = 0; v < 2; v += TILE_VECTORS) switch (height - row) {
+#define R8_HEIGHT(some, label)                                                       \
+  label:                                                                             \
+    tile_block_r8_w8(some, depth, x, x_stride, panel, v, sums + 16 * v);             \
+    break;
+        R8_HEIGHTS(R8_HEIGHT)
+#undef R8_HEIGHT
+      }
+}
+
+/// Column `column` (0 to 31) of a panel.
+__attribute__((unused)) INLINE void w8_column(
+    float *to, const uint8_t *panel, int64_t column, int64_t depth) {
+  for (int64_t k = 0; k < depth; k += BLOCK, panel += W8_BLOCK) {
+    float scale;
+    memcpy(&scale, panel + 4 * column, sizeof scale);
+    for (int64_t term = 0; term < BLOCK; term++)
+      to[k + term] = scale * (panel[W8_TERMS + term / 4 * 128 + column * 4 + term % 4] - 128);
+    f32x16 first = vector_load(to + k), second = vector_load(to + k + 16);
+    block_turn(&first, &second);
+    vector_store(to + k, first);
+    vector_store(to + k + 16, second);
+  }
+}
+
+#endif

@@ -1,0 +1,61 @@
+import CBurin
+import Dispatch
+
+// What the threads that compute weights share.
+
+/// The tensor that was last read whole.
+final class TensorCache: @unchecked Sendable {
+  private let lock = DispatchSemaphore(value: 1)
+  private var name = ""
+  private var values: [Float] = []
+
+  func values(of name: String, count: Int, from source: any WeightSource) throws -> [Float] {
+    lock.wait()
+    defer { lock.signal() }
+    if self.name != name || values.count != count {
+      var read = [Float](repeating: 0, count: count)
+      try read.withUnsafeMutableBufferPointer { try source.read(name, from: 0, into: $0) }
+      self.name = name
+      values = read
+    }
+    return values
+  }
+}
+
+/// The first error of several pieces of work.
+final class FirstFailure: @unchecked Sendable {
+  private let lock = DispatchSemaphore(value: 1)
+  private var error: (any Error)?
+
+  func record(_ body: () throws -> Void) {
+    do { try body() } catch {
+      lock.wait()
+      self.error = self.error ?? error
+      lock.signal()
+    }
+  }
+
+  func rethrow() throws { if let error { throw error } }
+}
+
+/// How much rounding took off the weights of products.
+final class LossCounter: @unchecked Sendable {
+  private let lock = DispatchSemaphore(value: 1)
+  private var total = burin_loss(error: 0, weights: 0)
+
+  func add(_ loss: burin_loss) {
+    lock.wait()
+    total.error += loss.error
+    total.weights += loss.weights
+    lock.signal()
+  }
+
+  /// The root mean square of the error over that of the weights; `nil` if none were rounded. Sums
+  /// may come in any order, so only six places are given.
+  var relative: Double? {
+    lock.wait()
+    defer { lock.signal() }
+    guard total.weights > 0 else { return nil }
+    return ((total.error / total.weights).squareRoot() * 1e6).rounded() / 1e6
+  }
+}
