@@ -57,7 +57,8 @@ struct EntryPlanner {
       entryPlan.appended = graph.tensorType(values).shape[1]
       let pages = try location(of: cache, for: id)
       try compute(id, results: [pages])
-    case .cast(let x, _) where isOnlyAppended(id):
+    case .cast(let x, let element)
+    where element != .f32 && graph.tensorType(x).element == .f32 && isOnlyAppended(id):
       // The append rounds what it puts into the pages.
       locations[id] = [try location(of: x, for: id)]
     case .slice, .transpose, .broadcast, .reshape:
