@@ -7,7 +7,8 @@ Each engine lives in a process of its own and sleeps while the others run. They 
 after round; the machine's ceiling is measured in every round too. The table gives the median of
 all forward passes, and in brackets the medians of the luckiest and unluckiest quarter of rounds.
 Results gather in `--folder`; `--write` puts all of them into README.md, which also says how to
-install the peers.
+install the peers. On a machine that is not quiet, `--threads 1 --cpu-time` counts the seconds that a
+process was given, not those that passed.
 """
 
 import argparse
@@ -46,12 +47,13 @@ def work(name, model, folder, batch, seq, threads):
     ready = time.perf_counter() - begin
     numpy.save(os.path.join(folder, f"{name}-{batch}x{seq}.npy"), result)
     print(json.dumps({"version": engine.version, "seconds_to_first_result": ready}), flush=True)
+    clock = time.process_time if os.environ.get("COMPARE_CPU_TIME") else time.perf_counter
     for line in sys.stdin:
         times = []
         for _ in range(int(line)):
-            start = time.perf_counter()
+            start = clock()
             engine.run()
-            times.append((time.perf_counter() - start) * 1e3)
+            times.append((clock() - start) * 1e3)
         print(json.dumps(times), flush=True)
 
 
@@ -198,7 +200,8 @@ def write_table(results, arguments):
     text = (
         f"{time.strftime('%Y-%m-%d')}, {cpu}, {arguments.threads} threads, Linux on "
         f"{platform.machine()}, Python {platform.python_version()}, {', '.join(versions)}. "
-        f"{arguments.rounds} rounds of about {arguments.turn:g} s an engine. Ceiling "
+        f"{arguments.rounds} rounds of about {arguments.turn:g} s an engine"
+        f"{', by the clock of each process' if arguments.cpu_time else ''}. Ceiling "
         f"{min(ceilings):.0f} to {max(ceilings):.0f} GFLOP/s; the floor is the arithmetic of the "
         f"matrix products at that rate. Error: largest distance from PyTorch's eager attention, "
         f"over the largest value.\n\n{table(results)}\n")
@@ -226,7 +229,10 @@ def main():
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--turn", type=float, default=1.0, help="seconds an engine runs in a round")
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--cpu-time", action="store_true")
     arguments = parser.parse_args()
+    if arguments.cpu_time:
+        os.environ["COMPARE_CPU_TIME"] = "1"
 
     from engines import ENGINES, Torch
     os.makedirs(arguments.folder, exist_ok=True)

@@ -88,23 +88,33 @@ import Testing
     var random = TestRandom(seed: 3)
     let rows = Dim(Symbol("rows", maximum: 64))
     var tensors: [String: (shape: [Int], values: [Float])] = [:]
-    func weight(_ trace: Trace, _ columns: Int, _ depth: Int) -> Tensor {
+    func table(_ trace: Trace, _ columns: Int, _ depth: Int) -> Tensor {
       let name = "w\(tensors.count)"
       tensors[name] = (
         [columns, depth],
         (0..<columns * depth).map { _ in Float.random(in: -1...1, using: &random) }
       )
-      return trace.weight(name, [columns, depth]).transposed
+      return trace.weight(name, [columns, depth])
+    }
+    func weight(_ trace: Trace, _ columns: Int, _ depth: Int) -> Tensor {
+      table(trace, columns, depth).transposed
     }
     let program = Program.trace("products") { trace in
-      [32, 96, 160].flatMap { depth -> [(String, Tensor)] in
-        let x = trace.input("x\(depth)", .f32, [rows, Dim(depth)])
-        return [1, 31, 32, 33, 64].map { columns in
-          let y = x.matmul(weight(trace, columns, depth))
-          let isWhole = columns % 32 == 0
-          return ("y\(depth)_\(columns)", isWhole ? y.relu().matmul(weight(trace, 5, columns)) : y)
+      let y = trace.input("x64", .f32, [rows, 64])
+      let (_, chosen) = y.matmul(weight(trace, 3, 64)).topK(2)
+      let all = trace.concat((0..<3).map { _ in table(trace, 40, 64) }, axis: 0)
+      let mixed = y.experts(chosen, all.transposed, count: 3)
+      return [("mixed", mixed)]
+        + [32, 96, 160].flatMap { depth -> [(String, Tensor)] in
+          let x = trace.input("x\(depth)", .f32, [rows, Dim(depth)])
+          return [1, 31, 32, 33, 64].map { columns -> (String, Tensor) in
+            let y = x.matmul(weight(trace, columns, depth))
+            let isWhole = columns % 32 == 0
+            guard isWhole else { return ("y\(depth)_\(columns)", y) }
+            let hidden = y.relu().matmul(weight(trace, 64, columns)).gelu()
+            return ("y\(depth)_\(columns)", hidden.matmul(weight(trace, 5, 64)))
+          }
         }
-      }
     }
     let weights = WeightTable(tensors)
     let compiler = Compiler(options: .init(target: try Target(target), precision: precision))
@@ -115,7 +125,7 @@ import Testing
     let model = try CompiledModel(path)
     for count in [1, 2, 7, 17] {
       var inputs: [String: NumericArray] = [:]
-      for depth in [32, 96, 160] {
+      for depth in [32, 64, 96, 160] {
         // One column is much larger than the others.
         let values = (0..<count * depth).map {
           Float.random(in: -1...1, using: &random) * ($0 % depth == 5 ? 40 : 1)
