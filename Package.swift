@@ -57,12 +57,13 @@ let package = Package(
     .testTarget(
       name: "BurinCTests", dependencies: ["BurinC", "BurinTestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "BurinHubTests", dependencies: ["BurinHub"],
+      name: "BurinHubTests", dependencies: ["BurinHub", "BurinTestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "BurinTests",
-      dependencies: ["Burin", "BurinHub", "BurinIR", "encoder-sample", "rank-sample"],
-      swiftSettings: strict),
+      dependencies: [
+        "Burin", "BurinHub", "BurinIR", "BurinTestSupport", "encoder-sample", "rank-sample",
+      ], swiftSettings: strict),
     .testTarget(
       name: "BurinCLITests", dependencies: ["BurinCLI", "BurinHub"], swiftSettings: strict),
   ]

@@ -54,6 +54,8 @@ struct MemoryPlan: Sendable {
     let type: TensorType
     /// Where a paged state is; `nil` for a plain one, which has the next index of the plain ones.
     var pages: Place?
+    /// Whether an entry gives it a new value that follows from the old one.
+    let isContinued: Bool
   }
 
   /// The pages of layers that look back equally far.
@@ -117,8 +119,9 @@ struct MemoryPlan: Sendable {
       }
     }
     states = try program.states.map { state in
+      let isContinued = program.continues(state.name)
       guard let role = roles[state.name] else {
-        return State(name: state.name, type: state.type, pages: nil)
+        return State(name: state.name, type: state.type, pages: nil, isContinued: isContinued)
       }
       guard state.type.rank == 4, let groups = state.type.shape[2].constant,
         let width = state.type.shape[3].constant
@@ -132,7 +135,8 @@ struct MemoryPlan: Sendable {
       caches[cache].pageBytes += groups * role.bytes(state.type.element, width: width)
       return State(
         name: state.name, type: state.type,
-        pages: Place(state.type, .pages(role, cache: cache, offset: offset, pageBytes: 0)))
+        pages: Place(state.type, .pages(role, cache: cache, offset: offset, pageBytes: 0)),
+        isContinued: isContinued)
     }
     // Only now it is known how large the pages are.
     for index in states.indices {
@@ -176,5 +180,18 @@ extension Graph {
       case .state(let name, _) = self[cache].op
     else { return nil }
     return (name, start)
+  }
+}
+
+extension Program {
+  /// Whether an entry that reads the state also gives it a new value.
+  fileprivate func continues(_ state: String) -> Bool {
+    entries.contains { entry in
+      let reads = entry.graph.nodes.contains { node in
+        guard case .state(let name, _) = node.op else { return false }
+        return name == state
+      }
+      return reads && entry.successors.contains { $0.state == state }
+    }
   }
 }

@@ -140,9 +140,9 @@ struct ProgramTables {
   }
 
   /// Whether a fork copies a sequence's part of the state: not where its size changes from call to
-  /// call, as of what an encoder leaves behind, which all sequences of a batch keep.
+  /// call, and not what an encoder leaves behind, which all sequences of a batch keep.
   private func isPerSequence(_ state: MemoryPlan.State) -> CExpression {
-    state.type.shape.first?.symbol?.name == batch?.name
+    state.isContinued && state.type.shape.first?.symbol?.name == batch?.name
       && state.type.shape.dropFirst().allSatisfy { $0.constant != nil } ? 1 : 0
   }
 

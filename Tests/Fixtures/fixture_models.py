@@ -112,6 +112,16 @@ def t5(kind, hidden, heads, width, intermediate, **more):
         "decoder_start_token_id": 0, **more})
 
 
+def whisper(hidden, heads, decoder_heads, mels, positions, **more):
+    """`positions` of the encoder's output, twice as many frames."""
+    return t.WhisperConfig(**{
+        "vocab_size": 113, "d_model": hidden, "encoder_layers": 2, "decoder_layers": 2,
+        "encoder_attention_heads": heads, "decoder_attention_heads": decoder_heads,
+        "encoder_ffn_dim": 37, "decoder_ffn_dim": 41, "num_mel_bins": mels,
+        "max_source_positions": positions, "max_target_positions": 67, "pad_token_id": 1,
+        "bos_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 3, **more})
+
+
 def image(kind, hidden, heads, size, patch, layers=2, **more):
     """The keys of ViT, DeiT and DINOv2."""
     return kind(**{
@@ -463,6 +473,22 @@ FIXTURES = {
         t.Dinov2ForImageClassification,
         image(t.Dinov2Config, 18, 3, 20, 5, mlp_ratio=3, use_swiglu_ffn=True, qkv_bias=False,
               **MOODS), {}),
+    # Whisper
+    "whisper": (
+        t.WhisperModel, whisper(24, 3, 4, 11, 29, encoder_layers=3, activation_function="relu"),
+        {}),
+    "whisper-lm": (t.WhisperForConditionalGeneration, whisper(20, 4, 2, 13, 23), {}),
+    "whisper-lm-untied": (
+        t.WhisperForConditionalGeneration,
+        whisper(18, 3, 2, 7, 31, tie_word_embeddings=False, scale_embedding=True,
+                decoder_layers=3), {}),
+    "whisper-audio-classification": (
+        t.WhisperForAudioClassification,
+        whisper(22, 2, 2, 9, 17, classifier_proj_size=13, **MOODS), {}),
+    "whisper-audio-classification-weighted": (
+        t.WhisperForAudioClassification,
+        whisper(20, 5, 2, 8, 19, classifier_proj_size=15, use_weighted_layer_sum=True,
+                encoder_layers=3, **MOODS), {}),
     # sentence-transformers
     "sentence-mpnet": (
         t.MPNetModel,

@@ -87,6 +87,8 @@ def random_inputs(config, generator, lengths, width, masked):
         return random_images(config, generator, len(lengths))
     if config.model_type.split("_")[0] in ("clip", "siglip"):
         return fixture_pictures.inputs(config, generator, lengths, width, masked)
+    if hasattr(config, "num_mel_bins"):
+        return random_spectra(config, generator, len(lengths))
     config = getattr(config, "text_config", config)
     pad = config.pad_token_id
     ids = torch.randint(0, config.vocab_size, (len(lengths), width), generator=generator)
@@ -110,7 +112,7 @@ def with_target(config, inputs, generator):
     """A target of 11 tokens beside the source."""
     if not config.is_encoder_decoder:
         return inputs
-    batch = inputs["input_ids"].shape[0]
+    batch = next(iter(inputs.values())).shape[0]
     inputs["decoder_input_ids"] = torch.randint(
         1, config.vocab_size, (batch, 11), generator=generator)
     return inputs
@@ -152,6 +154,11 @@ def random_images(config, generator, count):
     height, width = (size, size) if isinstance(size, int) else size
     shape = (count, config.num_channels, height, width)
     return {"pixel_values": torch.randn(shape, generator=generator)}
+
+
+def random_spectra(config, generator, count):
+    shape = (count, config.num_mel_bins, 2 * config.max_source_positions)
+    return {"input_features": torch.randn(shape, generator=generator)}
 
 
 def forward(model, inputs):
@@ -275,7 +282,8 @@ def record(name):
         lengths = [37, 34]
     def inputs(lengths, width, masked):
         drawn = random_inputs(config, generator, lengths, width, masked)
-        return drawn if "Encoder" in kind.__name__ else with_target(config, drawn, generator)
+        bare = "Encoder" in kind.__name__ or "Audio" in kind.__name__
+        return drawn if bare else with_target(config, drawn, generator)
 
     shapes = {}
     if "pooling" not in more:

@@ -1,20 +1,22 @@
 import BurinHub
 import BurinIR
 
-/// A family of encoder-decoders: the part of `Family` that its members share.
+/// A family of encoder-decoders, whatever its source is: the part of `Family` that its members share.
 ///
 /// `forward` is stateless. `encode` runs the encoder once, and leaves each layer's keys and values
 /// of the source behind; `step` continues the target over them.
-protocol EncoderDecoderFamily: Family {
+protocol SourceToTargetFamily: Family {
   var head: Head { get }
   /// How many tokens there are scores for.
   var vocabulary: Int { get }
   var decoder: [CrossDecoderLayer] { get }
+  /// How many positions every source has; `nil` for as many, up to `seq`, as a call gives.
+  var sourceLength: Int? { get }
+  /// Whether the forward call takes the positions of the target.
+  var takesTargetPositions: Bool { get }
 
-  /// The encoder's output `[batch, seq, hidden]`.
-  ///
-  /// - Parameter padding: `i32[batch, seq]`, 0 where a token is padding.
-  func encode(_ ids: Tensor, padding: Tensor) -> Tensor
+  /// Takes the source of a call and encodes it.
+  func encodedSource(_ trace: Trace, batch: Dim, seq: Dim) -> EncodedSource
 
   /// The decoder's embeddings `[batch, target, hidden]`.
   func embedTarget(_ ids: Tensor, positions: Tensor) -> Tensor
@@ -27,6 +29,41 @@ protocol EncoderDecoderFamily: Family {
 
   /// The scores `[..., vocabulary]` of the tokens that may follow.
   func scores(_ x: Tensor) -> Tensor
+}
+
+/// A family of encoder-decoders whose source is text.
+protocol EncoderDecoderFamily: SourceToTargetFamily {
+  /// The encoder's output `[batch, seq, hidden]`.
+  ///
+  /// - Parameter padding: `i32[batch, seq]`, 0 where a token is padding.
+  func encode(_ ids: Tensor, padding: Tensor) -> Tensor
+}
+
+extension EncoderDecoderFamily {
+  var sourceLength: Int? { nil }
+  var takesTargetPositions: Bool { false }
+
+  func encodedSource(_ trace: Trace, batch: Dim, seq: Dim) -> EncodedSource {
+    let ids = trace.input("input_ids", .i32, [batch, seq])
+    let padding = trace.input(
+      "attention_mask", .i32, ids.shape, fallback: trace.full(1, .i32, ids.shape))
+    return EncodedSource(output: encode(ids, padding: padding), padding: padding)
+  }
+}
+
+/// What an encoder makes of the source of a call.
+struct EncodedSource {
+  /// `[batch, positions, hidden]`.
+  let output: Tensor
+  /// `i32[batch, positions]`, 0 where a position does not count; `nil` if all do.
+  let padding: Tensor?
+
+  /// The mask of attention to the source.
+  func mask(queries: Dim) -> Tensor? {
+    padding.map {
+      $0.trace.mask([.padding($0)], batch: $0.shape[0], queries: queries, keys: $0.shape[1])
+    }
+  }
 }
 
 /// A layer of an encoder: self-attention and a feed-forward network, each with a residual connection.
@@ -79,36 +116,43 @@ struct CrossDecoderLayer {
   }
 }
 
-extension EncoderDecoderFamily {
+extension SourceToTargetFamily {
   /// Positions are relative: nothing bounds a sequence but memory.
   var maximumLength: Int { 1 << 24 }
   var defaultLength: Int { 2048 }
 
   func entries(_ limits: Limits, sentence: SentencePipeline?) throws(HubError) -> [Entry] {
+    sourceToTargetEntries(limits)
+  }
+
+  /// The entries `forward` and, to generate, `encode` and `step`.
+  func sourceToTargetEntries(_ limits: Limits) -> [Entry] {
     let length = limits.sequence ?? defaultLength
     let batch = Dim(Symbol("batch", maximum: limits.batch))
     let seq = Dim(Symbol("seq", maximum: length))
     let target = Dim(Symbol("target", maximum: length))
     let forward = Entry.trace("forward") { trace in
-      let source = Source(trace, batch, seq)
-      let encoded = self.encode(source.ids, padding: source.padding)
-      if head == .encoder { return [("last_hidden_state", encoded)] }
+      let source = encodedSource(trace, batch: batch, seq: seq)
+      if head == .encoder { return [("last_hidden_state", source.output)] }
       let ids = trace.input("decoder_input_ids", .i32, [batch, target])
       let padding = trace.input(
         "decoder_attention_mask", .i32, ids.shape, fallback: trace.full(1, .i32, ids.shape))
+      let places = trace.iota(ids.shape, axis: 1)
       let context = DecoderContext(
-        positions: trace.iota(ids.shape, axis: 1), padding: padding)
+        positions: takesTargetPositions
+          ? trace.input("decoder_position_ids", .i32, ids.shape, fallback: places) : places,
+        padding: padding)
       let hidden = stack(ids) { _ in
         context
       } source: { cross, _ in
-        (cross.memory(encoded), source.mask(queries: target))
+        (cross.memory(source.output), source.mask(queries: target))
       }
       let normed = trace.scoped("head") { normalizeTarget(hidden) }
       let output =
         head == .bare
         ? ("last_hidden_state", normed)
         : ("logits", trace.scoped("head") { scores(normed) })
-      return [output, ("encoder_last_hidden_state", encoded)]
+      return [output, ("encoder_last_hidden_state", source.output)]
     }
     guard head == .sequenceToSequence else { return [forward] }
     return [forward, encodeEntry(batch, seq), step(batch, seq, target, length)]
@@ -117,8 +161,7 @@ extension EncoderDecoderFamily {
   /// The source of a call.
   private func encodeEntry(_ batch: Dim, _ seq: Dim) -> Entry {
     Entry.trace("encode") { trace in
-      let source = Source(trace, batch, seq)
-      let encoded = self.encode(source.ids, padding: source.padding)
+      let encoded = encodedSource(trace, batch: batch, seq: seq).output
       var successors: [(String, Tensor)] = []
       for (index, layer) in decoder.enumerated() {
         let memory = trace.scoped("memory \(index)") { layer.cross.memory(encoded) }
@@ -131,17 +174,21 @@ extension EncoderDecoderFamily {
 
   /// The tokens `input_ids[batch, target]` appended to each sequence's cache, of which the first
   /// `counts[batch]` count; the logits `[batch, vocabulary]` after the last of them. The source is
-  /// that of the last `encode`, whose mask is given again.
+  /// that of the last `encode`, whose mask, where sources differ in length, is given again.
   private func step(_ batch: Dim, _ seq: Dim, _ target: Dim, _ length: Int) -> Entry {
     let context = Dim(Symbol("context", maximum: length))
     return Entry.trace("step") { trace in
       let step = CachedStep(trace, batch: batch, tokens: target, context: context)
-      let padding = trace.input("encoder_attention_mask", .i32, [batch, seq])
-      let mask = trace.mask([.padding(padding)], batch: batch, queries: target, keys: seq)
+      let keys = sourceLength.map { Dim($0) } ?? seq
+      let mask =
+        sourceLength == nil
+        ? trace.mask(
+          [.padding(trace.input("encoder_attention_mask", .i32, [batch, seq]))], batch: batch,
+          queries: target, keys: seq) : nil
       let hidden = stack(step.ids) {
         step.layer($0)
       } source: { cross, index in
-        let shape = [batch, seq, Dim(cross.heads), Dim(cross.width)]
+        let shape = [batch, keys, Dim(cross.heads), Dim(cross.width)]
         let memory = (
           keys: trace.state("memory.\(index).keys", .f32, shape),
           values: trace.state("memory.\(index).values", .f32, shape)
@@ -167,22 +214,5 @@ extension EncoderDecoderFamily {
           x, context(layer.offset), source(layer.element.cross, layer.offset), bias: bias)
       }
     }
-  }
-}
-
-/// The source of a call.
-private struct Source {
-  /// `i32[batch, seq]`.
-  let ids, padding: Tensor
-
-  init(_ trace: Trace, _ batch: Dim, _ seq: Dim) {
-    ids = trace.input("input_ids", .i32, [batch, seq])
-    padding = trace.input(
-      "attention_mask", .i32, ids.shape, fallback: trace.full(1, .i32, ids.shape))
-  }
-
-  func mask(queries: Dim) -> Tensor {
-    ids.trace.mask(
-      [.padding(padding)], batch: ids.shape[0], queries: queries, keys: ids.shape[1])
   }
 }

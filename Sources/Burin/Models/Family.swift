@@ -39,6 +39,7 @@ public enum Head: String, Hashable, Sendable {
   case maskedPatches = "masked-patches"
   /// One of two towers, and what takes its vector into the space that both share.
   case projection
+  case audioClassification = "audio-classification"
 }
 
 extension Head {
@@ -46,7 +47,7 @@ extension Head {
   var hasLabels: Bool {
     switch self {
     case .sequenceClassification, .tokenClassification, .imageClassification,
-      .distilledImageClassification:
+      .distilledImageClassification, .audioClassification:
       true
     case .bare, .questionAnswering, .maskedLanguageModel, .replacedTokenDetection, .languageModel,
       .encoder, .sequenceToSequence, .seriesPrediction, .seriesClassification, .seriesRegression,
@@ -128,6 +129,8 @@ let families: [any Family.Type] = [
   T5.self, Bart.self,
   // Time series.
   PatchTST.self, TimeSeriesTransformer.self,
+  // Sound.
+  Whisper.self,
 ]
 
 extension JSONField {

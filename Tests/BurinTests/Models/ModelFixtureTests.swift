@@ -22,6 +22,7 @@ import Testing
     let together = try model.run(inputs)
     let batch = try #require(
       inputs["pixel_values"] ?? inputs["input_ids"] ?? inputs["past_values"]
+        ?? inputs["input_features"]
     ).shape[0]
     for sequence in 0..<batch {
       let length = inputs["input_ids"].map {
