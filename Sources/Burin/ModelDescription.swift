@@ -30,7 +30,7 @@ public struct ModelDescription: Sendable {
   public var paddedTokens: Int?
   /// `generation_config.json`.
   public var generation: JSON
-  /// `preprocessor_config.json`, of a model that sees pictures.
+  /// `preprocessor_config.json`, of a model that sees pictures or hears sound.
   public var preprocessor: JSON
   /// The ids after which generation stops.
   public var endTokens: [Int]

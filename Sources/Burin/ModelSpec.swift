@@ -45,7 +45,7 @@ extension ModelDirectory {
         found: "one of \(model.maximumLength)")
     }
     var limits = limits
-    let preparation = try family.seesPictures ? directory.picturePreparation() : nil
+    let preparation = try family.seesPictures ? directory.preparation("image_processor") : nil
     limits.picture =
       try preparation.map { field throws(HubError) in
         try PicturePreparation(field, modelType: config["model_type"].string().utf8String).size
@@ -124,11 +124,12 @@ private struct Architecture {
 }
 
 extension ModelDirectory {
-  /// Where this directory says what happens to pictures before the model sees them: in a file of its
-  /// own, or in the one of all that goes before the model; `nil` if it does not say.
-  fileprivate func picturePreparation() throws(HubError) -> JSONField? {
+  /// Where this directory says what happens to pictures (`image_processor`) or sound
+  /// (`feature_extractor`) before the model takes them: in a file of its own, or in the one of all
+  /// that goes before the model; `nil` if it does not say.
+  fileprivate func preparation(_ part: ByteString) throws(HubError) -> JSONField? {
     if let file = try json("preprocessor_config.json") { return file }
-    let field = try json("processor_config.json")?["image_processor"]
+    let field = try json("processor_config.json")?[part]
     return field?.exists == true ? field : nil
   }
 }
@@ -165,6 +166,7 @@ extension ModelSpec {
     description.tokenizerConfig = tokenizerConfig?.value ?? .null
     description.generation =
       try directory.json("generation_config.json")?.value ?? config.generation
+    if description.modelType == "whisper" { try describeSound(config, in: directory) }
     description.tokenizer = try TokenizerDefinition.file(in: directory) ?? .null
     // transformers writes 1e30 where a tokenizer has no limit.
     let length = tokenizerConfig?["model_max_length"].value?.int
@@ -172,6 +174,32 @@ extension ModelSpec {
     description.lowercases = pipeline?.lowercases ?? false
     description.prompt = pipeline?.prompt.utf8String ?? ""
     try describeEndTokens(config, own)
+  }
+
+  /// How sound becomes input, and what Whisper's older files say of generation in `config.json`.
+  private mutating func describeSound(
+    _ config: JSONField, in directory: ModelDirectory
+  ) throws(HubError) {
+    if let preparation = try directory.preparation("feature_extractor") {
+      description.preprocessor = try SpectrogramSettings(preparation).json
+    }
+    let hasOwn = try directory.contains("generation_config.json")
+    var members = description.generation.object?.members ?? []
+    for key: ByteString in ["forced_decoder_ids"] + (hasOwn ? [] : ["max_length"]) {
+      guard description.generation[key]?.isNull != false, let value = config[key].value else {
+        continue
+      }
+      members.removeAll { $0.key == key }
+      members.append(.init(key, value))
+    }
+    if !members.isEmpty { description.generation = .object(JSONObject(members)) }
+    let generation = JSONField(description.generation, file: "generation_config.json")
+    for (key, what): (ByteString, String) in [
+      ("condition_on_prev_tokens", "windows are transcribed without what was said before"),
+      ("no_speech_threshold", "windows without speech are transcribed too"),
+    ] where generation[key].exists && generation[key].value != false {
+      warnings.append("generation_config.json: \(key) changes nothing: \(what)")
+    }
   }
 
   /// The end tokens of generation: one id or several, of `generation_config.json`, else of the

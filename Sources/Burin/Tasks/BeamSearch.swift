@@ -154,6 +154,36 @@ extension Generator {
     receive: (String) throws -> Bool, isCancelled: () -> Bool
   ) throws -> Generation {
     try check(options)
+    // Every beam reads the same source, which a reordering leaves where it is.
+    let source = isEncoderDecoder ? try encode(source: prompt, sequences: options.beams) : nil
+    let start = isEncoderDecoder ? [try startToken()] : prompt
+    let fresh = isEncoderDecoder ? start : try unread(prompt)
+    var result = Generation(promptTokens: prompt.count)
+    result.end = .cancelled
+    guard
+      let best = try searched(
+        after: start, fresh: fresh, source: source, count: count, rules, options, isCancelled)
+    else { return result }
+    result.tokens = best.tokens
+    result.score = Double(best.score)
+    let hasEnded =
+      best.tokens.last.map { model.description.endTokens.contains(Int($0)) } == true
+    result.end = hasEnded ? .endToken : .length
+    var text = try GeneratedText(model, stops: [])
+    var all = ""
+    for token in best.tokens { all += try text.append(token) }
+    all += try text.finish()
+    if !all.isEmpty, try !receive(all) { result.end = .cancelled }
+    result.text = text.all
+    return result
+  }
+
+  /// The best of the sequences of up to `count` tokens that several beams find behind `start`, whose
+  /// last tokens, `fresh`, are not computed yet; nil if cancelled.
+  func searched(
+    after start: [Int32], fresh: [Int32], source: Int?, count: Int, _ rules: LogitsRules,
+    _ options: GenerationOptions, _ isCancelled: () -> Bool
+  ) throws -> BeamSearch.Beam? {
     let beams = options.beams
     let file = JSONField(model.description.generation, file: "generation_config.json")
     var search = BeamSearch(
@@ -161,14 +191,8 @@ extension Generator {
       lengthPenalty: try options.lengthPenalty ?? file["length_penalty"].double(default: 1),
       earlyStopping: try options.earlyStopping ?? EarlyStopping(file["early_stopping"]),
       endTokens: model.description.endTokens)
-    var result = Generation(promptTokens: prompt.count)
-    result.end = .cancelled
-    // Every beam reads the same source, which a reordering leaves where it is.
-    let source = isEncoderDecoder ? try encode(source: prompt, sequences: beams) : nil
-    let start = isEncoderDecoder ? [try startToken()] : prompt
-    let fresh = isEncoderDecoder ? start : try unread(prompt)
     guard let first = try step(fresh, source: source, span: start.count, isCancelled) else {
-      return result
+      return nil
     }
     // What the beams begin with is computed once; they share its pages.
     var logits = Array(repeatElement(first, count: beams).joined())
@@ -183,29 +207,17 @@ extension Generator {
             isLast: beam.tokens.count == count - 1)
           return row
         })
-      if search.isDone { break }
-      if isCancelled() { return result }
+      if search.isDone { return search.finished[0] }
+      if isCancelled() { return nil }
       try model.runner.reorder(search.running.map(\.source))
       logits = try step(
         search.running.compactMap(\.tokens.last), sequences: beams, source: source,
         span: start.count + search.running[0].tokens.count)
     }
-    let best = search.finished[0]
-    result.tokens = best.tokens
-    result.score = Double(best.score)
-    let hasEnded = best.tokens.last.map(search.endTokens.contains) == true
-    result.end = hasEnded ? .endToken : .length
-    var text = try GeneratedText(model, stops: [])
-    var all = ""
-    for token in best.tokens { all += try text.append(token) }
-    all += try text.finish()
-    if !all.isEmpty, try !receive(all) { result.end = .cancelled }
-    result.text = text.all
-    return result
   }
 
   /// Checks what can be asked of a search.
-  private func check(_ options: GenerationOptions) throws {
+  func check(_ options: GenerationOptions) throws {
     guard options.beams <= model.maximumBatch else {
       throw TaskError(
         "num-beams: \(options.beams) beams need a library compiled for as large a batch, and this "

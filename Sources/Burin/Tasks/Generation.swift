@@ -69,10 +69,19 @@ public struct Generator {
 
   /// A generator over a model with a language model head.
   ///
-  /// - Throws: `TaskError` if the library's model cannot generate.
+  /// - Throws: `TaskError` if the library's model cannot generate, or not from text.
   public init(_ model: TextModel) throws {
     isEncoderDecoder = model.description.head == .sequenceToSequence
     if !isEncoderDecoder { try model.require(.languageModel, for: "generate") }
+    guard !model.readsSound else {
+      throw TaskError("\(model.name): the model reads sound, not a text: transcribe takes it")
+    }
+    self.model = model
+  }
+
+  /// A generator of what a model says to sound.
+  init(transcribing model: TextModel) {
+    isEncoderDecoder = true
     self.model = model
   }
 
@@ -113,7 +122,7 @@ public struct Generator {
   }
 
   /// The logits rules of the model's own configuration, with what the options change.
-  private func rules(
+  func rules(
     _ options: GenerationOptions, source: [Int32]
   ) throws -> LogitsRules {
     let description = model.description

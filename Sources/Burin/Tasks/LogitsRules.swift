@@ -45,6 +45,8 @@ struct LogitsRules {
     "forced_bos_token_id", "forced_eos_token_id", "exponential_decay_length_penalty",
     "suppress_tokens", "begin_suppress_tokens",
   ]
+  /// How Whisper's timestamps may stand; nil where there are none.
+  var timestamps: TimestampRules?
 
   /// Reads `generation_config.json`.
   init(_ field: JSONField) throws(HubError) {
@@ -122,6 +124,7 @@ struct LogitsRules {
     // A forced first token is not yet the model's own.
     let isForced = forcedStart != nil && sequence.count - new == 1
     if new == (isForced ? 1 : 0) { forbid(suppressedFirst) }
+    timestamps?.apply(&logits, after: sequence.suffix(new))
   }
 
   /// Makes tokens that have occurred less probable by a penalty above 1.
