@@ -56,19 +56,4 @@ def fixtures(rotary):
                 vocab_size=113, hidden_size=21, n_head=3, n_layer=2, bos_token_id=0,
                 eos_token_id=0, pad_token_id=None,
                 apply_residual_connection_post_layernorm=True), {"generate": True}),
-        # Gemma 3 leaves its scores' cap unused.
-        "gemma3-lm-capped": (
-            t.Gemma3ForCausalLM,
-            rotary(t.Gemma3TextConfig, 24, 4, 2, 31, head_dim=6, query_pre_attn_scalar=5,
-                   sliding_window=8, layer_types=["sliding_attention", "full_attention"],
-                   attn_logit_softcapping=5.0,
-                   rope_local_base_freq=50.0), {"generate": True}),
-        # What transformers 4 reads of LongRoPE: the original context beside the scaling alone.
-        "llama-lm-longrope": (
-            t.LlamaForCausalLM,
-            rotary(t.LlamaConfig, 24, 4, 2, 31,
-                   rope_scaling={"rope_type": "longrope", "factor": 4.0,
-                                 "original_max_position_embeddings": 12,
-                                 "short_factor": [1.1, 1.2, 1.4], "long_factor": [2.0, 3.0, 4.0]}),
-            {"generate": True}),
     }
