@@ -11,10 +11,10 @@ struct Rotary {
   let factor: Double
   /// The width of a head, of which twice the number of frequencies turn.
   let width: Int
-  /// What the frequencies are instead in sequences of more than `above` positions.
-  private var extended: (frequencies: [Double], above: Int)?
+  /// What the frequencies are instead in sequences of more than `longAbove` positions.
+  private var extended: [Double]?
   /// The longest sequence whose frequencies are those of short ones; `nil` if there are no others.
-  var longAbove: Int? { extended?.above }
+  private(set) var longAbove: Int?
 
   /// Reads the base and the turned part of heads, and `rope_scaling`; of transformers 5
   /// `rope_parameters`, which holds all of them, perhaps for each type of layer.
@@ -61,8 +61,9 @@ struct Rotary {
       (frequencies, self.factor) = (plain.map { $0 / factor }, 1)
     case .llama3: (frequencies, factor) = (try Rotary.llama3(plain, scaling), 1)
     case .longrope, .su:
-      (frequencies, factor, extended) = try Rotary.long(
-        plain, scaling, config, readsContext: parameters.exists)
+      let long = try Rotary.long(plain, scaling, config, readsContext: parameters.exists)
+      (frequencies, factor) = (long.0, long.1)
+      (extended, longAbove) = (long.2?.frequencies, long.2?.above)
     case .yarn:
       (frequencies, factor) = try Rotary.yarn(plain, scaling, base: base, part: part, config)
     }
@@ -188,10 +189,10 @@ struct Rotary {
         by: positions, frequencies: x.trace.constant(frequencies))
     }
     var turned = turn(frequencies)
-    if let extended, let lengths {
-      let limit = x.trace.constant(Double(extended.above), .i32)
+    if let extended, let longAbove, let lengths {
+      let limit = x.trace.constant(Double(longAbove), .i32)
       let isLong = limit.binary(.less, lengths).reshaped([x.shape[0], 1, 1, 1])
-      turned = isLong.select(turn(extended.frequencies), turned)
+      turned = isLong.select(turn(extended), turned)
     }
     guard factor != 1 else { return turned }
     guard 2 * frequencies.count < width else { return turned * factor }
