@@ -119,11 +119,14 @@ class OnnxruntimeInt8(Onnxruntime):
         path = os.path.join(folder, cls.file)
         if os.path.exists(path):
             return
+        import onnx
         from onnxruntime.quantization import QuantType, quantize_dynamic
         Onnxruntime.prepare(model, folder)
         quantize_dynamic(
             os.path.join(folder, "optimised.onnx"), path, per_channel=True, reduce_range=False,
-            weight_type=QuantType.QInt8)
+            weight_type=QuantType.QInt8,
+            # Of the fused operators, whose types its inference of shapes does not know.
+            extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT})
 
 
 class OpenVINO:
