@@ -36,6 +36,8 @@ public struct Toolchain: Sendable {
     for candidate in candidates {
       switch probe(candidate, cache: cache, timeLimit: timeLimit) {
       case .success(let toolchain): return toolchain
+      // That is not the compiler's fault, and another one would fare no better.
+      case .failure(let error) where error.kind == .cannotWrite: throw error
       case .failure(let error):
         tried.append("\(printable(candidate)): \(error.summary)")
         if !error.words.isEmpty { words += error.words }
@@ -146,12 +148,14 @@ public struct Toolchain: Sendable {
         words: about.succeeded ? "" : about.text)
     }
     let compiled = run(clang, ["-O1", "-fopenmp", "-Wno-psabi", "-c", "probe.c", "-o", "probe.o"])
+    if let full = directory.lackOfRoom(in: compiled.text) { throw full }
     guard compiled.succeeded else {
       throw ToolError(.missing, "the compiler \(compiled.fate)", words: compiled.text)
     }
     var last = compiled
     for openMP in ["-fopenmp"] + libraries() {
       last = run(clang, ["probe.o", openMP, "-o", "probe"])
+      if let full = directory.lackOfRoom(in: last.text) { throw full }
       if last.succeeded { last = run(directory.path + "/probe", []) }
       if last.succeeded {
         let line = about.text.split(separator: "\n").first.map(String.init) ?? ""
@@ -283,6 +287,7 @@ public struct Toolchain: Sendable {
         Command(path: clang, arguments: $0, directory: directory.path, timeLimit: timeLimit)
       }, atMost: jobs)
     guard let failure = results.first(where: { !$0.succeeded }) else { return }
+    if let full = directory.lackOfRoom(in: failure.text) { throw full }
     directory.isKept = true
     let kind: ToolError.Kind =
       if case .exited = failure.end { .failed } else { .missing }
@@ -307,6 +312,15 @@ private final class WorkDirectory {
   deinit {
     if !isKept { Files.removeDirectory(path) }
     Leftovers.remove(path)
+  }
+
+  /// The error that a compiler or a linker hints at with the system's own words, if they do: there is
+  /// no room for what it writes.
+  func lackOfRoom(in words: String) -> ToolError? {
+    let reasons = [ENOSPC, EFBIG, EDQUOT].map { String(cString: strerror($0)) }
+    return reasons.first(where: words.contains).map {
+      ToolError(.cannotWrite, "\(printable(path)): \($0)")
+    }
   }
 
   func write(_ bytes: [UInt8], to name: String) throws(ToolError) {

@@ -23,6 +23,8 @@ struct BurinCommand: ParsableCommand {
 enum Main {
   static func main() {
     Interruption.watch()
+    // A file that may not grow further is an error of the write, like a full disk.
+    signal(SIGXFSZ, SIG_IGN)
     exit(status(of: Array(CommandLine.arguments.dropFirst())))
   }
 

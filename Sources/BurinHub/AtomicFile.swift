@@ -8,6 +8,7 @@ public final class AtomicFile {
   /// Where the file will appear.
   public let path: String
 
+  private let directory: String
   private let temporary: String
   private var descriptor: Int32
   private var isCommitted = false
@@ -27,12 +28,12 @@ public final class AtomicFile {
         .cannotWrite, file: path, expected: "a regular file or nothing",
         found: status.st_mode & S_IFMT == S_IFDIR ? "a directory" : "a device or a pipe")
     }
-    let directory = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { path[...$0] } ?? ""
+    let parent = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[...$0]) } ?? ""
     var random = SystemRandomNumberGenerator()
     var candidate = ""
     var opened: Int32 = -1
     for _ in 0..<8 where opened < 0 {
-      candidate = "\(directory).burin-" + String(random.next() as UInt64, radix: 36)
+      candidate = "\(parent).burin-" + String(random.next() as UInt64, radix: 36)
       Leftovers.add(candidate)
       opened = open(candidate, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
       let code = errno
@@ -42,6 +43,7 @@ public final class AtomicFile {
     }
     guard opened >= 0 else { throw RegularFile.failure(path, kind: .cannotWrite) }
     self.path = path
+    self.directory = parent.isEmpty ? "." : parent
     self.temporary = candidate
     self.descriptor = opened
   }
@@ -76,9 +78,14 @@ public final class AtomicFile {
   /// Lets the file appear under its name, in place of what stood there.
   public func commit() throws(HubError) { try AtomicFile.commit([self]) }
 
-  /// Lets files that belong together appear, in order, when all of them are written whole.
+  /// Lets files that belong together appear, in order, when all of them are written whole; of two
+  /// processes that do so in one directory at once, one after the other.
   public static func commit(_ files: [AtomicFile]) throws(HubError) {
     for file in files { try file.finish() }
+    // Some file systems have no locks; then only each file by itself is whole.
+    let lock = files.count > 1 ? open(files[0].directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1
+    defer { if lock >= 0 { close(lock) } }
+    if lock >= 0 { while flock(lock, LOCK_EX) != 0, errno == EINTR {} }
     for file in files {
       guard rename(file.temporary, file.path) == 0 else {
         throw RegularFile.failure(file.path, kind: .cannotWrite)

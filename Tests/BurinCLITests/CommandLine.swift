@@ -38,17 +38,19 @@ enum Burin {
   static let fixtures =
     String(#filePath.dropLast("BurinCLITests/CommandLine.swift".count)) + "Fixtures/models/"
 
-  /// Starts `burin`; its output and its errors go to files.
+  /// Starts `burin`, or a program that gets it as its arguments; its output and its errors go to
+  /// files.
   static func start(
-    _ arguments: [String], input: String = "/dev/null", output: String,
-    environment: [String: String] = [:]
+    _ arguments: [String], through program: String? = nil, input: String = "/dev/null",
+    output: String, environment: [String: String] = [:]
   ) throws -> pid_t {
     var variables = ["BURIN_CACHE": directory + "/cache"]
     for name in ["PATH", "HOME", "LD_LIBRARY_PATH"] {
       if let value = getenv(name) { variables[name] = String(cString: value) }
     }
     for (name, value) in environment { variables[name] = value }
-    let list = ([executable] + arguments).map { strdup($0) } + [nil]
+    let words = (program.map { [$0] } ?? []) + [executable] + arguments
+    let list = words.map { strdup($0) } + [nil]
     let environment = variables.map { strdup("\($0.key)=\($0.value)") } + [nil]
     defer { for pointer in list + environment { free(pointer) } }
     var actions = posix_spawn_file_actions_t()
@@ -59,8 +61,8 @@ enum Burin {
     posix_spawn_file_actions_addopen(&actions, 1, output, flags, 0o600)
     posix_spawn_file_actions_addopen(&actions, 2, output + ".errors", flags, 0o600)
     var process: pid_t = 0
-    let failure = posix_spawn(&process, executable, &actions, nil, list, environment)
-    try #require(failure == 0, "\(executable): \(String(cString: strerror(failure)))")
+    let failure = posix_spawn(&process, words[0], &actions, nil, list, environment)
+    try #require(failure == 0, "\(words[0]): \(String(cString: strerror(failure)))")
     return process
   }
 
@@ -73,7 +75,8 @@ enum Burin {
 
   /// Runs `burin` to its end.
   @discardableResult static func run(
-    _ arguments: [String], input: String? = nil, environment: [String: String] = [:]
+    _ arguments: [String], through program: String? = nil, input: String? = nil,
+    environment: [String: String] = [:]
   ) throws -> Outcome {
     let output = directory + "/" + String(UInt64.random(in: 0...UInt64.max), radix: 36)
     defer { for suffix in ["", ".errors", ".input"] { unlink(output + suffix) } }
@@ -83,8 +86,8 @@ enum Burin {
       try file.commit()
     }
     let process = try start(
-      arguments, input: input == nil ? "/dev/null" : output + ".input", output: output,
-      environment: environment)
+      arguments, through: program, input: input == nil ? "/dev/null" : output + ".input",
+      output: output, environment: environment)
     let status = wait(process)
     func contents(_ path: String) throws -> [UInt8] {
       try RegularFile(path: path).contents(limit: 1 << 28)

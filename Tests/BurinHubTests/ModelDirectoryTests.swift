@@ -201,6 +201,7 @@ import Testing
     #expect(
       message { _ = try model.config() }
         .hasSuffix("config.json: byte 5: expected a JSON value, found the end of the text"))
+    // 37
     directory.write("{\"eps\":NaN,\"a\":Infinity}", to: "config.json")
     let config = try model.config()
     #expect(

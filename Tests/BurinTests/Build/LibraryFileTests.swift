@@ -74,7 +74,7 @@ private func doubled(_ model: CompiledModel) throws -> [Float] {
     #expect(try doubled(model) == [2, 4, 18])
   }
 
-  @Test func separateWeightsAreBoundToTheirLibrary() throws {
+  @Test func separateWeightsAreBoundToTheirLibrary() throws {  // 68
     let directory = try TestDirectory()
     let (one, two) = (directory.path + "/one.so", directory.path + "/two.so")
     try writeLibrary(one, placement: .separate)
@@ -101,7 +101,7 @@ private func doubled(_ model: CompiledModel) throws -> [Float] {
     #expect(try doubled(early) == [2, 4, 18])
   }
 
-  @Test func damageIsFoundBeforeAnythingRuns() throws {
+  @Test func damageIsFoundBeforeAnythingRuns() throws {  // 67
     let directory = try TestDirectory()
     let path = directory.path + "/a.so"
     try writeLibrary(path)
@@ -138,7 +138,7 @@ private func doubled(_ model: CompiledModel) throws -> [Float] {
     #expect(interface.error(4).description.contains("truncated or stripped?"))
   }
 
-  @Test func otherVersionsAndMachinesAreRefused() throws {
+  @Test func otherVersionsAndMachinesAreRefused() throws {  // 67
     let directory = try TestDirectory()
     let path = directory.path + "/a.so"
     try writeLibrary(path)
@@ -153,7 +153,7 @@ private func doubled(_ model: CompiledModel) throws -> [Float] {
     }
   }
 
-  @Test func damagedWeightsAreNamed() throws {
+  @Test func damagedWeightsAreNamed() throws {  // 68
     let directory = try TestDirectory()
     let path = directory.path + "/a.so"
     try writeLibrary(path)
@@ -197,7 +197,7 @@ private func doubled(_ model: CompiledModel) throws -> [Float] {
     }
   }
 
-  @Test func manyWritersOfOneFileGiveOneWholeResult() async throws {
+  @Test func manyWritersOfOneFileGiveOneWholeResult() async throws {  // 66
     let directory = try TestDirectory()
     let path = directory.path + "/a.so"
     try await withThrowingTaskGroup(of: Void.self) { group in

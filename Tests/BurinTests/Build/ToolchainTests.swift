@@ -25,7 +25,7 @@ import Testing
     #expect(echo.text == awkward.map { $0 + "|" }.joined())
   }
 
-  @Test func killsWhatHangs() {
+  @Test func killsWhatHangs() {  // 63
     let begin = ContinuousClock.now
     let result = shell("sleep 100 & sleep 100", limit: .milliseconds(200)).run()
     #expect(result.end == .timedOut)
@@ -251,7 +251,7 @@ import Testing
     ("#!/bin/sh\nsleep 100\n", "time limit"),
     ("not a program at all", "could not be started"),
   ])
-  func aBadCompilerIsNamedWithTheReason(script: String, reason: String) throws {
+  func aBadCompilerIsNamedWithTheReason(script: String, reason: String) throws {  // 63
     let directory = try TestDirectory()
     let path = directory.path + "/clang"
     try BuildFixtures.write(Array(script.utf8), to: path, mode: 0o755)

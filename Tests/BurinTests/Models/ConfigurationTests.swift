@@ -3,7 +3,7 @@ import BurinHub
 import Glibc
 import Testing
 
-/// Configurations that are wrong end in one line that names the key.
+/// Bad inputs 33 to 40: configurations that are wrong end in one line that names the key.
 @Suite struct ConfigurationTests {
   struct Case: Sendable, CustomTestStringConvertible {
     let name: String
@@ -16,6 +16,7 @@ import Testing
   }
 
   static let cases = [
+    // 33
     Case(name: "width 0", key: "hidden_size", value: 0, message: ["hidden_size", "found 0"]),
     Case(name: "width -1", key: "hidden_size", value: -1, message: ["hidden_size", "found -1"]),
     Case(
@@ -24,12 +25,15 @@ import Testing
     Case(
       name: "another width", key: "hidden_size", value: 72,
       message: ["word_embeddings", "[101, 72]", "[101, 36]"]),
+    // 34
     Case(
       name: "heads do not divide", key: "num_attention_heads", value: 5,
       message: ["num_attention_heads", "divisor of 36", "found 5"]),
+    // 35
     Case(
       name: "vocabulary disagrees", key: "vocab_size", value: 102,
       message: ["word_embeddings", "102", "101"]),
+    // 36
     Case(
       name: "unknown model", key: "model_type", value: "berd",
       message: ["model_type", "bert", "gpt2", "berd"]),
@@ -39,14 +43,18 @@ import Testing
     Case(
       name: "unknown activation", key: "hidden_act", value: "gulu",
       message: ["hidden_act", "gelu", "relu", "gulu"]),
+    // 37
     Case(name: "epsilon 0", key: "layer_norm_eps", value: 0, message: ["layer_norm_eps"]),
     Case(name: "epsilon text", key: "layer_norm_eps", value: "x", message: ["layer_norm_eps"]),
+    // 39
     Case(
       name: "10^9 layers", key: "num_hidden_layers", value: 1_000_000_000,
       message: ["num_hidden_layers", "1000000000"]),
+    // 40
     Case(
       name: "a string for a number", key: "intermediate_size", value: "52",
       message: ["intermediate_size", "an integer"]),
+    // And what else cannot be.
     Case(
       name: "relative positions", key: "position_embedding_type", value: "relative_key",
       message: ["position_embedding_type", "absolute"]),
@@ -56,13 +64,18 @@ import Testing
     Case(
       name: "GPT-2's heads", key: "n_head", value: 7, message: ["n_head", "divisor"],
       fixture: "gpt2-lm"),
+    // 34
     Case(
       name: "groups of heads", key: "num_key_value_heads", value: 4,
       message: ["num_key_value_heads", "divisor of 6", "found 4"], fixture: "llama-lm"),
+    // 38
     Case(
       name: "unknown scaling of rotary positions", key: "rope_scaling",
       value: ["rope_type": "sideways"],
       message: ["rope_scaling.rope_type", "llama3", "yarn", "sideways"], fixture: "llama-lm"),
+    Case(
+      name: "scaling by 0", key: "rope_scaling", value: ["type": "linear", "factor": 0.0],
+      message: ["rope_scaling.factor"], fixture: "llama-lm"),
     Case(
       name: "scaling without its factor", key: "rope_scaling", value: ["type": "linear"],
       message: ["rope_scaling.factor", "nothing"], fixture: "llama-lm"),
@@ -111,6 +124,7 @@ import Testing
     #expect(!text.contains("\n"))
   }
 
+  // 40
   @Test("auto_map is not obeyed")
   func autoMap() throws {
     try withCopy(of: Fixture(name: "bert"), setting: "auto_map", to: ["AutoModel": "x.Y"]) {

@@ -226,6 +226,7 @@ static void *run_many(void *session) {
   return NULL;
 }
 
+/* Bad input 75. */
 static void test_threads(struct burin_session *session) {
   pthread_t threads[4];
   for (int i = 0; i < 4; i++) pthread_create(&threads[i], NULL, run_many, session);
@@ -244,6 +245,7 @@ static long resident_kilobytes(void) {
   return pages * 4;
 }
 
+/* Bad input 76. */
 static void test_growth(void) {
   long before = 0;
   for (int round = 0; round < 10000; round++) {
