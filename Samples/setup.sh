@@ -21,6 +21,11 @@ have_library() { PATH=$PATH:/usr/sbin:/sbin ldconfig -p | grep -F "$1" >/dev/nul
 
 have_libomp() { have_library libomp.so.5; }
 
+# What it takes to build for aarch64 and to run that.
+have_aarch64() {
+  [ -r /usr/aarch64-linux-gnu/include/pthread.h ] && [ -x /usr/bin/qemu-aarch64 ]
+}
+
 have_pip() { python3 -m pip --version >/dev/null 2>&1; }
 
 install_packages() {

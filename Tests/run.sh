@@ -1,12 +1,18 @@
 #!/usr/bin/env bash
 # What must hold before a change lands: the format, a build without warnings, the tests. Installs
-# clang and libomp if they are missing. Arguments go to `swift test`, such as --filter SampleTests.
+# clang, libomp and what the tests of aarch64 need if they are missing. Arguments go to `swift test`, such as --filter SampleTests.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$root/Samples/setup.sh"
 cd "$root"
 
 install_missing
+
+if ! have_aarch64; then
+  say "Installing with apt, for the tests of aarch64: a cross compiler's libraries, qemu-user"
+  install_packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user ||
+    say "SKIPPED: the tests of aarch64"
+fi
 
 say "Format"
 status=0

@@ -84,6 +84,11 @@ struct burin_program {
   int32_t context;
 };
 
+#ifdef BURIN_LEVELS
+/* One of several, for as many levels of instructions: a constructor fills it in. */
+__attribute__((visibility("hidden"))) extern struct burin_program burin_program;
+#else
 __attribute__((visibility("hidden"))) extern const struct burin_program burin_program;
+#endif
 
 #endif

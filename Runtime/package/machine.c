@@ -19,13 +19,15 @@ uint64_t burin_fast_checksum(const void *data, size_t size) {
 
 size_t burin_cpu_features(char *names, size_t room) {
   size_t size = 0;
-#if defined(__x86_64__)
+#define NAME(name)                                                 \
+  for (const char *c = &("," name)[size == 0]; *c; c++, size++)    \
+    if (size + 1 < room) names[size] = *c;
+#if defined(__aarch64__)
+  NAME("neon")
+#elif defined(__x86_64__)
   /* The names are both gcc's and clang's, for asking here and for -m. */
-#define FEATURE(name)                                                \
-  if (__builtin_cpu_supports(name)) {                                \
-    for (const char *c = &("," name)[size == 0]; *c; c++, size++)    \
-      if (size + 1 < room) names[size] = *c;                         \
-  }
+#define FEATURE(name) \
+  if (__builtin_cpu_supports(name)) { NAME(name) }
   __builtin_cpu_init();
   FEATURE("sse3")
   FEATURE("ssse3")

@@ -14,6 +14,9 @@ public struct Compiler: Sendable {
   public struct Options: Sendable {
     /// The instructions that the code may use.
     public var target: Target
+    /// Levels of fewer instructions, from the least to the most, whose code stands in the same
+    /// library, for machines that lack those of `target`.
+    public var lowerLevels: [Target]
     /// In what products multiply.
     public var precision: Precision
     /// In what the caches of a decoder keep keys and values.
@@ -28,11 +31,13 @@ public struct Compiler: Sendable {
     public var jobs: Int?
 
     public init(
-      target: Target = .native, precision: Precision = .f32, cacheType: CacheType = .f32,
+      target: Target = .native, lowerLevels: [Target] = [], precision: Precision = .f32,
+      cacheType: CacheType = .f32,
       weights: LibraryFile.Placement = .embedded, disabledPasses: Set<String> = [],
       emit: String? = nil, jobs: Int? = nil
     ) {
       self.target = target
+      self.lowerLevels = lowerLevels
       self.precision = precision
       self.cacheType = cacheType
       self.weights = weights
@@ -55,6 +60,8 @@ public struct Compiler: Sendable {
   }
 
   public var options: Options
+  /// The clang to compile with; our own tests choose it.
+  var toolchain: Toolchain?
 
   public init(options: Options = Options()) { self.options = options }
 
@@ -76,14 +83,19 @@ public struct Compiler: Sendable {
   /// - Throws: `IRError` for a program that was wrong from the start, `PassFailure` and
   ///   `IRError` for our own faults.
   public func lower(_ program: Program, isTimed: Bool = false) throws -> Lowered {
+    try lower(program, for: options.target, isTimed: isTimed)
+  }
+
+  private func lower(
+    _ program: Program, for target: Target, isTimed: Bool = false
+  ) throws -> Lowered {
     try verify(program)
     var stages: [(pass: String?, program: Program)] = []
     var notes: [Note] = []
     let pipeline = Pipeline.standard(
       .init(
-        level: options.target.instructionLevel, precision: options.precision,
-        cacheType: options.cacheType,
-        multipliesPairs: options.target.features.contains("avx512bf16"),
+        level: target.instructionLevel, precision: options.precision,
+        cacheType: options.cacheType, multipliesPairs: target.features.contains("avx512bf16"),
         disabled: options.disabledPasses))
     let final = try pipeline(program) { pass, program, added in
       stages.append((pass?.name, program))
@@ -91,8 +103,7 @@ public struct Compiler: Sendable {
     }
     let banner = Banner(
       passes: pipeline.passes.map(\.name),
-      build: Toolchain.buildLine(target: options.target, output: "model.so"),
-      target: options.target.name)
+      build: Toolchain.buildLine(target: target, output: "model.so"), target: target.name)
     return Lowered(
       stages: stages, notes: notes,
       module: try ModuleWriter.write(final, banner: banner, isTimed: isTimed))
@@ -107,12 +118,12 @@ public struct Compiler: Sendable {
     progress(.passes)
     let lowered = try lower(spec.program)
     progress(.code)
+    let below = try options.lowerLevels.map { try lower(spec.program, for: $0) }
     if let directory = options.emit { try emit(lowered, to: directory) }
-    var toolchain = try Toolchain.find()
+    var toolchain = try toolchain ?? Toolchain.find()
     if let jobs = options.jobs { toolchain.jobs = jobs }
     progress(.clang)
-    let image = try toolchain.build(
-      [Toolchain.Source("model.c", Array(lowered.module.source.utf8))], target: options.target)
+    let image = try image(of: lowered, below: below, with: toolchain)
     let layout = lowered.module.weights
     var description = spec.description
     description.program = spec.program.text
@@ -120,8 +131,9 @@ public struct Compiler: Sendable {
     description.cacheType = options.cacheType
     let header = try headerFile(of: lowered, for: path)
     try LibraryFile.write(
-      to: path, image: image, target: options.target, description: description.json.utf8,
-      weightsSize: layout.bytes, placement: options.weights, companions: [header]
+      to: path, image: image, target: options.lowerLevels.first ?? options.target,
+      description: description.json.utf8, weightsSize: layout.bytes,
+      placement: options.weights, companions: [header]
     ) { write in
       let writer = WeightWriter(layout, source: spec.weights)
       try writer.run(write) { done in
@@ -130,6 +142,34 @@ public struct Compiler: Sendable {
       description.weightError = writer.loss.relative
     }
     if let error = description.weightError { progress(.rounded(error)) }
+  }
+
+  /// The compiled code of all levels.
+  private func image(
+    of lowered: Lowered, below: [Lowered], with toolchain: Toolchain
+  ) throws -> [UInt8] {
+    let source = Array(lowered.module.source.utf8)
+    guard !below.isEmpty else {
+      return try toolchain.build([Toolchain.Source("model.c", source)], target: options.target)
+    }
+    // All of them read the same bytes of the file.
+    guard below.allSatisfy({ $0.module.weights.lies(like: lowered.module.weights) }) else {
+      throw ToolError(
+        .badTarget,
+        "target portable: its levels pack the weights of \(options.precision.rawValue) in different "
+          + "ways; choose one target")
+    }
+    let levels = zip(options.lowerLevels + [options.target], below + [lowered]).enumerated()
+    var sources = levels.map { number, level in
+      Toolchain.Source(
+        "model-\(level.0.name).c", Array(level.1.module.source.utf8),
+        flags: level.0.flags
+          + ["-UBURIN_LEVELS", "-Dburin_program=" + LevelsWriter.program(number)])
+    }
+    let choice = LevelsWriter.source(levels.map(\.element.0.features))
+    sources.append(Toolchain.Source("levels.c", Array(choice.utf8)))
+    return try toolchain.build(
+      sources, target: options.lowerLevels[0], flags: ["-DBURIN_LEVELS"])
   }
 
   /// Compiles a program whose weights are in memory.

@@ -10,6 +10,8 @@ public struct Toolchain: Sendable {
   public let version: String
   /// How it links OpenMP: a flag, or the path of libomp itself.
   public let openMP: String
+  /// Whether code runs on several threads; our own tests turn that off to run without libomp.
+  var usesThreads = true
   /// After this a compiler is taken to hang and is killed.
   public var timeLimit: Duration = .seconds(120)
   /// How many compilers may run side by side.
@@ -182,10 +184,13 @@ public struct Toolchain: Sendable {
   public struct Source: Hashable, Sendable {
     public var name: String
     public var text: [UInt8]
+    /// What the unit is compiled with besides the flags of all.
+    public var flags: [String]
 
-    public init(_ name: String, _ text: [UInt8]) {
+    public init(_ name: String, _ text: [UInt8], flags: [String] = []) {
       self.name = name
       self.text = text
+      self.flags = flags
     }
   }
 
@@ -217,24 +222,34 @@ public struct Toolchain: Sendable {
 
   /// Compiles units, side by side and each only if the cache does not have it, and links them with
   /// the runtime: the ELF image of a library.
-  public func build(_ sources: [Source], target: Target) throws(ToolError) -> [UInt8] {
+  ///
+  /// - Parameter flags: what every unit is compiled with besides the flags of the target.
+  public func build(
+    _ sources: [Source], target: Target, flags: [String] = []
+  ) throws(ToolError) -> [UInt8] {
     let all = sources + Toolchain.runtime
     let flags =
-      Toolchain.compileFlags + ["-fopenmp"] + target.flags + (warningsAreErrors ? ["-Werror"] : [])
+      Toolchain.compileFlags + (usesThreads ? ["-fopenmp"] : []) + target.flags + flags
+      + (warningsAreErrors ? ["-Werror"] : [])
     let headers = all.filter { !$0.name.hasSuffix(".c") }.sorted { $0.name < $1.name }
     let common =
       [identity] + flags.map { Array($0.utf8) }
       + headers.flatMap { [Array($0.name.utf8), $0.text] }
     let units = all.filter { $0.name.hasSuffix(".c") }
-    let keys = units.map {
-      KernelCache.Key([Array("unit".utf8), Array($0.name.utf8), $0.text] + common)
+    let keys = units.map { unit in
+      KernelCache.Key(
+        [Array("unit".utf8), Array(unit.name.utf8), unit.text]
+          + unit.flags.map { Array($0.utf8) } + common)
     }
+    let link = Toolchain.linkFlags + machineFlags(target)
+    let libraries = threadLibrary(target) + ["-lm"]
     let imageKey = KernelCache.Key(
-      [Array("image".utf8)] + (Toolchain.linkFlags + [openMP]).map { Array($0.utf8) }
+      [Array("image".utf8)] + (link + libraries).map { Array($0.utf8) }
         + keys.map { Array($0.name.utf8) })
     if let image = cache.find(imageKey) { return image }
 
     let directory = try WorkDirectory()
+    if target.isForeign { try prepare(directory, toLinkFor: target) }
     for source in all { try directory.write(source.text, to: source.name) }
     var missing: [Int] = []
     for (index, key) in keys.enumerated() {
@@ -244,17 +259,51 @@ public struct Toolchain: Sendable {
         missing.append(index)
       }
     }
-    try compile(missing.map { units[$0].name }, flags: flags, in: directory)
+    try run(
+      missing.map {
+        flags + units[$0].flags + ["-c", units[$0].name, "-o", units[$0].name + ".o"]
+      },
+      in: directory, doing: "compiling")
     for index in missing {
       cache.store(try directory.read(units[index].name + ".o"), under: keys[index])
     }
     let objects = units.map { $0.name + ".o" }
-    try run(
-      [Toolchain.linkFlags + objects + [openMP, "-lm", "-o", "image.so"]], in: directory,
-      doing: "linking")
+    try run([link + objects + libraries + ["-o", "image.so"]], in: directory, doing: "linking")
     let image = try directory.read("image.so")
     cache.store(image, under: imageKey)
     return image
+  }
+
+  /// What clang has to be told of a machine that is not this one.
+  private func machineFlags(_ target: Target) -> [String] {
+    target.isForeign ? ["--target=\(target.triple)"] : []
+  }
+
+  /// How a library for this target is linked with OpenMP.
+  private func threadLibrary(_ target: Target) -> [String] {
+    guard usesThreads else { return [] }
+    return target.isForeign ? ["-Wl,--no-as-needed", "./libomp.so", "-Wl,--as-needed"] : [openMP]
+  }
+
+  /// Makes sure that clang can build for a machine of another kind, and makes a libomp to link
+  /// against: a library without functions, of which only the name goes into what is built. So no
+  /// libomp of that machine has to be here.
+  private func prepare(_ directory: WorkDirectory, toLinkFor target: Target) throws(ToolError) {
+    try directory.write(
+      Array("#include <pthread.h>\nint nothing(void) { return 0; }\n".utf8), to: "nothing.c")
+    let result = Command(
+      path: clang,
+      arguments: machineFlags(target) + [
+        "-shared", "-fPIC", "-Wl,-soname,libomp.so.5", "nothing.c", "-o", "libomp.so",
+      ], directory: directory.path, timeLimit: timeLimit
+    ).run()
+    guard result.succeeded else {
+      let architecture = target.architecture
+      throw ToolError(
+        .missing,
+        "\(printable(clang)) cannot build for \(architecture.rawValue): install what it links with "
+          + "(apt install \(architecture.crossPackages))", words: result.text)
+    }
   }
 
   /// The assembly that units become, one after the other; nothing is linked or remembered.
@@ -269,13 +318,6 @@ public struct Toolchain: Sendable {
       text += String(decoding: try directory.read(unit.name + ".s"), as: UTF8.self)
     }
     return text
-  }
-
-  private func compile(
-    _ names: [String], flags: [String], in directory: WorkDirectory
-  ) throws(ToolError) {
-    try run(
-      names.map { flags + ["-c", $0, "-o", $0 + ".o"] }, in: directory, doing: "compiling")
   }
 
   /// Runs clang once for each list of arguments; keeps the directory if one of them fails.

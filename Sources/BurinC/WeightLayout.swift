@@ -42,6 +42,12 @@ public struct WeightLayout: Sendable {
     return items.count - 1
   }
 
+  /// Whether both read the same bytes: code of either can use what was written for the other.
+  public func lies(like other: WeightLayout) -> Bool {
+    items.map(\.node) == other.items.map(\.node) && bytes == other.bytes
+      && graph.nodes.map(\.op) == other.graph.nodes.map(\.op)
+  }
+
   private mutating func copy(
     _ id: NodeID, of source: Graph, into copies: inout [NodeID: NodeID]
   ) throws -> NodeID {

@@ -54,11 +54,14 @@ struct Compile: ParsableCommand {
   func run() throws {
     let clock = ContinuousClock()
     let start = clock.now
-    let target = try Target(options.target)
+    let levels = try Target.levels(options.target)
+    guard let target = levels.last, levels.count == 1 || emit == nil else {
+      throw Failure.usage("--emit: wants one target, not \(line(options.target))")
+    }
     let spec = try options.spec()
     let compiler = Compiler(
       options: Compiler.Options(
-        target: target, precision: try precision(named: dtype),
+        target: target, lowerLevels: levels.dropLast(), precision: try precision(named: dtype),
         cacheType: try cacheType(named: cacheDtype),
         weights: weights == "separate" ? .separate : .embedded, emit: emit,
         jobs: threadsToBuild))

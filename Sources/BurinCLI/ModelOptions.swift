@@ -19,7 +19,8 @@ struct ModelOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "native, x86-64-v3 or x86-64-v4, with features added by +.", valueName: "TARGET"))
+      "native, x86-64-v3 or x86-64-v4, with features added by +; aarch64; or, for compile, portable: "
+        + "v3, v4 and native in one file, chosen when it is loaded.", valueName: "TARGET"))
   var target = "native"
 
   func validate() throws { try checkLimits(sequence: maxSeq, batch: maxBatch) }

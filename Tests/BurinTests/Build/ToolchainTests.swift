@@ -66,10 +66,15 @@ import Testing
     let between = try Target("x86-64-v3+avx512f")
     #expect(between.flags == ["-march=x86-64-v3", "-mavx512f"])
     #expect(try Target("native") == .native)
+    let arm = try Target("aarch64")
+    #expect(arm.features == ["neon"] && arm.name == "aarch64")
+    #expect(try Target.levels("x86-64-v3") == [Target("x86-64-v3")])
     #expect(!Target.native.flags.contains { $0.contains("native") })
   }
 
-  @Test(arguments: ["", "x86-64-v9", "native+-o", "x86-64-v3+", "v3;rm", "native\n"])
+  @Test(arguments: [
+    "", "x86-64-v9", "native+-o", "x86-64-v3+", "v3;rm", "native\n", "aarch64+avx2",
+  ])
   func unknownNamesAreRefused(name: String) {
     #expect {
       try Target(name)
