@@ -42,6 +42,8 @@ public struct ModelDescription: Sendable {
   public var longContext: LongContext?
   /// In what its products multiply.
   public var precision: Precision
+  /// How conversations are written, if the model was made for them.
+  public var chat: ChatDefinition?
   /// In what its caches keep keys and values.
   public var cacheType: CacheType
   /// What rounding took off the weights of products: the root mean square of the error, over that of
@@ -100,7 +102,7 @@ extension ModelDescription {
       "generation": generation, "tokenizer_config": tokenizerConfig,
       "dtype": JSON(precision.rawValue), "cache_dtype": JSON(cacheType.rawValue),
       "weight_error": weightError.map { JSON($0) } ?? .null,
-      "series": series?.json ?? .null,
+      "series": series?.json ?? .null, "chat": chat?.json ?? .null,
       "program": program.map { JSON($0) } ?? .null, "tokenizer": tokenizer,
     ]
   }
@@ -137,6 +139,7 @@ extension ModelDescription {
     }
     program = try text("program")
     if field["series"].exists { series = try SeriesDescription(field["series"]) }
+    chat = try ChatDefinition(field["chat"])
     generation = field["generation"].value ?? .null
     tokenizerConfig = field["tokenizer_config"].value ?? .null
     tokenizer = field["tokenizer"].value ?? .null

@@ -168,6 +168,9 @@ extension ModelSpec {
       try directory.json("generation_config.json")?.value ?? config.generation
     if description.modelType == "whisper" { try describeSound(config, in: directory) }
     description.tokenizer = try TokenizerDefinition.file(in: directory) ?? .null
+    if description.head == .languageModel || description.head == .sequenceToSequence {
+      try describeChat(in: directory)
+    }
     // transformers writes 1e30 where a tokenizer has no limit.
     let length = tokenizerConfig?["model_max_length"].value?.int
     description.maximumTokens = pipeline?.maxLength ?? length.flatMap { $0 < 1 << 30 ? $0 : nil }
@@ -199,6 +202,20 @@ extension ModelSpec {
       ("no_speech_threshold", "windows without speech are transcribed too"),
     ] where generation[key].exists && generation[key].value != false {
       warnings.append("generation_config.json: \(key) changes nothing: \(what)")
+    }
+  }
+
+  /// The chat templates, apart from the rest of the tokenizer's configuration. One that Burin cannot
+  /// read is a warning: the model is worth having without.
+  private mutating func describeChat(in directory: ModelDirectory) throws(HubError) {
+    description.chat = try ChatDefinition(directory)
+    guard let chat = description.chat else { return }
+    if let members = description.tokenizerConfig.object?.members {
+      let others = members.filter { $0.key != "chat_template" }
+      description.tokenizerConfig = .object(JSONObject(others))
+    }
+    do throws(HubError) { _ = try chat.template(file: directory.path) } catch {
+      warnings.append("\(error); generate --chat will not work")
     }
   }
 

@@ -60,7 +60,7 @@ enum Main {
   /// Flags of any verb; every other long option takes a value.
   private static let flags: Set<String> = [
     "--help", "--version", "--json", "--ignore-eos", "--no-special-tokens", "--ir", "--c",
-    "--memory", "--fusion", "--profile", "--clear-cache", "--timestamps",
+    "--memory", "--fusion", "--profile", "--clear-cache", "--timestamps", "--chat",
   ]
 
   /// The value after an option is taken as it stands, even if it is `--`, which ArgumentParser takes

@@ -9,12 +9,20 @@ struct Generate: ParsableCommand {
     discussion: """
       Writes the text as it comes; with --json, at the end, {"text", "tokens", "prompt_tokens", \
       "seconds", ...}. Greedy unless one of the sampling options is given, or \
-      --num-beams: then the text comes whole. An encoder-decoder takes the prompt as its source.
+      --num-beams: then the text comes whole. An encoder-decoder takes the prompt as its source. \
+      With --chat the prompt is what a user says, written by the model's own chat template; without \
+      a prompt each line of standard input is: Ctrl-C ends an answer, Ctrl-D the conversation.
       """)
 
   @OptionGroup var options: LibraryOptions
   @Option(parsing: .unconditional, help: "The text to continue, or to translate.")
   var prompt: String?
+  @Flag(help: "Answer the prompt by the model's chat template; converse without one.")
+  var chat = false
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("With --chat: what the model is told before all else.", valueName: "text"))
+  var system: String?
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp("The ids to continue, taken as they are.", valueName: "1,2,3"))
@@ -63,18 +71,42 @@ struct Generate: ParsableCommand {
 
   func run() throws {
     let choices = try generationOptions()
+    if chat { return try converse(choices) }
+    guard system == nil else { throw Failure.usage("--system needs --chat") }
     guard (prompt == nil) != (inputIds == nil) else {
       throw Failure.usage("expected either --prompt or --input-ids")
     }
     let given = try inputIds.map { try parseIDs($0, of: "--input-ids") }
     let generator = try Generator(options.model())
     let ids = try given ?? generator.encode(prompt ?? "")
+    try write(choices) { receive in try generator(ids, choices, receive: receive) }
+  }
+
+  /// One turn, or a conversation.
+  private func converse(_ choices: GenerationOptions) throws {
+    guard inputIds == nil else { throw Failure.usage("--chat and --input-ids exclude each other") }
+    guard prompt != nil || !options.json else {
+      throw Failure.usage("--json with --chat needs --prompt")
+    }
+    var chat = try Chat(options.model(), messages: system.map { [.system($0)] } ?? [])
+    if let prompt {
+      return try write(choices) { receive in
+        try chat.answer(to: prompt, choices, receive: receive)
+      }
+    }
+    var conversation = Conversation(chat: chat, choices: choices)
+    try conversation.run()
+  }
+
+  /// Writes a text while it is generated, or at the end its JSON.
+  private func write(
+    _ choices: GenerationOptions,
+    _ generate: ((String) throws -> Bool) throws -> Generation
+  ) throws {
     let clock = ContinuousClock()
     let start = clock.now
-    var first: ContinuousClock.Instant?
     let writesText = !options.json
-    let result = try generator(ids, choices) { piece in
-      first = first ?? clock.now
+    let result = try generate { piece in
       if writesText { try Standard.output(piece) }
       return true
     }

@@ -49,6 +49,13 @@ public struct TokenizerDefinition: Sendable {
     return try file(in: directory, TokenizerSettings(config, in: directory))
   }
 
+  /// The texts of the special tokens by their parts' names, such as `bos_token`: what chat templates
+  /// see.
+  static func specialTokens(in directory: ModelDirectory) throws(HubError) -> JSONObject {
+    let config = try directory.json("tokenizer_config.json") ?? JSONField([:], file: "")
+    return try TokenizerSettings(config, in: directory).specialTokens
+  }
+
   /// `tokenizer.json`, or `vocab.txt`, or `vocab.json` and `merges.txt`, or a SentencePiece model.
   private static func file(
     in directory: ModelDirectory, _ settings: TokenizerSettings

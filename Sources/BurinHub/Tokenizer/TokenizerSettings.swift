@@ -70,6 +70,17 @@ struct TokenizerSettings {
     special.first { $0.key == key }?.token
   }
 
+  /// The texts of the special tokens by their parts' names, those without a part in a list.
+  var specialTokens: JSONObject {
+    var members: [JSONObject.Member] = []
+    for (key, token) in special where !key.isEmpty {
+      members.append(.init(key, .string(token.content)))
+    }
+    let others = special.filter(\.key.isEmpty).map { JSON.string($0.token.content) }
+    if !others.isEmpty { members.append(.init("additional_special_tokens", .array(others))) }
+    return JSONObject(members)
+  }
+
   static func special(_ content: ByteString) -> AddedToken {
     AddedToken(
       content: content, id: 0, isSpecial: true, isSingleWord: false, stripsLeft: false,

@@ -1,0 +1,126 @@
+import BurinHub
+import Testing
+
+/// Chat templates against what transformers makes of them (`Tests/Fixtures/chat`).
+@Suite struct ChatTemplateTests {
+  @Test func textsAreThoseOfTransformers() throws {
+    let bytes = try RegularFile(path: fixture("chat/chat.json")).contents(limit: 1 << 24)
+    let recorded = try JSONField(JSON.parse(bytes), file: "chat.json")
+    let gpt2 = try RegularFile(path: fixture("models/gpt2-lm/tokenizer.json"))
+    let tokenizer = try Tokenizer(
+      JSONField(JSON.parse(gpt2.contents(limit: 1 << 24)), file: "tokenizer.json"))
+    let tokens = try #require(recorded["tokens"].value?.object).members
+    for item in try recorded["cases"].array() {
+      let source = try recorded["templates"][item["template"].string()].string()
+      let conversation = recorded["conversations"][try item["conversation"].string()]
+      let more = try #require(conversation["variables"].value?.object).members
+      let template = try ChatTemplate(source.utf8String, file: "template")
+      let text = try? template.text(
+        of: #require(conversation["messages"].value?.array),
+        addsGenerationPrompt: item["adds_generation_prompt"].bool(),
+        variables: JSONObject(tokens + more), now: recorded["now"].int())
+      #expect(text.map { ByteString($0) } == item["text"].value?.string, "\(item.path)")
+      guard let text else { continue }
+      let ids = try tokenizer.encode(text, addSpecialTokens: false).ids
+      #expect(try ids.map(Int.init) == item["ids"].array().map { try $0.int() }, "\(item.path)")
+    }
+  }
+
+  /// What a template writes, or why it does not.
+  private func text(_ source: String) -> String {
+    do {
+      return try ChatTemplate(source, file: "t").text(
+        of: [["role": "user", "content": "hi"]], variables: JSONObject([.init("s", "Hello")]))
+    } catch {
+      return "\(error)"
+    }
+  }
+
+  @Test(arguments: [
+    ("{{ 1", "line 1: expected }}, found the end of the template"),
+    ("a\n{% if x %}\nb", "line 3: expected {% elif or else or endif %}"),
+    ("{% for a in b recursive %}", "line 1: expected a loop that is not recursive"),
+    ("\n\n{% include 'x' %}", "line 3: expected if, for, set, macro"),
+    ("{# c", "line 1: expected #} at the end of the comment"),
+    ("{% raw %}", "line 1: expected {% endraw %}"),
+    ("{{ 'a }}", "line 1: expected a string that ends"),
+    ("{{ (1] }}", "line 1: expected a bracket that was opened, found \"]\""),
+    ("{{ 99999999999999999999 }}", "expected a number of 64 bits"),
+    ("{{ $ }}", "expected an expression, found \"$\""),
+    ("{{ a b }}", "expected }}, found \"b\""),
+    ("\n{{ raise_exception('no ' ~ s) }}", "line 2: expected a conversation that the template"),
+    ("{{ nobody.said }}", "found \"nobody\", which nothing sets"),
+    ("{{ s.nothing() }}", "expected something to call, found \"nothing\" of a string"),
+    ("{{ s | sing }}", "expected a filter that Burin knows, found \"sing\""),
+    ("{{ s is sung }}", "expected a test that Burin knows, found \"sung\""),
+    ("{{ s + 1 }}", "expected values that + takes, found a string and an integer"),
+    ("{{ [].append(1) }}", "expected a method that changes nothing"),
+    ("{{ 1 // 0 }}", "expected a divisor, found 0"),
+    ("{{ s | upper(1) }}", "expected the arguments that upper takes"),
+    ("{% set s.x = 1 %}", "expected a namespace before .x, found a string"),
+    ("{% for a, b in [1] %}{% endfor %}", "expected 2 values"),
+    ("{% break %}", "expected break and continue inside a loop"),
+  ])
+  func mistakesNameTheirLine(source: String, expected: String) {
+    let text = text(source)
+    #expect(text.hasPrefix("t: line ") && text.contains(expected), "\(text)")
+    #expect(!text.contains("\n"))
+  }
+
+  @Test(arguments: [
+    "{% for a in range(99999) %}{% for b in range(99999) %}x{% endfor %}{% endfor %}",
+    "{{ 'a' * 9000000000000000000 }}", "{{ range(100001) }}",
+    "{% set ns = namespace(x='a' * 1000) %}{% for i in range(99) %}{% set ns.x = ns.x * 9 %}{% endfor %}",
+    "{% set ns = namespace(x=[]) %}{% for i in range(999) %}{% set ns.x = [ns.x] %}{% endfor %}",
+    "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+    "{{ 'a' * 100000 | replace('', 'b' * 100000) }}", "{{ '%s' * 9000000 % ('a',) }}",
+    "{% set ns = namespace(n=2) %}{% for i in range(99) %}{% set ns.n = ns.n * ns.n %}{% endfor %}",
+    String(repeating: "(", count: 5000), "{{ " + String(repeating: "(", count: 5000),
+    "{{ " + String(repeating: "not ", count: 5000) + "1 }}",
+    "{{ " + String(repeating: "[", count: 5000),
+    String(repeating: "{% if 1 %}", count: 5000),
+    "{{ 1" + String(repeating: " if 1 else 1", count: 5000) + " }}",
+  ])
+  func everythingIsBounded(source: String) {
+    let text = text(source)
+    #expect(text.hasPrefix("t: line ") || text == source, "\(text.prefix(200))")
+  }
+
+  @Test func randomChangesNeverTrap() throws {
+    let bytes = try RegularFile(path: fixture("chat/chat.json")).contents(limit: 1 << 24)
+    let templates = try JSONField(JSON.parse(bytes), file: "chat.json")["templates"].members()
+    var random = SmallRandom(seed: 5)
+    for (_, template) in templates {
+      let source = try template.string().bytes
+      for _ in 0..<60 {
+        var changed = source
+        for _ in 0..<3 { changed = random.mutate(changed) }
+        #expect(!text(String(decoding: changed, as: UTF8.self)).contains("\u{0}never"))
+      }
+    }
+  }
+
+  @Test func definitionsComeFromTheirFiles() throws {
+    let directory = TemporaryDirectory()
+    func definition() throws -> ChatDefinition? {
+      try ChatDefinition(ModelDirectory(directory.path))
+    }
+    #expect(try definition() == nil)
+    directory.write(#"{"chat_template":"old"}"#, to: "chat_template.json")
+    #expect(try definition()?.templates["default"] == "old")
+    directory.write(
+      #"{"bos_token":"<s>","chat_template":[{"name":"tool_use","template":"t"},"#
+        + #"{"name":"default","template":"d"}]}"#, to: "tokenizer_config.json")
+    let named = try #require(try definition())
+    #expect(named.templates["tool_use"] == "t" && named.tokens["bos_token"] == "<s>")
+    #expect(try named.template(file: "f").text(of: []) == "d")
+    #expect(try ChatDefinition(JSONField(named.json, file: "f")) == named)
+    directory.write("{{ bos_token }}!\n", to: "chat_template.jinja")
+    let file = try #require(try definition())
+    #expect(try file.template(file: "f").text(of: [], variables: file.tokens) == "<s>!")
+    directory.write("{\"chat_template\":7}", to: "tokenizer_config.json")
+    directory.write("{{", to: "chat_template.jinja")
+    let broken = try #require(try definition())
+    #expect(message { _ = try broken.template(file: "f") }.hasPrefix("f: chat_template, line 1"))
+  }
+}
