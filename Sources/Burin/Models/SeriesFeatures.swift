@@ -74,7 +74,8 @@ struct SeriesPast {
   private let batch: Dim
   /// `[batch, past, channels]`, and brought to one scale.
   let values, scaled: Tensor
-  private let scales: (shift: Tensor, scale: Tensor)
+  /// What the series were shifted and divided by, `[batch, 1, channels]` each.
+  let scales: (shift: Tensor, scale: Tensor)
   /// What belongs to each series, `[batch, width]`.
   private let fixed: Tensor
   /// What was known of each step of the context; `nil` if nothing is.
@@ -116,8 +117,10 @@ struct SeriesPast {
     if !categories.isEmpty {
       let chosen = trace.input(
         "static_categorical_features", .i32, [batch, Dim(categories.count)])
+      let rows = categories.map(\.count).max() ?? 1
       let vectors = categories.enumerated().map { index, table in
-        table(chosen.slice(axis: 1, from: Dim(index), count: 1).reshaped([batch]))
+        table.padded(to: rows, in: trace)
+          .embedding(chosen.slice(axis: 1, from: Dim(index), count: 1).reshaped([batch]))
       }
       fixed.insert(contentsOf: vectors, at: 0)
     }
@@ -140,7 +143,10 @@ struct SeriesPast {
       ? nil
       : trace.input("future_time_features", .f32, [batch, horizon, Dim(features.known)])
     let all = trace.concat([scaled, (values - scales.shift) / scales.scale], axis: 1)
-    return steps(of: all, from: features.past, count: features.horizon, known)
+    let steps = steps(of: all, from: features.past, count: features.horizon, known)
+    guard features.lags.allSatisfy({ $0 >= features.horizon }) else { return steps }
+    // Nothing follows from values that no lag reaches, but the model takes them.
+    return steps + values.sum(1, 2) * 0
   }
 
   /// Lagged values, then what belongs to the series, then what is known of each step.
@@ -166,6 +172,16 @@ struct SeriesPast {
       ("loc", scales.shift.reshaped(shape)), ("scale", scales.scale.reshaped(shape)),
       ("static_features", fixed),
     ]
+  }
+}
+
+extension Embedding {
+  /// The table with rows of infinities behind its own: an input has one bound for all features, and
+  /// an index beyond its own feature's must not go unnoticed.
+  fileprivate func padded(to rows: Int, in trace: Trace) -> Tensor {
+    guard rows > count else { return table(in: trace) }
+    let rest = trace.full(.infinity, .f32, [Dim(rows - count), Dim(width)])
+    return trace.concat([table(in: trace), rest], axis: 0)
   }
 }
 

@@ -103,7 +103,8 @@ struct TimeSeriesTransformer: Family {
       let hidden = self.decode(steps, padding: padding, encoded)
       let own =
         head == .bare
-        ? [("last_hidden_state", hidden)] : trace.scoped("head") { parameters(hidden) }
+        ? [("last_hidden_state", hidden)]
+        : trace.scoped("head") { parameters(hidden, logitsOn: past.scales.scale) }
       return own + [("encoder_last_hidden_state", encoded)] + past.statistics
     }
     guard head == .seriesPrediction else { return [forward] }
@@ -148,8 +149,15 @@ struct TimeSeriesTransformer: Family {
   }
 
   /// The distribution of each step; the axis of a single channel is left out.
-  private func parameters(_ hidden: Tensor) -> [(String, Tensor)] {
-    output(hidden).enumerated().map { index, parameter in
+  ///
+  /// - Parameter scale: what the logits of counts are brought back to. transformers' loss does so in
+  ///   place, so that its forward call gives them scaled.
+  private func parameters(_ hidden: Tensor, logitsOn scale: Tensor? = nil) -> [(String, Tensor)] {
+    var parameters = output(hidden)
+    if let scale, output.distribution == .negativeBinomial {
+      parameters[1] = parameters[1] + scale.unary(.log)
+    }
+    return parameters.enumerated().map { index, parameter in
       (
         "params.\(index)",
         features.channels == 1 ? parameter.reshaped([hidden.shape[0], hidden.shape[1]]) : parameter

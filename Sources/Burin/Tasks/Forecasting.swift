@@ -9,7 +9,7 @@ public struct SeriesWindow: Hashable, Sendable {
   public var observed: [Float]
   /// The features of each step of the past, side by side.
   public var pastFeatures: [Float] = []
-  /// The features of each step to predict.
+  /// The features of each step to predict; those of later steps may follow.
   public var futureFeatures: [Float] = []
   /// Numbers that belong to the whole series.
   public var fixed: [Float] = []
@@ -125,7 +125,11 @@ public final class Forecaster {
     let known = series.known
     try require("values of the past", window.values.count, series.past * series.channels)
     try require("features of the past", window.pastFeatures.count, series.past * known)
-    try require("features of the future", window.futureFeatures.count, steps * known)
+    guard window.futureFeatures.count >= steps * known else {
+      throw TaskError(
+        "features of the future: expected at least \(steps * known), "
+          + "found \(window.futureFeatures.count)")
+    }
     try require("numbers of the series", window.fixed.count, series.fixed)
     try require("categories of the series", window.categories.count, series.categories.count)
     for (index, count) in series.categories.enumerated()
