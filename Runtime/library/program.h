@@ -13,7 +13,7 @@
  * to 64 bytes; `weights` is aligned to the system's pages; absent things are NULL. */
 struct burin_call {
   /* The value of every symbol in this call. A symbol that no input names has the session's
-   * maximum (so `context` is always the session's). */
+   * maximum (so `context` is always the session's), unless a default says which other's. */
   const int64_t *symbols;
   char *const *slots; /* scratch memory, uninitialised */
   const char *weights;
@@ -33,6 +33,13 @@ struct burin_call {
   int64_t table_stride;
 };
 
+/* A symbol that has the value of another one where an optional input is absent. */
+struct burin_default {
+  int32_t input;
+  int32_t symbol;
+  int32_t other;
+};
+
 /* The code of one entry; it stands at the same index as its public description. */
 struct burin_code {
   /* Writes the extents of all inputs, then of all outputs, `rank` numbers each. */
@@ -44,6 +51,8 @@ struct burin_code {
    * or -1. The entry itself advances the lengths state, by at most that much. */
   int32_t appended;
   void (*run)(const struct burin_call *call);
+  int32_t default_count;
+  const struct burin_default *defaults; /* NULL if there is none */
 };
 
 /* A state with its own buffer, zero at first. */

@@ -109,6 +109,29 @@ static int32_t check_extent(
   return BURIN_OK;
 }
 
+/* Gives the symbols of absent inputs the values of those that they default to. */
+static int32_t bind_defaults(struct checked_call *call, const struct burin_port **binders) {
+  struct burin_session *session = call->session;
+  for (int32_t index = 0; index < call->code->default_count; index++) {
+    const struct burin_default *given = &call->code->defaults[index];
+    if (call->tensors[given->input]) continue;
+    const struct burin_port *port = &call->entry->inputs[given->input];
+    int64_t value = session->call_symbols[given->other];
+    const char *name = burin_program.symbols[given->symbol].name;
+    if (binders[given->symbol] && session->call_symbols[given->symbol] != value)
+      return burin_fail(
+          BURIN_BAD_INPUT, "%s: where it is left out, %s must be %lld, but is %lld in %s",
+          port->name, name, (long long)value, (long long)session->call_symbols[given->symbol],
+          binders[given->symbol]->name);
+    if (value > session->symbols[given->symbol])
+      return burin_fail(
+          BURIN_BAD_INPUT, "%s: where it is left out, %s is %lld, expected 1 to %lld", port->name,
+          name, (long long)value, (long long)session->symbols[given->symbol]);
+    session->call_symbols[given->symbol] = value;
+  }
+  return BURIN_OK;
+}
+
 /* Checks types and shapes and finds the value of every symbol. */
 static int32_t bind_symbols(struct checked_call *call) {
   struct burin_session *session = call->session;
@@ -134,7 +157,7 @@ static int32_t bind_symbols(struct checked_call *call) {
       if (status) return status;
     }
   }
-  return BURIN_OK;
+  return bind_defaults(call, binders);
 }
 
 /* Compares all shapes with those that the symbols imply, and sizes with the shapes. */

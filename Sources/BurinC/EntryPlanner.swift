@@ -38,7 +38,8 @@ struct EntryPlanner {
       entryPlan.inputs.append(
         .init(
           name: name, type: type, bounds: graph.bounds(ofInput: id),
-          fallback: try fallback.map { try dense($0, for: id, noun: "default \(name)") }))
+          fallback: try fallback.map { try dense($0, for: id, noun: "default \(name)") },
+          defaults: fallback.flatMap { type.extents(like: graph.tensorType($0)) } ?? []))
       locations[id] = [
         Location(base: .input(entryPlan.inputs.count - 1), place: Place(dense: type))
       ]

@@ -32,6 +32,8 @@ struct EntryPlan: Sendable {
     var bounds: ClosedRange<Int>
     /// What an input is where the caller leaves it out.
     var fallback: Location?
+    /// The symbols that then have the values of others.
+    var defaults: [(symbol: Symbol, other: Symbol)] = []
   }
 
   let name: String

@@ -32,6 +32,11 @@ struct ProgramTables {
           entry.outputs.map { port($0, isOptional: false) }),
         .blank, .function(extents(entry)),
       ]
+      if !defaults(entry).isEmpty {
+        items += [
+          .blank, table(.tagged("burin_default"), "\(stem)_defaults", defaults(entry)),
+        ]
+      }
       if !entry.slots.isEmpty { items += [.blank, .function(slots(entry))] }
     }
     if !plan.plainStates.isEmpty {
@@ -87,6 +92,15 @@ struct ProgramTables {
       .list(extents.isEmpty ? [.list([0, 0])] : extents), isOptional ? 1 : 0,
       .integer(port.bounds.lowerBound), .integer(port.bounds.upperBound),
     ])
+  }
+
+  /// Which symbols an absent input gives the values of others.
+  private func defaults(_ entry: EntryPlan) -> [CExpression] {
+    entry.inputs.enumerated().flatMap { input, port in
+      port.defaults.map { symbol, other in
+        .list([.integer(input), index(of: symbol), index(of: other)])
+      }
+    }
   }
 
   private func extents(_ entry: EntryPlan) -> CFunction {
@@ -165,6 +179,8 @@ struct ProgramTables {
       .name(CIdentifier(cleaning: "\(stem)_extents")), .integer(entry.slots.count),
       entry.slots.isEmpty ? "NULL" : .name(CIdentifier(cleaning: "\(stem)_slots")),
       index(of: entry.appended?.symbol), .name(entry.function),
+      .integer(defaults(entry).count),
+      defaults(entry).isEmpty ? "NULL" : .name(CIdentifier(cleaning: "\(stem)_defaults")),
     ])
   }
 

@@ -79,6 +79,7 @@ private struct Frame {
     }
     if let name = unknown.min() { throw InterpreterError("\(entry.name) has no input \(name)") }
     for (what, type, value) in given { try bind(type, value, what) }
+    try bindAbsent()
     for (what, type, value) in given {
       try check(value, type, what)
       if !type.element.isFloat,
@@ -102,6 +103,23 @@ private struct Frame {
           "\(what): \(symbol.name) is \(extent), expected 1 to \(symbol.maximum)")
       }
       extents[symbol.name] = extent
+    }
+  }
+
+  /// Gives the symbols of absent inputs the values that what stands for them has.
+  private mutating func bindAbsent() throws(InterpreterError) {
+    for node in entry.graph.nodes {
+      guard case .input(let name, let type, let fallback?) = node.op, inputs[name] == nil else {
+        continue
+      }
+      for (symbol, other) in type.extents(like: entry.graph.tensorType(fallback)) ?? [] {
+        guard let extent = extents[other.name] else { continue }
+        guard extents[symbol.name, default: extent] == extent, extent <= symbol.maximum else {
+          throw InterpreterError(
+            "input \(name) is missing: \(symbol.name) must be \(extent), as \(other.name)")
+        }
+        extents[symbol.name] = extent
+      }
     }
   }
 

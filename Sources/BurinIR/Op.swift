@@ -6,7 +6,8 @@
 public enum Op<Operand> {
   // Leaves.
 
-  /// A tensor that the caller gives; where it may be left out, the value that it then has.
+  /// A tensor that the caller gives; where it may be left out, the value that it then has. Symbols of
+  /// its own that the value's type has others for have their values then.
   case input(name: String, type: TensorType, fallback: Operand?)
   /// A tensor of the model's files, by the name it has there.
   case weight(name: String, type: TensorType)

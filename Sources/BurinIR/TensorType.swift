@@ -67,6 +67,21 @@ public struct TensorType: Hashable, Sendable, CustomStringConvertible {
     self.shape = shape
   }
 
+  /// Which symbols of an input of this type have the values of which others where the input is absent
+  /// and a value of type `fallback` stands for it; none where the types are equal, and `nil` where it
+  /// cannot stand for it.
+  public func extents(
+    like fallback: TensorType
+  ) -> [(symbol: Symbol, other: Symbol)]? {
+    guard element == fallback.element, rank == fallback.rank else { return nil }
+    var pairs: [(symbol: Symbol, other: Symbol)] = []
+    for (mine, other) in zip(shape, fallback.shape) where mine != other {
+      guard let symbol = mine.symbol, let other = other.symbol else { return nil }
+      pairs.append((symbol, other))
+    }
+    return pairs
+  }
+
   /// The number of axes.
   public var rank: Int { shape.count }
 

@@ -58,7 +58,8 @@ private func tensorRule(_ op: Op<TensorType>) throws(IRError) -> TensorType {
   switch op {
   case .input(let name, let type, let fallback):
     try require(
-      fallback == nil || fallback == type, "input \(name): its fallback is not \(type)")
+      fallback.map { type.extents(like: $0) != nil } ?? true,
+      "input \(name): its fallback is not \(type)")
     return type
   case .weight(let name, let type):
     try require(

@@ -68,7 +68,12 @@ private struct Verifier {
       switch node.op {
       case .input(let name, let type, let fallback):
         inputs.append(name)
-        if fallback == nil { bound.formUnion(type.shape.compactMap(\.symbol)) }
+        if let fallback {
+          let own = type.extents(like: graph.tensorType(fallback)) ?? []
+          bound.formUnion(own.map(\.symbol))
+        } else {
+          bound.formUnion(type.shape.compactMap(\.symbol))
+        }
       case .state(_, let type): bound.formUnion(type.shape.compactMap(\.symbol))
       default: break
       }

@@ -26,8 +26,47 @@ private func counter() throws -> Program {
     ])
 }
 
+/// `y = sum(target)`, where the target of an absent input is the source.
+private func shifted() throws -> Program {
+  let target = Dim(Symbol("target", maximum: 6))
+  var graph = Graph()
+  let source = try graph.append(
+    .input(name: "source", type: TensorType(.i32, [batch, seq]), fallback: nil))
+  let ids = try graph.append(
+    .input(name: "ids", type: TensorType(.i32, [batch, target]), fallback: source))
+  let one = try graph.append(.constant(Literal(TensorType(.i32, []), [1])))
+  let ones = try graph.append(.broadcast(one, [batch, target]))
+  let mask = try graph.append(
+    .input(name: "mask", type: TensorType(.i32, [batch, target]), fallback: ones))
+  let product = try graph.append(.binary(.multiply, ids, mask))
+  let sum = try graph.append(.reduce(.sum, product, axes: [1]))
+  return Program("shifted", entries: [Entry("forward", graph: graph, outputs: [.init("y", sum)])])
+}
+
 @Suite("Programs in the interpreter")
 struct InterpreterProgramTests {
+  @Test func symbolsOfAbsentInputs() throws {
+    let program = try shifted()
+    try verify(program)
+    let interpreter = Interpreter(program)
+    func y(_ inputs: [String: NumericArray]) throws -> [Double]? {
+      try interpreter.run("forward", inputs: inputs)["y"]?.values
+    }
+    #expect(try y(["source": ids]) == [6, 15])
+    let short = NumericArray(.i32, [2, 2], [1, 0, 0, 1])
+    #expect(try y(["source": ids, "ids": short]) == [1, 1])
+    #expect(try y(["source": ids, "ids": short, "mask": short]) == [1, 1])
+    #expect(throws: InterpreterError.self) { try y(["source": ids, "mask": short]) }
+    let long = NumericArray(.i32, [1, 7], repeating: 1)
+    #expect(throws: InterpreterError.self) { try y(["source": long]) }
+    #expect(try Program(text: program.text).text == program.text)
+    var other = Graph()
+    let x = try other.append(.input(name: "x", type: TensorType(.f32, [seq, 2]), fallback: nil))
+    #expect(throws: IRError.self) {
+      try other.append(.input(name: "y", type: TensorType(.f32, [seq, 3]), fallback: x))
+    }
+  }
+
   private let ids = NumericArray(.i32, [2, 3], [1, 2, 3, 4, 5, 6])
 
   @Test func optionalInputsAndStates() throws {

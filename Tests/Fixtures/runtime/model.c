@@ -115,8 +115,8 @@ static const struct burin_entry entries[] = {
 };
 
 static const struct burin_code code[] = {
-    {forward_extents, 2, forward_slots, -1, forward},
-    {step_extents, 0, 0, seq, step},
+    {forward_extents, 2, forward_slots, -1, forward, 0, NULL},
+    {step_extents, 0, 0, seq, step, 0, NULL},
 };
 
 static const struct burin_cache caches[] = {{page_bytes, 0}, {256, window}};
