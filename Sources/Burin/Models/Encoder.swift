@@ -52,7 +52,7 @@ extension EncoderFamily {
 
   func entries(_ limits: Limits, sentence: SentencePipeline?) throws(HubError) -> [Entry] {
     let batch = Dim(Symbol("batch", maximum: limits.batch))
-    let seq = Dim(Symbol("seq", maximum: limits.sequence ?? maximumLength))
+    let seq = Dim(Symbol("seq", maximum: limits.sequence ?? defaultLength))
     var entries = [
       Entry.trace("forward") { trace in
         let inputs = self.inputs(trace, batch, seq)
