@@ -62,6 +62,15 @@ struct Generate: ParsableCommand {
     parsing: .unconditional,
     help: ArgumentHelp("With beams: when to end.", valueName: "true|false|never"))
   var earlyStopping: String?
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "The source's language, by the tokenizer's code (en_XX, eng_Latn, en).", valueName: "code"))
+  var sourceLanguage: String?
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("The language to translate into.", valueName: "code"))
+  var targetLanguage: String?
   @Flag(help: "Give end tokens no probability.")
   var ignoreEos = false
   @Option(
@@ -78,7 +87,7 @@ struct Generate: ParsableCommand {
     }
     let given = try inputIds.map { try parseIDs($0, of: "--input-ids") }
     let generator = try Generator(options.model())
-    let ids = try given ?? generator.encode(prompt ?? "")
+    let ids = try given ?? generator.encode(prompt ?? "", choices)
     try write(choices) { receive in try generator(ids, choices, receive: receive) }
   }
 
@@ -166,6 +175,8 @@ struct Generate: ParsableCommand {
     choices.repetitionPenalty = repetitionPenalty
     choices.ignoresEndTokens = ignoreEos
     choices.stops = stop
+    choices.sourceLanguage = sourceLanguage
+    choices.targetLanguage = targetLanguage
     if temperature != nil || topK != nil || topP != nil || minP != nil || seed != nil {
       let sampling = try Sampling(
         temperature: temperature ?? 1, topK: topK, topP: topP, minP: minP)

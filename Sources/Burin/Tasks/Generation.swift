@@ -21,6 +21,10 @@ public struct GenerationOptions: Sendable {
   /// The most that `promptLookupTokens` may ask for.
   public static let longestPromptLookup = 15
 
+  /// The languages that a multilingual translator reads and writes, by its tokenizer's codes; nil for
+  /// those that the model's own files say.
+  public var sourceLanguage, targetLanguage: String?
+
   /// How many sequences a search keeps; 1 for no search.
   public var beams = 1
   /// A finished beam's score is divided by its number of new tokens to this power; nil for what the
@@ -87,7 +91,12 @@ public struct Generator {
 
   /// The ids of a prompt, with what the tokenizer adds to it. An empty prompt becomes the token that
   /// texts begin with.
-  public func encode(_ prompt: String) throws -> [Int32] {
+  ///
+  /// - Parameter options: whose languages a translator's source is marked with.
+  public func encode(
+    _ prompt: String, _ options: GenerationOptions = GenerationOptions()
+  ) throws -> [Int32] {
+    if let ids = try marked(prompt, options) { return ids }
     let ids = try model.tokenizer().encode(prompt).ids
     guard ids.isEmpty else { return ids }
     let start = model.description.generation["bos_token_id"]?.int.flatMap { Int32(exactly: $0) }
@@ -137,6 +146,7 @@ public struct Generator {
     }
     rules.endTokens = description.endTokens
     rules.source = source
+    if let id = try targetToken(options) { rules.forcedStart = Int(id) }
     if options.ignoresEndTokens { rules.suppressed += description.endTokens }
     return rules
   }
@@ -340,7 +350,7 @@ extension CompiledModel {
         do {
           let model = try TextModel(self)
           let generator = try Generator(model)
-          _ = try generator(generator.encode(prompt), options) { piece in
+          _ = try generator(generator.encode(prompt, options), options) { piece in
             continuation.yield(piece)
             return true
           } isCancelled: {

@@ -36,7 +36,7 @@ extension TokenizerSettings {
 
   // MARK: The model
 
-  private typealias Entry = (text: ByteString, score: Double)
+  typealias Entry = (text: ByteString, score: Double)
 
   /// The tokens in the order of their ids, which is not always that of the pieces.
   private func vocabulary(of model: SentencePieceModel) throws(HubError) -> [Entry] {
@@ -49,6 +49,11 @@ extension TokenizerSettings {
     case .xlmRoberta:
       let first: [Entry] = [("<s>", 0), ("<pad>", 0), ("</s>", 0), ("<unk>", 0)]
       return first + pieces.dropFirst(3) + [("<mask>", 0)]
+    case .mbart, .mbart50, .nllb:
+      let first: [Entry] = [("<s>", 0), ("<pad>", 0), ("</s>", 0), ("<unk>", 0)]
+      // NLLB's languages are added tokens.
+      let languages = family == .nllb ? [] : LanguageCodes.tokens(of: family) + ["<mask>"]
+      return first + pieces.dropFirst(3) + languages.map { ($0, 0) }
     case .camembert:
       let first: [Entry] = [
         ("<s>NOTUSED", 0), ("<pad>", 0), ("</s>NOTUSED", 0), ("<unk>", 0), ("<unk>NOTUSED", -100),
@@ -91,7 +96,7 @@ extension TokenizerSettings {
   /// The id of the unknown token.
   private func unknownID(in model: SentencePieceModel) throws(HubError) -> Int {
     switch family {
-    case .xlmRoberta, .camembert, .gemma: 3
+    case .xlmRoberta, .camembert, .gemma, .mbart, .mbart50, .nllb: 3
     case .pegasus: model.unknownID + (try config["offset"].int(in: 2...100_000, default: 103))
     case .llama: 0
     default: model.unknownID
@@ -127,7 +132,7 @@ extension TokenizerSettings {
   }
 
   /// The pairs that merge into the tokens, the most probable first.
-  private func merges(
+  func merges(
     of model: SentencePieceModel, _ vocabulary: [Entry]
   ) throws(HubError) -> [(ByteString, ByteString)] {
     var list = TokenList()
@@ -300,7 +305,9 @@ extension TokenizerSettings {
     case .pegasus:
       let end = token("eos_token")?.content ?? "</s>"
       (single, pair) = (["A", end], ["A", "B", end])
-    default: return try beginAndEnd(id)
+    default:
+      if let template = try beginAndEnd(id) { return template }
+      return try languageTemplate(id)
     }
     guard let template = TokenizerSettings.template(single, pair, id) else {
       throw HubError(

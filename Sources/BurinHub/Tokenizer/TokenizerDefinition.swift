@@ -79,13 +79,15 @@ public struct TokenizerDefinition: Sendable {
     }
     if let name = settings.family.sentencePieceFile, let bytes = try directory.bytes(name) {
       let model = try SentencePieceModel(bytes, file: directory.shown(name))
-      guard settings.family == .marian else { return try settings.converted(model) }
+      guard settings.family == .marian || settings.family == .m2m100 else {
+        return try settings.converted(model)
+      }
       guard let vocabulary = try directory.json("vocab.json") else {
         throw HubError(
           .cannotRead, file: directory.shown("vocab.json"), expected: "a vocabulary",
           found: "nothing")
       }
-      return try settings.marian(model, vocabulary: vocabulary)
+      return try settings.mapped(model, vocabulary: vocabulary)
     }
     for name in TokenizerFamily.sentencePieceFiles where try directory.bytes(name) != nil {
       throw settings.config["tokenizer_class"].error(

@@ -22,6 +22,10 @@ enum TokenizerFamily {
   case siglip
   /// Marian, which only has a tokenizer written in Python.
   case marian
+  /// Multilingual translators, which mark texts with their languages.
+  case mbart, mbart50, nllb
+  /// M2M-100, which as Marian only has a tokenizer written in Python.
+  case m2m100
   /// Anything else: the file says everything.
   case other
 
@@ -54,6 +58,10 @@ enum TokenizerFamily {
     case "llama", "mistral", "mixtral", "phi3", "jamba": self = .llama
     case "gemma", "gemma2", "gemma3", "gemma3text": self = .gemma
     case "marian": self = .marian
+    case "mbart": self = .mbart
+    case "mbart50": self = .mbart50
+    case "nllb": self = .nllb
+    case "m2m100": self = .m2m100
     default: self = .other
     }
   }
@@ -62,7 +70,7 @@ enum TokenizerFamily {
   var sentencePieceFile: String? {
     switch self {
     case .t5, .albert, .pegasus, .siglip: "spiece.model"
-    case .xlmRoberta, .camembert: "sentencepiece.bpe.model"
+    case .xlmRoberta, .camembert, .mbart, .mbart50, .nllb, .m2m100: "sentencepiece.bpe.model"
     case .debertaV2: "spm.model"
     case .llama, .gemma: "tokenizer.model"
     case .marian: "source.spm"
@@ -78,7 +86,7 @@ enum TokenizerFamily {
   /// Whether the mask takes the white space before it unless the files say otherwise.
   var maskStripsLeft: Bool {
     switch self {
-    case .roberta, .xlmRoberta, .camembert, .albert: true
+    case .roberta, .xlmRoberta, .camembert, .albert, .mbart, .mbart50, .nllb: true
     default: false
     }
   }
@@ -91,7 +99,7 @@ enum TokenizerFamily {
         "unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]",
         "mask_token": "[MASK]",
       ]
-    case .roberta, .xlmRoberta, .camembert:
+    case .roberta, .xlmRoberta, .camembert, .mbart, .nllb:
       [
         "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "sep_token": "</s>",
         "pad_token": "<pad>", "cls_token": "<s>", "mask_token": "<mask>",
@@ -106,6 +114,16 @@ enum TokenizerFamily {
         "unk_token": "<|endoftext|>", "pad_token": "<|endoftext|>",
       ]
     case .siglip: ["eos_token": "</s>", "unk_token": "<unk>", "pad_token": "</s>"]
+    case .mbart50:
+      [
+        "eos_token": "</s>", "unk_token": "<unk>", "sep_token": "</s>", "pad_token": "<pad>",
+        "cls_token": "<s>", "mask_token": "<mask>",
+      ]
+    case .m2m100:
+      [
+        "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "sep_token": "</s>",
+        "pad_token": "<pad>",
+      ]
     case .t5, .marian: ["eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"]
     case .albert:
       [
@@ -142,6 +160,8 @@ enum TokenizerFamily {
         return listed
       }
       return (listed ?? []) + (0..<count).map { ByteString("<extra_id_\($0)>") }
+    case .mbart, .mbart50: return LanguageCodes.tokens(of: self) + (listed ?? [])
+    case .nllb: return listed ?? LanguageCodes.tokens(of: self)
     case .camembert: return listed ?? ["<s>NOTUSED", "</s>NOTUSED", "<unk>NOTUSED"]
     case .pegasus:
       let offset = try config["offset"].int(in: 0...100_000, default: 103)

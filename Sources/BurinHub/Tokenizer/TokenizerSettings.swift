@@ -130,13 +130,14 @@ struct TokenizerSettings {
       result.set(
         ["post_processor", "trim_offsets"], JSON(try config["trim_offsets"].bool(default: true)))
     }
-    if let model = root["model"]?["vocab"],
-      let processor = try beginAndEnd({ token in
+    if let model = root["model"]?["vocab"] {
+      func id(_ token: ByteString) -> Int? {
         model[token]?.int
           ?? root["added_tokens"]?.array?.first { $0["content"]?.string == token }?["id"]?.int
-      })
-    {
-      result.set(["post_processor"], processor)
+      }
+      var processor = try beginAndEnd(id)
+      if processor == nil { processor = try languageTemplate(id) }
+      if let processor { result.set(["post_processor"], processor) }
     }
     let added = root["added_tokens"]?.array ?? []
     let all = merged(with: added)

@@ -54,6 +54,8 @@ def directories(found):
     # Some of the pieces are missing, as in published vocabularies.
     pieces = pieces[:60] + pieces[70:] + ["<pad>"]
     vocab = {"vocab.json": json.dumps({p: i for i, p in enumerate(pieces)}, ensure_ascii=False)}
+    many = {"sentencepiece.bpe.model": "xlm-roberta", "vocab.json": json.dumps({p: i for i, p in enumerate(
+        ["<s>", "<pad>", "</s>", "<unk>"] + [p.piece for p in found["xlm-roberta"].pieces][3:])}, ensure_ascii=False)}
     marian = {"source.spm": "source", "target.spm": "target"} | vocab
     return {
         "t5": {"spiece.model": "t5"} | kind("t5") | config(extra_ids=3),
@@ -77,6 +79,16 @@ def directories(found):
             tokenizer_class="LlamaTokenizer", add_prefix_space=False, add_bos_token=False),
         "gemma": {"tokenizer.model": "gemma"} | kind("gemma"),
         "marian": marian | kind("marian"),
+        "mbart": {"sentencepiece.bpe.model": "xlm-roberta"} | kind("mbart") | config(src_lang="de_DE"),
+        "mbart50": {"sentencepiece.bpe.model": "xlm-roberta"} | config(tokenizer_class="MBart50Tokenizer"),
+        "nllb": {"sentencepiece.bpe.model": "xlm-roberta"} | kind("m2m_100") | config(
+            tokenizer_class="NllbTokenizer", src_lang="ron_Latn"),
+        "nllb, legacy, bpe": {"sentencepiece.bpe.model": "llama"} | kind("m2m_100") | config(
+            tokenizer_class="NllbTokenizer", legacy_behaviour=True,
+            additional_special_tokens=["fra_Latn", "eng_Latn"]),
+        "m2m100": many | kind("m2m_100"),
+        "m2m100, listed tokens": many | kind("m2m_100") | config(
+            tokenizer_class="M2M100Tokenizer", src_lang="fr", additional_special_tokens=["__en__", "__fr__"]),
         "marian, listed tokens": marian | config(
             tokenizer_class="MarianTokenizer", source_lang="eng", target_lang="deu", eos_token="</s>"),
     }
@@ -98,6 +110,7 @@ def record():
                     (pathlib.Path(path) / file).write_text(content)
             t = transformers.AutoTokenizer.from_pretrained(path)
             texts = SOURCES + ([">>fra<< Der Hund", "a</s>b <unk> c"] if "marian" in name else [])
+            texts += ["__fr__ Der <unk> Hund", "de_DE a</s>b fra_Latn"] * any(k in name for k in ("m2m", "nllb", "mbart"))
             cases = []
             for text in texts:
                 e = t(text, return_offsets_mapping=t.is_fast)
