@@ -43,6 +43,9 @@ let package = Package(
       name: "encoder-sample", dependencies: ["Burin", "BurinIR"], path: "Samples/Encoder",
       swiftSettings: strict),
     .executableTarget(
+      name: "transformer-sample", dependencies: ["Burin", "BurinIR"], path: "Samples/Transformer",
+      swiftSettings: strict),
+    .executableTarget(
       name: "rank-sample", dependencies: ["Burin", "BurinHub"], path: "Samples/Rank",
       swiftSettings: strict),
     // Generated graphs and fixtures that several test targets share.
@@ -63,6 +66,7 @@ let package = Package(
       name: "BurinTests",
       dependencies: [
         "Burin", "BurinHub", "BurinIR", "BurinTestSupport", "encoder-sample", "rank-sample",
+        "transformer-sample",
       ], swiftSettings: strict),
     .testTarget(
       name: "BurinCLITests", dependencies: ["BurinCLI", "BurinHub"], swiftSettings: strict),

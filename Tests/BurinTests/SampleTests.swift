@@ -1,4 +1,5 @@
 import BurinHub
+import BurinIR
 import Glibc
 import Testing
 
@@ -13,6 +14,18 @@ import Testing
     #expect(result.end == .exited(0), "\(result.text)")
     #expect(result.text.contains("fuse-attention: find-attention ×1"))
     #expect(result.text.contains("largest error"))
+  }
+
+  @Test func theTransformerAgreesWithTheInterpreter() throws {
+    let sample = try product("transformer-sample")
+    let result = Command(path: sample, arguments: [], directory: "/").run()
+    #expect(result.end == .exited(0), "\(result.text)")
+    #expect(result.text.contains("sums up to 1: true"))
+    let base = Command(path: sample, arguments: ["base"], directory: "/").run()
+    #expect(base.end == .exited(0))
+    let program = try Program(text: base.text)
+    #expect(program.weights.count == 181)
+    #expect(Command(path: sample, arguments: ["small"], directory: "/").run().end == .exited(64))
   }
 
   @Test func theBestSentencesComeFirst() throws {
