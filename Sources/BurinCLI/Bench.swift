@@ -10,7 +10,8 @@ struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measure how fast a library is, and how near to this machine's ceiling.",
     discussion: """
-      With --batch and --seq it measures the forward pass, with --prompt and --generate a decoder. \
+      With --batch and --seq it measures the forward pass, with --prompt and --generate a decoder, or \
+      an encoder-decoder from a source of that many tokens to a whole target, greedy or with beams. \
       The ceiling (multiply-adds in registers, bytes read from memory) is measured in the same run; \
       a share is the least time that the ceiling allows, as a part of the time measured.
       """)
@@ -25,6 +26,8 @@ struct Bench: ParsableCommand {
   var prompt: Int?
   @Option(parsing: .unconditional, help: "New tokens of a decoder.")
   var generate: Int?
+  @Option(parsing: .unconditional, help: "Beams of an encoder-decoder's search (1).")
+  var numBeams: Int?
   @Option(parsing: .unconditional, help: "How often to measure; as often as fits three seconds.")
   var repeats: Int?
   @Option(parsing: .unconditional, help: "Threads; as many as OpenMP would take if left out.")
@@ -38,7 +41,7 @@ struct Bench: ParsableCommand {
     try checkThreads(threads)
     for (name, value) in [
       ("batch", batch), ("seq", seq), ("prompt", prompt), ("generate", generate),
-      ("repeats", repeats),
+      ("num-beams", numBeams), ("repeats", repeats),
     ] {
       if let value, !(1...1 << 24).contains(value) {
         throw Failure.usage("--\(name): expected an integer of at least 1, found \(value)")
@@ -46,6 +49,9 @@ struct Bench: ParsableCommand {
     }
     guard (batch == nil && seq == nil) || (prompt == nil && generate == nil) else {
       throw Failure.usage("--batch and --seq exclude --prompt and --generate")
+    }
+    guard numBeams == nil || prompt != nil || generate != nil else {
+      throw Failure.usage("--num-beams needs --prompt or --generate")
     }
   }
 
@@ -63,11 +69,19 @@ struct Bench: ParsableCommand {
     let meter = Meter(
       model: model, session: session, program: program, precision: description.precision,
       threads: threads ?? Meter.defaultThreads, repeats: repeats, profiled: profiled)
-    let decodes = prompt != nil || generate != nil
-    var result =
-      try decodes
-      ? meter.decoding(prompt: prompt ?? 128, count: generate ?? 64)
-      : meter.forward(batch: batch ?? 1, positions: seq)
+    var result: Meter.Result
+    if prompt == nil, generate == nil {
+      result = try meter.forward(batch: batch ?? 1, positions: seq)
+    } else if model.entry("encode") != nil {
+      result = try meter.translation(
+        TextModel(model, threads: threads ?? 0), source: prompt ?? 64, count: generate ?? 64,
+        beams: numBeams ?? 1)
+    } else {
+      guard numBeams == nil else {
+        throw Failure.usage("--num-beams: \(line(library)) is no encoder-decoder")
+      }
+      result = try meter.decoding(prompt: prompt ?? 128, count: generate ?? 64)
+    }
     result.members.append(("weight_error", JSON(description.weightError.map { JSON($0) })))
     if let error = description.weightError {
       result.text +=
@@ -79,7 +93,7 @@ struct Bench: ParsableCommand {
 }
 
 /// Measures a library.
-private struct Meter {
+struct Meter {
   let model: CompiledModel
   let session: Session
   let program: Program?
@@ -122,7 +136,7 @@ private struct Meter {
   // MARK: Measuring
 
   /// Times in seconds, in ascending order, after a warm-up; what happens `before` is not timed.
-  private func times(
+  func times(
     atMost: Int = 1000, before: () throws -> Void = {}, _ body: () throws -> Void
   ) throws -> [Double] {
     func once() throws -> Double {
@@ -149,7 +163,7 @@ private struct Meter {
     return times.sorted()
   }
 
-  private func quantile(_ times: [Double], _ part: Double) -> Double {
+  func quantile(_ times: [Double], _ part: Double) -> Double {
     let place = part * Double(times.count - 1)
     let below = times[Int(place)]
     let above = times[min(Int(place) + 1, times.count - 1)]
@@ -184,7 +198,7 @@ private struct Meter {
     return tensors
   }
 
-  private func work(_ entry: String, _ extents: [String: Int]) -> Work? {
+  func work(_ entry: String, _ extents: [String: Int]) -> Work? {
     program?.entries.first { $0.name == entry }.map { Work($0, extents) }
   }
 
@@ -192,7 +206,7 @@ private struct Meter {
     model.symbols.first { $0.name == symbol }?.maximum
   }
 
-  private func check(_ option: String, _ value: Int, _ symbol: String) throws {
+  func check(_ option: String, _ value: Int, _ symbol: String) throws {
     if let maximum = maximum(symbol), value > maximum {
       throw Failure.input("\(option) \(value): the library takes at most \(maximum)")
     }
