@@ -92,10 +92,14 @@ private struct Architecture {
   /// Reads `model_type` and `architectures[0]`; without the latter the model is bare.
   init(_ config: JSONField) throws(HubError) {
     let type = try config["model_type"].string().utf8String
+    let related = families.filter { $0.modelTypes.contains(type) }
     let names = config["architectures"].exists ? try config["architectures"].array() : []
-    guard let family = families.first(where: { $0.modelTypes.contains(type) }) else {
+    guard let first = related.first else {
       guard let text = try TextConfiguration(config) else {
-        let known = families.flatMap { $0.modelTypes }
+        var known: [String] = []
+        for type in families.flatMap({ $0.modelTypes }) where !known.contains(type) {
+          known.append(type)
+        }
         throw config["model_type"].error(expected: "one of " + known.joined(separator: ", "))
       }
       (self.family, self.config, isInside) = (text.family, text.config, true)
@@ -107,19 +111,23 @@ private struct Architecture {
       (name, self.head) = (given, head)
       return
     }
-    (self.family, self.config, isInside) = (family, config, false)
+    (self.config, isInside) = (config, false)
     guard let field = names.first else {
+      family = first
       name = nil
       head = .bare
       return
     }
     let name = try field.string().utf8String
-    guard let known = family.architectures.first(where: { $0.key == name }) else {
-      let names = family.architectures.map { $0.key }
-      throw field.error(expected: "one of " + names.joined(separator: ", "))
+    for family in related {
+      guard let known = family.architectures.first(where: { $0.key == name }) else { continue }
+      self.family = family
+      self.name = name
+      head = known.value
+      return
     }
-    self.name = name
-    head = known.value
+    let known = related.flatMap { $0.architectures.map { $0.key } }
+    throw field.error(expected: "one of " + known.joined(separator: ", "))
   }
 }
 
@@ -226,10 +234,9 @@ extension ModelSpec {
   ) throws(HubError) {
     let generation = JSONField(description.generation, file: "generation_config.json")
     if description.head == .sequenceToSequence {
-      let start =
-        generation["decoder_start_token_id"].exists
-        ? generation["decoder_start_token_id"] : config["decoder_start_token_id"]
-      if start.exists { description.startToken = try start.int(in: 0...1 << 24) }
+      let keys: [ByteString] = ["decoder_start_token_id", "bos_token_id"]
+      let start = keys.flatMap { [generation[$0], config[$0]] }.first { $0.exists }
+      if let start { description.startToken = try start.int(in: 0...1 << 24) }
     }
     guard description.head == .languageModel || description.head == .sequenceToSequence else {
       return
@@ -255,10 +262,18 @@ extension JSONField {
   /// What a configuration says of generation, where no file says it: old models have it there.
   fileprivate var generation: JSON {
     let keys =
-      LogitsRules.keys + ["bos_token_id", "eos_token_id", "decoder_start_token_id"]
-    let members = keys.compactMap { key -> JSONObject.Member? in
+      LogitsRules.keys + [
+        "bos_token_id", "eos_token_id", "decoder_start_token_id", "length_penalty", "early_stopping",
+      ]
+    var members = keys.compactMap { key -> JSONObject.Member? in
       guard self[key].exists, let value = self[key].value else { return nil }
       return JSONObject.Member(key, value)
+    }
+    let type = self["model_type"].value?.string?.utf8String
+    if value?["forced_eos_token_id"] == nil,
+      let end = BartVariant.all.first(where: { $0.key == type })?.value.forcedEndID
+    {
+      members.append(.init("forced_eos_token_id", JSON(end)))
     }
     return members.isEmpty ? .null : .object(JSONObject(members))
   }

@@ -11,6 +11,7 @@ versions wrote what is there. A directory holds the model as `save_pretrained` w
                                                         (not for sentence-transformers)
     generate.json                                       greedy continuations (decoders)
     translate.json                                      targets, greedy and with beams
+    languages.json                                      targets by language, from text to text
     text.json                                           text in, results out (record_text.py)
     pictures.json                                       pictures in, results out
                                                         (record_pictures.py)
@@ -30,9 +31,12 @@ from safetensors.torch import load_file, save_file
 
 import fixture_models as fixtures
 import fixture_pictures
+import fixture_sequences
 import record_pictures
 import record_text
 import tokenizers_for_fixtures
+
+fixtures.FIXTURES.update(fixture_sequences.FIXTURES)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, "models")
@@ -53,6 +57,8 @@ def save(name, directory):
         tokenizer = tokenizers_for_fixtures.KINDS[more["tokenizer"]](config)
         tokenizer.save_pretrained(directory)
         assert len(tokenizer) == getattr(config, "text_config", config).vocab_size
+    if "languages" in more:
+        fixture_sequences.save_translator(more["languages"], directory)
     if "pooling" in more:
         record_text.save_sentence_modules(directory, config, more)
 
@@ -108,9 +114,15 @@ def random_inputs(config, generator, lengths, width, masked):
     return inputs
 
 
-def with_target(config, inputs, generator):
+def with_target(config, inputs, generator, more):
     """A target of 11 tokens beside the source."""
-    if not config.is_encoder_decoder:
+    if more.get("ends"):
+        end = config.eos_token_id
+        ids = inputs["input_ids"]
+        ids[ids == end] = end + 1
+        mask = inputs.get("attention_mask", torch.ones_like(ids))
+        ids[torch.arange(len(ids)), mask.sum(1) - 1] = end
+    if not config.is_encoder_decoder or more.get("target") == "none":
         return inputs
     batch = next(iter(inputs.values())).shape[0]
     inputs["decoder_input_ids"] = torch.randint(
@@ -165,6 +177,7 @@ def forward(model, inputs):
     with torch.no_grad():
         uncached = is_decoder(model) and "Question" not in type(model).__name__
         uncached = uncached or "decoder_input_ids" in inputs
+        uncached = uncached or is_classifier_of_sequences(model)
         outputs = model(**inputs, **({"use_cache": False} if uncached else {}))
     # Copies: CLIP gives one matrix and its transpose.
     return {
@@ -187,8 +200,13 @@ def forward_in_double(model, inputs):
     return outputs
 
 
+def is_classifier_of_sequences(model):
+    """Whether a decoder stands below a head that is no language model's."""
+    return getattr(model.config, "is_encoder_decoder", False) and "Token" not in type(model).__name__
+
+
 def is_decoder(model):
-    return model.config.model_type in (
+    return "ForCausalLM" in type(model).__name__ or model.config.model_type in (
         "gpt2", "llama", "mistral", "qwen2", "qwen3", "phi3", "gemma", "gemma2", "gemma3", "gemma3_text",
         "granite", "smollm3", "olmo2", "starcoder2", "mixtral",
         "olmoe", "qwen2_moe", "qwen3_moe", "gpt_neox", "phi", "stablelm", "opt",
@@ -282,17 +300,20 @@ def record(name):
         lengths = [37, 34]
     def inputs(lengths, width, masked):
         drawn = random_inputs(config, generator, lengths, width, masked)
-        bare = "Encoder" in kind.__name__ or "Audio" in kind.__name__
-        return drawn if bare else with_target(config, drawn, generator)
+        names = "Encoder", "Audio", "TokenClassification"
+        alone = any(name in kind.__name__ for name in names)
+        return drawn if alone else with_target(config, drawn, generator, more)
 
     shapes = {}
-    if "pooling" not in more:
+    if "pooling" not in more and "languages" not in more:
         shapes = record_case(
             model, inputs(lengths, 37, True), directory, "")
         record_case(model, inputs([13, 13], 13, False), directory, "-ids")
     note = record_generation(model, directory) if more.get("generate") else ""
     if more.get("translate"):
         note = record_translation(model, directory)
+    if "languages" in more:
+        fixture_sequences.record_languages(more["languages"], model, directory)
     if "pictures" in more:
         record_pictures.record(model, directory, more)
     elif "tokenizer" in more:

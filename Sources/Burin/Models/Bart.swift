@@ -1,18 +1,25 @@
 import BurinHub
 import BurinIR
-import Glibc
 
-/// BART (Lewis et al., 2019), mBART (Liu et al., 2020), Marian (Junczys-Dowmunt et al., 2018) and
-/// Pegasus (Zhang et al., 2019), as transformers' `modeling_bart` and its copies: the encoder-decoder
-/// of the paper, with learnt or sinusoidal positions, and norms after each sublayer or before.
+/// BART (Lewis et al., 2019) and those that transformers copied from its `modeling_bart`: the
+/// encoder-decoder of the paper, with learnt or sinusoidal positions, and norms after each sublayer or
+/// before. `BartVariant` lists them.
 struct Bart: EncoderDecoderFamily {
-  static let modelTypes = ["bart", "mbart", "marian", "pegasus"]
+  static let modelTypes = BartVariant.all.map { $0.key }
   static let bodyPrefix = "model"
   static let architectures: KeyValuePairs<String, Head> = [
     "BartModel": .bare, "BartForConditionalGeneration": .sequenceToSequence,
+    "BartForSequenceClassification": .sequenceClassification,
+    "BartForQuestionAnswering": .questionAnswering,
     "MBartModel": .bare, "MBartForConditionalGeneration": .sequenceToSequence,
+    "MBartForSequenceClassification": .sequenceClassification,
+    "MBartForQuestionAnswering": .questionAnswering,
     "MarianModel": .bare, "MarianMTModel": .sequenceToSequence,
     "PegasusModel": .bare, "PegasusForConditionalGeneration": .sequenceToSequence,
+    "M2M100Model": .bare, "M2M100ForConditionalGeneration": .sequenceToSequence,
+    "BlenderbotModel": .bare, "BlenderbotForConditionalGeneration": .sequenceToSequence,
+    "BlenderbotSmallModel": .bare,
+    "BlenderbotSmallForConditionalGeneration": .sequenceToSequence,
   ]
 
   /// Copies of the shared embeddings, sinusoidal positions that old files hold, and the bias of the
@@ -24,6 +31,7 @@ struct Bart: EncoderDecoderFamily {
   }
 
   let head: Head
+  let variant: BartVariant
   let hidden: Int
   let sourceWords, targetWords: Embedding
   let embeddingScale: Double
@@ -31,16 +39,21 @@ struct Bart: EncoderDecoderFamily {
   let encoder: [EncoderLayer]
   let decoder: [CrossDecoderLayer]
   let encoderEnds, decoderEnds: BartEnds
-  let maximumLength: Int
-  var defaultLength: Int { maximumLength }
+  let heads: SequenceHeads
+  let paddingID, startID: Int
+  let maximumLength, defaultLength: Int
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
     let type = try config["model_type"].string().utf8String
-    let hidden = try config["d_model"].width(default: 1024)
-    let activation = try config["activation_function"].activation(default: "gelu")
-    let positions = try config["max_position_embeddings"].int(in: 1...1 << 24, default: 1024)
-    let isSinusoidal = type == "marian" || type == "pegasus"
-    let isPreNorm = type == "mbart" || type == "pegasus"
+    let variant = BartVariant.all.first { $0.key == type }?.value ?? BartVariant()
+    let hidden = try config["d_model"].width(default: variant.width)
+    let activation = try config["activation_function"].activation(default: variant.activation)
+    let positions = try config["max_position_embeddings"].int(
+      in: 1...1 << 24, default: variant.positions)
+    let paddingID = try config["pad_token_id"].int(in: 0...1 << 24, default: variant.paddingID)
+    if variant.places == .sinesAfterPadding, hidden < 4 {
+      throw config["d_model"].error(expected: "at least 4, for positions of several frequencies")
+    }
     func attention(_ heads: Int, _ weights: Weights) -> CrossAttention {
       func projection(_ name: String) -> Linear { Linear(hidden, hidden, weights[name]) }
       return CrossAttention(
@@ -49,23 +62,24 @@ struct Bart: EncoderDecoderFamily {
     }
     func residual(_ weights: Weights) -> Residual {
       let norm = LayerNorm(hidden, weights)
-      return isPreNorm ? Residual(before: norm) : Residual(afterSum: norm)
+      return variant.isPreNorm ? Residual(before: norm) : Residual(afterSum: norm)
     }
-    func ends(_ weights: Weights) -> BartEnds {
+    func ends(_ weights: Weights, normalizesPositions: Bool) -> BartEnds {
       BartEnds(
-        positions: isSinusoidal
-          ? nil
-          : LearnedPositions(
-            table: Embedding(positions + 2, hidden, weights["embed_positions"]), offset: 2),
-        embeddingNorm: isSinusoidal ? nil : LayerNorm(hidden, weights["layernorm_embedding"]),
-        norm: isPreNorm ? LayerNorm(hidden, weights["layer_norm"]) : nil)
+        positions: variant.places.embedding(
+          positions, hidden, weights["embed_positions"], paddingID: paddingID),
+        embeddingNorm: variant.normalizesEmbeddings
+          ? LayerNorm(hidden, weights["layernorm_embedding"]) : nil,
+        normalizesPositions: normalizesPositions,
+        norm: variant.isPreNorm ? LayerNorm(hidden, weights["layer_norm"]) : nil)
     }
     /// The layers of the encoder or the decoder, without attention to the source.
     func layers(_ name: String) throws(HubError) -> [(EncoderLayer, Weights, heads: Int)] {
       func key(_ rest: String) -> JSONField { config[ByteString(name + rest)] }
-      let heads = try key("_attention_heads").heads(dividing: hidden, default: 16)
-      let intermediate = try key("_ffn_dim").width(default: 4096)
-      return (0..<(try key("_layers").layers(default: 12))).map { index in
+      let heads = try key("_attention_heads").heads(dividing: hidden, default: variant.heads)
+      let intermediate = try key("_ffn_dim").width(default: variant.intermediate)
+      let count = name == "encoder" ? variant.encoderLayers : variant.decoderLayers
+      return (0..<(try key("_layers").layers(default: count))).map { index in
         let weights = body[name]["layers"][index]
         let layer = EncoderLayer(
           attention: attention(heads, weights["self_attn"]),
@@ -78,8 +92,13 @@ struct Bart: EncoderDecoderFamily {
       }
     }
     self.head = head
+    self.variant = variant
     self.hidden = hidden
-    let words = try config["vocab_size"].int(in: 1...1 << 24, default: 50_265)
+    self.paddingID = paddingID
+    startID = try config["decoder_start_token_id"].int(
+      in: 0...1 << 24, default: variant.startID ?? 0)
+    heads = try SequenceHeads(config, head, hidden: hidden, endID: 2)
+    let words = try config["vocab_size"].int(in: 1...1 << 24, default: variant.vocabulary)
     if try config["share_encoder_decoder_embeddings"].bool(default: true) {
       sourceWords = Embedding(words, hidden, body["shared"])
       targetWords = sourceWords
@@ -89,7 +108,7 @@ struct Bart: EncoderDecoderFamily {
         try config["decoder_vocab_size"].int(in: 1...1 << 24, default: words), hidden,
         body["decoder"]["embed_tokens"])
     }
-    let isScaled = try config["scale_embedding"].bool(default: false)
+    let isScaled = try config["scale_embedding"].bool(default: variant.scalesEmbeddings)
     embeddingScale = isScaled ? Double(hidden).squareRoot() : 1
     isTied = try config["tie_word_embeddings"].bool(default: true)
     encoder = try layers("encoder").map(\.0)
@@ -98,9 +117,12 @@ struct Bart: EncoderDecoderFamily {
         own: layer, cross: attention(heads, weights["encoder_attn"]),
         crossResidual: residual(weights["encoder_attn_layer_norm"]))
     }
-    encoderEnds = ends(body["encoder"])
-    decoderEnds = ends(body["decoder"])
-    maximumLength = positions
+    encoderEnds = ends(body["encoder"], normalizesPositions: true)
+    decoderEnds = ends(
+      body["decoder"], normalizesPositions: !variant.addsTargetPositionsLast)
+    // A table of sines is made longer where a text is.
+    maximumLength = variant.places == .sinesAfterPadding ? 1 << 24 : positions
+    defaultLength = positions
   }
 
   var vocabulary: Int { targetWords.count }
@@ -110,53 +132,46 @@ struct Bart: EncoderDecoderFamily {
     let (batch, seq) = (ids.shape[0], ids.shape[1])
     let mask = trace.mask([.padding(padding)], batch: batch, queries: seq, keys: seq)
     let embedded = trace.scoped("encoder embeddings") {
-      encoderEnds.embed(sourceWords(ids) * embeddingScale, trace.iota(ids.shape, axis: 1))
+      encoderEnds.embed(
+        sourceWords(ids) * embeddingScale, ids, positions: targetPositions(ids))
     }
-    let last = encoder.enumerated().reduce(embedded) { x, layer in
-      trace.scoped("encoder layer \(layer.offset)") { layer.element(x, bias: nil, mask: mask) }
-    }
+    let last = encoder(embedded, mask: mask)
     return trace.scoped("encoder norm") { encoderEnds.norm?(last) ?? last }
   }
 
-  func embedTarget(_ ids: Tensor, positions: Tensor) -> Tensor {
-    decoderEnds.embed(targetWords(ids) * embeddingScale, positions)
+  func targetPositions(_ ids: Tensor) -> Tensor {
+    variant.places == .sinesAfterPadding
+      ? ids.positions(afterPadding: paddingID) + ids.trace.constant(-Double(paddingID) - 1, .i32)
+      : ids.trace.iota(ids.shape, axis: 1)
   }
 
-  func targetBias(_ context: DecoderContext) -> Tensor? { nil }
+  func target(of ids: Tensor) -> Tensor? {
+    let trace = ids.trace
+    guard variant.beginsWithLast else {
+      return variant.shiftsSource
+        ? ids.shiftedRight(after: trace.full(Double(startID), .i32, [ids.shape[0], 1])) : nil
+    }
+    let padding = trace.constant(Double(paddingID), .i32)
+    let count = ids.binary(.equal, padding).unary(.not).cast(.i32).sum(1)
+    let last = (count + trace.constant(-1, .i32)).binary(.maximum, trace.constant(0, .i32))
+    return ids.shiftedRight(after: ids.gather(last))
+  }
+
+  func embedTarget(_ ids: Tensor, positions: Tensor) -> Tensor {
+    decoderEnds.embed(targetWords(ids) * embeddingScale, ids, positions: positions)
+  }
 
   func normalizeTarget(_ x: Tensor) -> Tensor { decoderEnds.norm?(x) ?? x }
 
   func scores(_ x: Tensor) -> Tensor {
     let output = Linear(hidden, vocabulary, Weights("lm_head"), bias: false)
+    let scores = isTied ? targetWords.scores(x) : output(x)
+    guard variant.hasScoreBias else { return scores }
     let bias = x.trace.weight("final_logits_bias", [1, vocabulary])
-    return (isTied ? targetWords.scores(x) : output(x)) + bias.reshaped([Dim(vocabulary)])
+    return scores + bias.reshaped([Dim(vocabulary)])
   }
-}
 
-/// What stands before the layers of the encoder or the decoder, and after them.
-struct BartEnds {
-  /// `nil` for sinusoidal ones.
-  let positions: LearnedPositions?
-  let embeddingNorm, norm: LayerNorm?
-
-  /// The embeddings `x[batch, seq, hidden]` with the positions `[batch, seq]`, normalised.
-  func embed(_ x: Tensor, _ places: Tensor) -> Tensor {
-    let sum = x + (positions?(places) ?? places.sinusoids(x.shape[2].constant ?? 1))
-    return embeddingNorm?(sum) ?? sum
-  }
-}
-
-extension Tensor {
-  /// Of positions `i32[batch, seq]`: the sines of each at falling frequencies, and then the cosines
-  /// (Vaswani et al., 2017, section 3.5, with the two kept apart); `f32[batch, seq, width]`.
-  fileprivate func sinusoids(_ width: Int) -> Tensor {
-    func angles(_ count: Int) -> Tensor {
-      let rates = (0..<count).map { pow(10_000, -2 * Double($0) / Double(width)) }
-      return cast(.f32).reshaped([shape[0], shape[1], 1]) * trace.constant(rates)
-    }
-    let (sines, cosines) = ((width + 1) / 2, width / 2)
-    guard cosines > 0 else { return angles(sines).unary(.sin) }
-    return trace.concat(
-      [angles(sines).unary(.sin), angles(cosines).unary(.cos)], axis: 2)
+  func outputs(_ hidden: Tensor, source: Tensor?) -> [(String, Tensor)] {
+    heads(hidden, source: source)
   }
 }

@@ -134,8 +134,8 @@ struct Deberta: EncoderFamily {
     let width = self.hidden
     switch head {
     case .sequenceClassification:
-      let pooled = Linear(width, width, Weights("pooler")["dense"])(hidden.first)
-        .unary(poolerActivation.function)
+      let pooled = poolerActivation(
+        Linear(width, width, Weights("pooler")["dense"])(hidden.first))
       return [("logits", Linear(width, labels, Weights("classifier"))(pooled))]
     case .tokenClassification:
       return [("logits", Linear(width, labels, Weights("classifier"))(hidden))]
@@ -152,7 +152,7 @@ struct Deberta: EncoderFamily {
     let transform = isLegacy ? top["transform"] : top
     let dense = Linear(self.hidden, embeddingWidth, transform["dense"])
     let norm = LayerNorm(embeddingWidth, transform["LayerNorm"], epsilon: epsilon)
-    let h = norm(dense(hidden).unary(activation.function))
+    let h = norm(activation(dense(hidden)))
     let scores =
       isTied || !isLegacy
       ? words.scores(h) : Linear(embeddingWidth, words.count, top["decoder"], bias: false)(h)

@@ -153,6 +153,6 @@ struct DebertaConvolution {
     }
     let convolved = groups == 1 ? products[0] : trace.concat(products, axis: 2)
     let bias = weights["conv"].tensor("bias", [hidden], in: trace)
-    return norm(residual + (convolved + bias).unary(activation.function))
+    return norm(residual + activation(convolved + bias))
   }
 }

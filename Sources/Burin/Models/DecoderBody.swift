@@ -7,8 +7,8 @@ struct DecoderBody {
   /// The width of the hidden state.
   let hidden: Int
   let words: Embedding
-  /// Learnt positions; `nil` where the layers know them, or need none.
-  var positions: LearnedPositions?
+  /// The vectors of positions; `nil` where the layers know them, or need none.
+  var positions: (any PositionVectors)?
   /// What embeddings are multiplied by.
   var embeddingScale = 1.0
   /// The step from embeddings to the hidden width, where they differ, and back.
@@ -93,8 +93,11 @@ struct DecoderBody {
   }
 }
 
+/// What gives positions `[batch, seq]` vectors `[batch, seq, hidden]`.
+protocol PositionVectors: Layer where Input == Tensor, Output == Tensor {}
+
 /// A table of positions whose first `offset` rows are not used.
-struct LearnedPositions: Layer {
+struct LearnedPositions: PositionVectors {
   let table: Embedding
   var offset = 0
 

@@ -18,17 +18,27 @@ protocol SourceToTargetFamily: Family {
   /// Takes the source of a call and encodes it.
   func encodedSource(_ trace: Trace, batch: Dim, seq: Dim) -> EncodedSource
 
+  /// Where each token of a whole target `ids[batch, target]` stands.
+  func targetPositions(_ ids: Tensor) -> Tensor
+
+  /// The target where the caller gives none: what forward() derives from the source
+  /// `ids[batch, seq]`, of the same shape; `nil` where it cannot do without a target.
+  func target(of ids: Tensor) -> Tensor?
+
   /// The decoder's embeddings `[batch, target, hidden]`.
   func embedTarget(_ ids: Tensor, positions: Tensor) -> Tensor
-
-  /// What the layers of a decoder share besides the context: biases by relative position.
-  func targetBias(_ context: DecoderContext) -> Tensor?
 
   /// What follows the decoder's last layer.
   func normalizeTarget(_ x: Tensor) -> Tensor
 
   /// The scores `[..., vocabulary]` of the tokens that may follow.
   func scores(_ x: Tensor) -> Tensor
+
+  /// What a head other than that of a language model puts on the hidden state `[batch, seq, hidden]`
+  /// of the decoder, or of the encoder where `usesEncoderAlone`.
+  ///
+  /// - Parameter source: the source's ids, where it is text.
+  func outputs(_ hidden: Tensor, source: Tensor?) -> [(String, Tensor)]
 }
 
 /// A family of encoder-decoders whose source is text.
@@ -47,7 +57,7 @@ extension EncoderDecoderFamily {
     let ids = trace.input("input_ids", .i32, [batch, seq])
     let padding = trace.input(
       "attention_mask", .i32, ids.shape, fallback: trace.full(1, .i32, ids.shape))
-    return EncodedSource(output: encode(ids, padding: padding), padding: padding)
+    return EncodedSource(output: encode(ids, padding: padding), padding: padding, ids: ids)
   }
 }
 
@@ -57,6 +67,8 @@ struct EncodedSource {
   let output: Tensor
   /// `i32[batch, positions]`, 0 where a position does not count; `nil` if all do.
   let padding: Tensor?
+  /// A text's, `i32[batch, positions]`.
+  var ids: Tensor?
 
   /// The mask of attention to the source.
   func mask(queries: Dim) -> Tensor? {
@@ -72,17 +84,47 @@ struct EncoderLayer {
   let attentionResidual: Residual
   let feedForward: any FeedForwardLayer
   let feedForwardResidual: Residual
+  /// Biases of self-attention by relative position.
+  var relativePositions: RelativePositions?
 
-  /// - Parameter bias: added to the scores.
-  func callAsFunction(_ x: Tensor, bias: Tensor?, mask: Tensor?) -> Tensor {
-    fed(
+  func callAsFunction(_ x: Tensor, mask: Tensor?) -> Tensor {
+    let bias = bias(x.trace.iota([1, x.shape[1]], axis: 1), keys: x.shape[1])
+    return fed(
       x.trace.scoped("attention") {
         attentionResidual(x) { attention($0, to: attention.memory($0), bias: bias, mask: mask) }
       })
   }
 
+  /// The biases of queries at `positions`; layers that share a table share them.
+  fileprivate func bias(_ positions: Tensor, keys: Dim) -> Tensor? {
+    relativePositions.map { biases in
+      positions.trace.scoped("relative positions") { biases(positions, keys: keys) }
+    }
+  }
+
   fileprivate func fed(_ x: Tensor) -> Tensor {
     x.trace.scoped("feed forward") { feedForwardResidual(x) { feedForward($0) } }
+  }
+}
+
+extension EncoderLayer: DecoderLayer {
+  /// The layer in a decoder without a source.
+  func callAsFunction(_ x: Tensor, _ context: DecoderContext) -> Tensor {
+    fed(attended(x, context))
+  }
+
+  /// Self-attention to the tokens so far.
+  fileprivate func attended(_ x: Tensor, _ context: DecoderContext) -> Tensor {
+    let bias = bias(context.positions, keys: context.keys)
+    return x.trace.scoped("attention") {
+      attentionResidual(x) {
+        let memory = attention.memory($0)
+        let all = (
+          context.cached("keys", memory.keys), context.cached("values", memory.values)
+        )
+        return attention($0, to: all, bias: bias, mask: context.mask())
+      }
+    }
   }
 }
 
@@ -95,20 +137,8 @@ struct CrossDecoderLayer {
   let cross: CrossAttention
   let crossResidual: Residual
 
-  /// - Parameter bias: added to the scores of self-attention.
-  func callAsFunction(
-    _ x: Tensor, _ context: DecoderContext, _ source: Source, bias: Tensor?
-  ) -> Tensor {
-    let attention = own.attention
-    let h = x.trace.scoped("attention") {
-      own.attentionResidual(x) {
-        let memory = attention.memory($0)
-        let all = (
-          context.cached("keys", memory.keys), context.cached("values", memory.values)
-        )
-        return attention($0, to: all, bias: bias, mask: context.mask())
-      }
-    }
+  func callAsFunction(_ x: Tensor, _ context: DecoderContext, _ source: Source) -> Tensor {
+    let h = own.attended(x, context)
     return own.fed(
       x.trace.scoped("cross attention") {
         crossResidual(h) { cross($0, to: source.memory, mask: source.mask) }
@@ -120,6 +150,15 @@ extension SourceToTargetFamily {
   /// Positions are relative: nothing bounds a sequence but memory.
   var maximumLength: Int { 1 << 24 }
   var defaultLength: Int { 2048 }
+
+  func targetPositions(_ ids: Tensor) -> Tensor { ids.trace.iota(ids.shape, axis: 1) }
+  func target(of ids: Tensor) -> Tensor? { nil }
+  func outputs(_ hidden: Tensor, source: Tensor?) -> [(String, Tensor)] {
+    [("last_hidden_state", hidden)]
+  }
+
+  /// Whether the head stands on the encoder, so that there is no decoder.
+  private var usesEncoderAlone: Bool { head == .encoder || head == .tokenClassification }
 
   func entries(_ limits: Limits, sentence: SentencePipeline?) throws(HubError) -> [Entry] {
     sourceToTargetEntries(limits)
@@ -133,11 +172,16 @@ extension SourceToTargetFamily {
     let target = Dim(Symbol("target", maximum: length))
     let forward = Entry.trace("forward") { trace in
       let source = encodedSource(trace, batch: batch, seq: seq)
-      if head == .encoder { return [("last_hidden_state", source.output)] }
-      let ids = trace.input("decoder_input_ids", .i32, [batch, target])
+      guard !usesEncoderAlone else {
+        return trace.scoped("head") { outputs(source.output, source: source.ids) }
+      }
+      // A classifier of sequences looks for its place in the target by the source.
+      let ids = trace.input(
+        "decoder_input_ids", .i32, [batch, head == .sequenceClassification ? seq : target],
+        fallback: source.ids.flatMap { self.target(of: $0) })
       let padding = trace.input(
         "decoder_attention_mask", .i32, ids.shape, fallback: trace.full(1, .i32, ids.shape))
-      let places = trace.iota(ids.shape, axis: 1)
+      let places = targetPositions(ids)
       let context = DecoderContext(
         positions: takesTargetPositions
           ? trace.input("decoder_position_ids", .i32, ids.shape, fallback: places) : places,
@@ -145,14 +189,17 @@ extension SourceToTargetFamily {
       let hidden = stack(ids) { _ in
         context
       } source: { cross, _ in
-        (cross.memory(source.output), source.mask(queries: target))
+        (cross.memory(source.output), source.mask(queries: ids.shape[1]))
       }
       let normed = trace.scoped("head") { normalizeTarget(hidden) }
-      let output =
-        head == .bare
-        ? ("last_hidden_state", normed)
-        : ("logits", trace.scoped("head") { scores(normed) })
-      return [output, ("encoder_last_hidden_state", source.output)]
+      let results = trace.scoped("head") {
+        switch head {
+        case .bare: [("last_hidden_state", normed)]
+        case .sequenceToSequence: [("logits", scores(normed))]
+        default: outputs(normed, source: source.ids)
+        }
+      }
+      return results + [("encoder_last_hidden_state", source.output)]
     }
     guard head == .sequenceToSequence else { return [forward] }
     return [forward, encodeEntry(batch, seq), step(batch, seq, target, length)]
@@ -207,12 +254,19 @@ extension SourceToTargetFamily {
     let trace = ids.trace
     let first = context(0)
     let embedded = trace.scoped("embeddings") { embedTarget(ids, positions: first.positions) }
-    let bias = trace.scoped("relative positions") { targetBias(first) }
     return decoder.enumerated().reduce(embedded) { x, layer in
       trace.scoped("layer \(layer.offset)") {
-        layer.element(
-          x, context(layer.offset), source(layer.element.cross, layer.offset), bias: bias)
+        layer.element(x, context(layer.offset), source(layer.element.cross, layer.offset))
       }
+    }
+  }
+}
+
+extension [EncoderLayer] {
+  /// One layer after the other.
+  func callAsFunction(_ x: Tensor, mask: Tensor?) -> Tensor {
+    enumerated().reduce(x) { x, layer in
+      x.trace.scoped("encoder layer \(layer.offset)") { layer.element(x, mask: mask) }
     }
   }
 }

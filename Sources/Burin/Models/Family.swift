@@ -115,7 +115,7 @@ struct Captions {
 let families: [any Family.Type] = [
   // Encoders.
   Bert.self, Roberta.self, DistilBert.self, Electra.self, Albert.self, MPNet.self,
-  ModernBert.self,
+  ModernBert.self, Deberta.self,
   // Images.
   ViT.self, DeiT.self, DINOv2.self, DINOv2WithRegisters.self,
   // Pictures and captions.
@@ -126,7 +126,7 @@ let families: [any Family.Type] = [
   Phi.self, StableLM.self, OPT.self, BLOOM.self, Mixtral.self, Qwen2MoE.self, Qwen3MoE.self,
   OLMoE.self,
   // Encoder-decoders.
-  T5.self, Bart.self,
+  T5.self, Bart.self, BartDecoder.self,
   // Time series.
   PatchTST.self, TimeSeriesTransformer.self,
   // Sound.

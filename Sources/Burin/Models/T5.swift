@@ -1,23 +1,35 @@
 import BurinHub
 import BurinIR
 
-/// T5 and mT5 (Raffel et al., 2019; Xue et al., 2020), as transformers' `modeling_t5`: norms without
-/// a mean before each sublayer, scores that are not scaled, and positions only as biases.
+/// T5, mT5 and UMT5 (Raffel et al., 2019; Xue et al., 2020; Chung et al., 2023), as transformers'
+/// `modeling_t5` and its copies: norms without a mean before each sublayer, scores that are not
+/// scaled, and positions only as biases, which all layers share, or in UMT5 none.
 struct T5: EncoderDecoderFamily {
-  static let modelTypes = ["t5", "mt5"]
-  static let bodyPrefix = ""
+  static let modelTypes = ["t5", "mt5", "umt5"]
+  static let bodyPrefix = "transformer"
   static let architectures: KeyValuePairs<String, Head> = [
     "T5Model": .bare, "T5EncoderModel": .encoder,
     "T5ForConditionalGeneration": .sequenceToSequence,
+    "T5ForSequenceClassification": .sequenceClassification,
+    "T5ForTokenClassification": .tokenClassification,
+    "T5ForQuestionAnswering": .questionAnswering,
     "MT5Model": .bare, "MT5EncoderModel": .encoder,
     "MT5ForConditionalGeneration": .sequenceToSequence,
+    "MT5ForSequenceClassification": .sequenceClassification,
+    "MT5ForTokenClassification": .tokenClassification,
+    "MT5ForQuestionAnswering": .questionAnswering,
+    "UMT5Model": .bare, "UMT5EncoderModel": .encoder,
+    "UMT5ForConditionalGeneration": .sequenceToSequence,
+    "UMT5ForSequenceClassification": .sequenceClassification,
+    "UMT5ForTokenClassification": .tokenClassification,
+    "UMT5ForQuestionAnswering": .questionAnswering,
   ]
 
   /// Copies of the shared embeddings, the decoder where only the encoder is wanted, and a bias that
   /// old files hold and nothing reads.
   static func isUnused(_ name: String) -> Bool {
     name.hasSuffix("embed_tokens.weight") || name == "lm_head.weight"
-      || name.hasPrefix("decoder.")
+      || name.hasPrefix("decoder.") || name.hasPrefix("transformer.decoder.")
   }
 
   let head: Head
@@ -27,16 +39,20 @@ struct T5: EncoderDecoderFamily {
   let encoder: [EncoderLayer]
   let decoder: [CrossDecoderLayer]
   let encoderNorm, decoderNorm: RMSNorm
-  let encoderPositions, decoderPositions: RelativePositions
+  let heads: SequenceHeads
+  let startID: Int
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
+    let type = try config["model_type"].string().utf8String
+    let isOldest = type == "t5"
     let hidden = try config["d_model"].width(default: 512)
-    let heads = try config["num_heads"].int(in: 1...65_536, default: 8)
+    let heads = try config["num_heads"].int(in: 1...65_536, default: isOldest ? 8 : 6)
     let width = try config["d_kv"].width(default: 64)
-    let intermediate = try config["d_ff"].width(default: 2048)
+    let intermediate = try config["d_ff"].width(default: isOldest ? 2048 : 1024)
     let epsilon = try config["layer_norm_epsilon"].epsilon(default: 1e-6)
-    let (activation, isGated) = try T5.feedForward(config)
-    let count = try config["num_layers"].layers(default: 6)
+    let (activation, isGated) = try T5.feedForward(
+      config, default: isOldest ? "relu" : "gated-gelu")
+    let count = try config["num_layers"].layers(default: isOldest ? 6 : 8)
     let buckets = try config["relative_attention_num_buckets"].int(
       in: 4...1 << 16, default: 32)
     let farthest = try config["relative_attention_max_distance"].int(
@@ -52,8 +68,11 @@ struct T5: EncoderDecoderFamily {
         heads: heads, query: projection("q"), key: projection("k"), value: projection("v"),
         output: Linear(heads * width, hidden, weights["o"], bias: false), scale: 1)
     }
-    /// - Parameter sublayers: where the sublayers are, of which the last feeds forward.
-    func layer(_ sublayers: Weights, last: Int) -> EncoderLayer {
+    /// - Parameter last: the last sublayer, which feeds forward.
+    func layer(_ stack: String, _ index: Int, last: Int) -> EncoderLayer {
+      let blocks = body[stack]["block"]
+      let sublayers = blocks[index]["layer"]
+      let table = blocks[type == "umt5" ? index : 0]["layer"][0]["SelfAttention"]
       let mlp = sublayers[last]["DenseReluDense"]
       func up(_ name: String) -> Linear { Linear(hidden, intermediate, mlp[name], bias: false) }
       let down = Linear(intermediate, hidden, mlp["wo"], bias: false)
@@ -63,40 +82,40 @@ struct T5: EncoderDecoderFamily {
         feedForward: isGated
           ? GatedFeedForward(gate: up("wi_0"), activation: activation, up: up("wi_1"), down: down)
           : FeedForward(up: up("wi"), activation: activation, down: down),
-        feedForwardResidual: residual(sublayers[last]))
-    }
-    func positions(_ name: String, isBidirectional: Bool) -> RelativePositions {
-      let attention = Weights(name)["block"][0]["layer"][0]["SelfAttention"]
-      return RelativePositions(
-        table: Embedding(buckets, heads, attention["relative_attention_bias"]),
-        buckets: buckets, farthest: farthest, isBidirectional: isBidirectional)
+        feedForwardResidual: residual(sublayers[last]),
+        relativePositions: RelativePositions(
+          table: Embedding(buckets, heads, table["relative_attention_bias"]), buckets: buckets,
+          farthest: farthest, isBidirectional: stack == "encoder"))
     }
     self.head = head
     self.hidden = hidden
     words = Embedding(
-      try config["vocab_size"].int(in: 1...1 << 24, default: 32_128), hidden, Weights("shared"))
-    isTied = try config["tie_word_embeddings"].bool(default: true)
-    encoder = (0..<count).map { layer(Weights("encoder")["block"][$0]["layer"], last: 1) }
+      try config["vocab_size"].int(
+        in: 1...1 << 24, default: isOldest ? 32_128 : 250_112), hidden, body["shared"])
+    isTied = try config["tie_word_embeddings"].bool(default: type != "mt5")
+    encoder = (0..<count).map { layer("encoder", $0, last: 1) }
     decoder = (0..<(try config["num_decoder_layers"].layers(default: count))).map {
-      let sublayers = Weights("decoder")["block"][$0]["layer"]
+      let sublayers = body["decoder"]["block"][$0]["layer"]
       return CrossDecoderLayer(
-        own: layer(sublayers, last: 2), cross: attention(sublayers[1]["EncDecAttention"]),
+        own: layer("decoder", $0, last: 2), cross: attention(sublayers[1]["EncDecAttention"]),
         crossResidual: residual(sublayers[1]))
     }
-    encoderNorm = RMSNorm(hidden, Weights("encoder.final_layer_norm"), epsilon: epsilon)
-    decoderNorm = RMSNorm(hidden, Weights("decoder.final_layer_norm"), epsilon: epsilon)
-    encoderPositions = positions("encoder", isBidirectional: true)
-    decoderPositions = positions("decoder", isBidirectional: false)
+    func norm(_ stack: String) -> RMSNorm {
+      RMSNorm(hidden, body[stack]["final_layer_norm"], epsilon: epsilon)
+    }
+    encoderNorm = norm("encoder")
+    decoderNorm = norm("decoder")
+    self.heads = try SequenceHeads(config, head, hidden: hidden, endID: 1)
+    startID = try config["decoder_start_token_id"].int(in: 0...1 << 24, default: 0)
   }
 
-  /// Reads `feed_forward_proj`: an activation, with `gated-` before it for a gate.
+  /// Reads `feed_forward_proj`: an activation, with `gated-` before it for a gate; and what
+  /// transformers makes of it, `dense_act_fn` and `is_gated_act`, where a file has these.
   private static func feedForward(
-    _ config: JSONField
+    _ config: JSONField, default absent: ByteString
   ) throws(HubError) -> (Activation, isGated: Bool) {
     let field = config["feed_forward_proj"]
-    let name = try field.string(default: "relu").utf8String
-    // transformers: the gate of T5 1.1 is the approximation.
-    if name == "gated-gelu" { return (Activation(.geluTanh), true) }
+    let name = try field.string(default: absent).utf8String
     let isGated = name.hasPrefix("gated-")
     let plain = isGated ? String(name.dropFirst("gated-".count)) : name
     guard let known = Activation.named.first(where: { $0.key == plain }) else {
@@ -104,7 +123,13 @@ struct T5: EncoderDecoderFamily {
         expected: "one of " + Activation.named.map(\.key).joined(separator: ", ")
           + ", or one of these after gated-")
     }
-    return (known.value, isGated)
+    // transformers: the gate of T5 1.1 is the approximation.
+    let activation = name == "gated-gelu" ? Activation(.geluTanh) : known.value
+    let dense = config["dense_act_fn"]
+    return (
+      dense.exists ? try dense.activation() : activation,
+      try config["is_gated_act"].bool(default: isGated)
+    )
   }
 
   var vocabulary: Int { words.count }
@@ -112,24 +137,19 @@ struct T5: EncoderDecoderFamily {
   func encode(_ ids: Tensor, padding: Tensor) -> Tensor {
     let trace = ids.trace
     let (batch, seq) = (ids.shape[0], ids.shape[1])
-    let bias = trace.scoped("relative positions") {
-      encoderPositions(trace.iota([1, seq], axis: 1), keys: seq)
-    }
     let mask = trace.mask([.padding(padding)], batch: batch, queries: seq, keys: seq)
-    let embedded = trace.scoped("embeddings") { words(ids) }
-    let last = encoder.enumerated().reduce(embedded) { x, layer in
-      trace.scoped("encoder layer \(layer.offset)") {
-        layer.element(x, bias: bias, mask: mask)
-      }
-    }
+    let last = encoder(trace.scoped("embeddings") { words(ids) }, mask: mask)
     return trace.scoped("encoder norm") { encoderNorm(last) }
   }
 
-  func embedTarget(_ ids: Tensor, positions: Tensor) -> Tensor { words(ids) }
-
-  func targetBias(_ context: DecoderContext) -> Tensor? {
-    decoderPositions(context.positions, keys: context.keys)
+  func target(of ids: Tensor) -> Tensor? {
+    head == .bare || head == .sequenceToSequence
+      ? nil
+      : ids.shiftedRight(
+        after: ids.trace.full(Double(startID), .i32, [ids.shape[0], 1]))
   }
+
+  func embedTarget(_ ids: Tensor, positions: Tensor) -> Tensor { words(ids) }
 
   func normalizeTarget(_ x: Tensor) -> Tensor { decoderNorm(x) }
 
@@ -137,5 +157,8 @@ struct T5: EncoderDecoderFamily {
     isTied
       ? words.scores(x * (1 / Double(hidden).squareRoot()))
       : Linear(hidden, vocabulary, Weights("lm_head"), bias: false)(x)
+  }
+  func outputs(_ hidden: Tensor, source: Tensor?) -> [(String, Tensor)] {
+    heads(hidden, source: source)
   }
 }

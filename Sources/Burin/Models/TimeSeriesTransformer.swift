@@ -128,9 +128,7 @@ struct TimeSeriesTransformer: Family {
   private func encode(_ past: SeriesPast) -> Tensor {
     let trace = past.values.trace
     let embedded = trace.scoped("encoder embeddings") { encoderEmbeddings(past.steps, from: 0) }
-    return encoder.enumerated().reduce(embedded) { x, layer in
-      trace.scoped("encoder layer \(layer.offset)") { layer.element(x, bias: nil, mask: nil) }
-    }
+    return encoder(embedded, mask: nil)
   }
 
   /// The decoder's output `[batch, target, hidden]`, each step seeing those before it.
@@ -143,7 +141,7 @@ struct TimeSeriesTransformer: Family {
       positions: trace.iota([steps.shape[0], steps.shape[1]], axis: 1), padding: padding)
     return decoder.enumerated().reduce(embedded) { x, layer in
       trace.scoped("layer \(layer.offset)") {
-        layer.element(x, context, (layer.element.cross.memory(encoded), nil), bias: nil)
+        layer.element(x, context, (layer.element.cross.memory(encoded), nil))
       }
     }
   }
