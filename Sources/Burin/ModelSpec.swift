@@ -263,7 +263,8 @@ extension JSONField {
   fileprivate var generation: JSON {
     let keys =
       LogitsRules.keys + [
-        "bos_token_id", "eos_token_id", "decoder_start_token_id", "length_penalty", "early_stopping",
+        "bos_token_id", "eos_token_id", "decoder_start_token_id", "length_penalty",
+        "early_stopping",
       ]
     var members = keys.compactMap { key -> JSONObject.Member? in
       guard self[key].exists, let value = self[key].value else { return nil }

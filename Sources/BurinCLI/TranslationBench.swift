@@ -21,6 +21,7 @@ extension Meter {
     var ceiling = Ceiling(threads: threads, precision: precision)
     ceiling.measure()
     let times = try times(atMost: 50) { _ = try generator(ids, options) }
+    let profile = Profile(profiled?.takeLaps())
     ceiling.measure()
     let median = quantile(times, 0.5)
     let extents = ["batch": beams, "seq": source, "target": 1, "context": max(1, count / 2)]
@@ -39,6 +40,7 @@ extension Meter {
       ("dtype", JSON(precision.rawValue)), ("peak_share", JSON(share.map { .score($0) })),
       ("ceiling", ceiling.json),
     ]
+    if let profile { result.members.append(("profile", profile.json)) }
     let part = share.map { ", \(decimal($0 * 100, 1)) % of the ceiling" } ?? ""
     result.text = """
       \(count) tokens from a source of \(source), \(beams == 1 ? "greedy" : "\(beams) beams"): \
@@ -46,6 +48,7 @@ extension Meter {
       \(threads) threads; ceiling: \(ceiling.text)
 
       """
+    result.text += profile?.text(calls: times.count) ?? ""
     return result
   }
 }
