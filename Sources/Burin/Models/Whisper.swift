@@ -75,8 +75,6 @@ struct Whisper: SourceToTargetFamily {
     words(ids) + positions(places)
   }
 
-  func targetBias(_ context: DecoderContext) -> Tensor? { nil }
-
   func normalizeTarget(_ x: Tensor) -> Tensor { norm(x) }
 
   func scores(_ x: Tensor) -> Tensor {
@@ -125,7 +123,7 @@ struct WhisperEncoder {
     let states = layers.enumerated().reduce(into: [embedded]) { states, layer in
       let x = states[states.count - 1]
       states.append(
-        trace.scoped("encoder layer \(layer.offset)") { layer.element(x, bias: nil, mask: nil) })
+        trace.scoped("encoder layer \(layer.offset)") { layer.element(x, mask: nil) })
     }
     return states.dropLast()
       + [trace.scoped("encoder norm") { norm(states[states.count - 1]) }]
