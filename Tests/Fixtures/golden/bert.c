@@ -633,7 +633,7 @@ static const struct burin_entry entries[] =
     {{"forward", 4, 2, run_forward_inputs, run_forward_outputs}};
 
 static const struct burin_code code[] =
-    {{run_forward_extents, 5, run_forward_slots, -1, run_forward}};
+    {{run_forward_extents, 5, run_forward_slots, -1, run_forward, 0, NULL}};
 
 const struct burin_program burin_program = {BURIN_ABI, "bert", 2, program_symbols, 1, entries, code,
                                             sizeof(weights_block), 0, NULL, NULL, 0, NULL, -1, -1,

@@ -1238,9 +1238,11 @@ static const struct burin_entry entries[] = {{"forward", 3, 1, run_forward_input
                                               run_verify_outputs}};
 
 static const struct burin_code code[] = {{run_forward_extents, 5, run_forward_slots, -1,
-                                          run_forward},
-                                         {run_step_extents, 6, run_step_slots, 3, run_step},
-                                         {run_verify_extents, 6, run_verify_slots, 2, run_verify}};
+                                          run_forward, 0, NULL},
+                                         {run_step_extents, 6, run_step_slots, 3, run_step, 0,
+                                          NULL},
+                                         {run_verify_extents, 6, run_verify_slots, 2, run_verify, 0,
+                                          NULL}};
 
 const struct burin_program burin_program = {BURIN_ABI, "gpt2-lm", 4, program_symbols, 3, entries,
                                             code, sizeof(weights_block), 1, states, state_bytes, 1,
