@@ -93,10 +93,6 @@ FIXTURES = {
     "blenderbot-small-lm": (
         t.BlenderbotSmallForConditionalGeneration,
         bart(t.BlenderbotSmallConfig, 24, 3, 31, encoder_layers=3), {"translate": True}),
-    "bart-decoder-lm": (
-        t.BartForCausalLM, bart(t.BartConfig, 20, 4, 33, scale_embedding=True), {"generate": True}),
-    "pegasus-decoder-lm": (
-        t.PegasusForCausalLM, bart(t.PegasusConfig, 22, 2, 31), {"generate": True}),
     "bart-sequence-classification": (
         t.BartForSequenceClassification, bart(t.BartConfig, 21, 3, 31, **MOODS), ENDED),
     "bart-question-answering": (

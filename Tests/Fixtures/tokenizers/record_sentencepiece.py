@@ -110,7 +110,9 @@ def record():
                     (pathlib.Path(path) / file).write_text(content)
             t = transformers.AutoTokenizer.from_pretrained(path)
             texts = SOURCES + ([">>fra<< Der Hund", "a</s>b <unk> c"] if "marian" in name else [])
-            texts += ["__fr__ Der <unk> Hund", "de_DE a</s>b fra_Latn"] * any(k in name for k in ("m2m", "nllb", "mbart"))
+            if any(kind in name for kind in ("m2m", "nllb", "mbart")):
+                # Tokens of languages that are listed without their ids get wrong ones from transformers.
+                texts += ["__fr__ Der <unk> Hund"] * ("listed" not in name) + ["de_DE a</s>b fra_Latn"]
             cases = []
             for text in texts:
                 e = t(text, return_offsets_mapping=t.is_fast)
