@@ -5,7 +5,7 @@
 /// everything else with `BURIN_LEVELS`.
 public enum LevelsWriter {
   /// What a level's module calls its program.
-  public static func program(_ level: Int) -> String { "burin_program_\(level)" }
+  public static func program(_ level: Int) -> String { "level_\(level)_program" }
 
   /// The text of the file.
   ///
