@@ -77,7 +77,7 @@ def byte_model(directory):
               "library", round(os.path.getsize(path) / 1024), "KiB")
 
 
-PRECISIONS = ["f32", "bf16", "int8"]
+PRECISIONS = ["f32", "bf16", "int8", "int4"]
 ALL = {"written-forms": written_forms, "run-off": run_off, "bytes": byte_model}
 
 if __name__ == "__main__":
