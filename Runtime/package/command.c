@@ -2,8 +2,10 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,8 +16,7 @@ extern char **environ;
 /* What a compiler may need to find its files; variables such as CPATH that change what it makes of
  * the same input are left behind. */
 static int is_kept(const char *variable) {
-  static const char *const kept[] = {"PATH=", "HOME=", "TMPDIR=", "LD_LIBRARY_PATH=", "LANG=",
-                                     "LC_ALL="};
+  static const char *const kept[] = {"PATH=", "HOME=", "LD_LIBRARY_PATH=", "LANG=", "LC_ALL="};
   for (size_t index = 0; index < sizeof kept / sizeof *kept; index++)
     if (!strncmp(variable, kept[index], strlen(kept[index]))) return 1;
   return 0;
@@ -27,8 +28,11 @@ int burin_spawn(
   int ends[2];
   if (pipe2(ends, O_CLOEXEC)) return errno;
   fcntl(ends[0], F_SETFL, O_NONBLOCK);
-  char *environment[8];
-  size_t count = 0;
+  /* What a compiler leaves behind when it fails stands in the directory, and goes with it. */
+  char temporary[PATH_MAX + 8];
+  snprintf(temporary, sizeof temporary, "TMPDIR=%s", directory);
+  char *environment[8] = {temporary};
+  size_t count = 1;
   for (char **variable = environ; *variable && count < 7; variable++)
     if (is_kept(*variable)) environment[count++] = *variable;
   environment[count] = NULL;
