@@ -16,7 +16,7 @@ struct Compile: ParsableCommand {
   var output: String
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("In what products multiply: f32, bf16 or int8.", valueName: "TYPE"))
+    help: ArgumentHelp("In what products multiply: f32, bf16, int8 or int4.", valueName: "TYPE"))
   var dtype = "f32"
   @Option(
     parsing: .unconditional,
