@@ -121,6 +121,13 @@ INLINE void attention_merge(
     AttentionRow *row, float *values, float maximum, float sum, const float *added,
     int64_t width) {
   if (maximum == -__builtin_inff()) return;
+  if (row->maximum == -__builtin_inff()) {  // nothing to merge with
+    row->maximum = maximum;
+    row->sum = sum;
+    for (int64_t column = 0; column < width; column += 16)
+      vector_store(values + column, vector_load(added + column));
+    return;
+  }
   const float largest = maximum > row->maximum ? maximum : row->maximum;
   const f32x16 factors = vector_exp2((f32x16){row->maximum - largest, maximum - largest});
   const float old = factors[0], new = factors[1];

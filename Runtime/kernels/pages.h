@@ -88,6 +88,55 @@ __attribute__((unused)) static void page_values(
     }
 }
 
+/// The first `count` (at most 16 are taken) of some numbers of bf16, zeros behind them.
+INLINE u16x16 page_load_halves(const uint16_t *from, int64_t count) {
+  u16x16 halves = {0};
+  if (count >= 16)
+    memcpy(&halves, from, sizeof halves);
+  else
+    for (int64_t lane = 0; lane < count; lane++) halves[lane] = from[lane];
+  return halves;
+}
+
+/// Fills a page of bf16 with the first `count` (at most 64 are taken) of `keys[...][width]`, `stride`
+/// elements apart; zeros behind them. The width is even.
+__attribute__((noinline, unused)) static void page_keys_bf16(
+    uint16_t *page, const uint16_t *keys, int64_t stride, int64_t count, int64_t width) {
+  for (int64_t first = 0; first < PAGE; first += 16) {
+    for (int64_t column = 0; column < width; column += 32) {
+      f32x16 block[16];  // sixteen pairs each
+      for (int64_t i = 0; i < 16; i++) {
+        const uint16_t *from = keys + (first + i) * stride + column;
+        const int64_t there = first + i < count ? width - column : 0;
+        block[i] = (f32x16)__builtin_shufflevector(
+            page_load_halves(from, there), page_load_halves(from + 16, there - 16), 0, 1, 2, 3, 4,
+            5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27,
+            28, 29, 30, 31);
+      }
+      vector_transpose(block);
+      for (int64_t i = 0; i < smaller(16, (width - column) / 2); i++)
+        vector_store((float *)(void *)page + (column / 2 + i) * PAGE + first, block[i]);
+    }
+  }
+}
+
+/// Fills a page of bf16 `[32][page_width][2]` with the first `count` (at most 64 are taken) of
+/// `values[...][width]`, `stride` elements apart; zeros behind them.
+__attribute__((noinline, unused)) static void page_values_bf16(
+    uint16_t *page, int64_t page_width, const uint16_t *values, int64_t stride, int64_t count,
+    int64_t width) {
+  for (int64_t row = 0; row < PAGE; row += 2) {
+    for (int64_t column = 0; column < page_width; column += 16) {
+      const uint16_t *from = values + row * stride + column;
+      const u16x16 first = page_load_halves(from, row < count ? width - column : 0);
+      const u16x16 second = page_load_halves(from + stride, row + 1 < count ? width - column : 0);
+      const u32x16 pairs = __builtin_convertvector(first, u32x16) |
+                           __builtin_convertvector(second, u32x16) << 16;
+      vector_store((float *)(void *)page + row / 2 * page_width + column, (f32x16)pairs);
+    }
+  }
+}
+
 /// One key into a page `[width][64]` at position `at`.
 INLINE void page_put_key(float *page, int64_t at, const float *key, int64_t width) {
   for (int64_t column = 0; column < width; column++) page[column * PAGE + at] = key[column];

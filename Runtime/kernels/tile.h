@@ -22,12 +22,10 @@ enum { TILE_ROWS = 6, TILE_VECTORS = 1 };  // AVX2: 12 of 16 registers, NEON: 24
 /// How the sums of a tile begin: at zero, or where an earlier call left them.
 typedef enum { TILE_FROM_ZERO, TILE_CONTINUE } TileStart;
 
-/// `tile_product` for a constant height and width, which is then all in registers.
-INLINE void tile_block(
-    const int height, const int vectors, int64_t depth, const float *x, int64_t x_stride,
-    const float *panel, int64_t panel_stride, float *sums, int64_t sums_stride,
-    TileStart start) {
-  f32x16 sum[TILE_ROWS][TILE_VECTORS];
+/// The sums of a tile in registers, as they begin.
+INLINE void tile_begin(
+    const int height, const int vectors, f32x16 sum[TILE_ROWS][TILE_VECTORS], const float *sums,
+    int64_t sums_stride, TileStart start) {
   if (start == TILE_FROM_ZERO) {
     for (int row = 0; row < height; row++)
       for (int v = 0; v < vectors; v++) sum[row][v] = (f32x16){0};
@@ -36,6 +34,23 @@ INLINE void tile_block(
       for (int v = 0; v < vectors; v++)
         sum[row][v] = vector_load(sums + row * sums_stride + 16 * v);
   }
+}
+
+/// The sums of a tile back to memory.
+INLINE void tile_end(
+    const int height, const int vectors, f32x16 sum[TILE_ROWS][TILE_VECTORS], float *sums,
+    int64_t sums_stride) {
+  for (int row = 0; row < height; row++)
+    for (int v = 0; v < vectors; v++) vector_store(sums + row * sums_stride + 16 * v, sum[row][v]);
+}
+
+/// `tile_product` for a constant height and width, which is then all in registers.
+INLINE void tile_block(
+    const int height, const int vectors, int64_t depth, const float *x, int64_t x_stride,
+    const float *panel, int64_t panel_stride, float *sums, int64_t sums_stride,
+    TileStart start) {
+  f32x16 sum[TILE_ROWS][TILE_VECTORS];
+  tile_begin(height, vectors, sum, sums, sums_stride, start);
 #pragma clang loop unroll(disable)
   for (int64_t k = 0; k < depth; k++) {
     f32x16 column[TILE_VECTORS];
@@ -43,8 +58,7 @@ INLINE void tile_block(
     for (int row = 0; row < height; row++)
       for (int v = 0; v < vectors; v++) sum[row][v] += x[row * x_stride + k] * column[v];
   }
-  for (int row = 0; row < height; row++)
-    for (int v = 0; v < vectors; v++) vector_store(sums + row * sums_stride + 16 * v, sum[row][v]);
+  tile_end(height, vectors, sum, sums, sums_stride);
 }
 
 /// `sums[row][0 ..< columns] += sum over k of x[row][k] * panel[k][0 ..< columns]` for `height` rows

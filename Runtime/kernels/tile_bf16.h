@@ -36,25 +36,25 @@ INLINE bf16x2x16 bf16_load_pairs(const uint16_t *from) {
   return (bf16x2x16)vector_load_i32((const int32_t *)from);
 }
 
-/// `tile_product_bf16` for a constant height, which is then all in registers.
+/// `tile_product_bf16` for a constant height and width, which is then all in registers.
 INLINE void tile_block_bf16(
-    const int height, int64_t depth, const uint16_t *x, int64_t x_stride, const uint16_t *panel,
-    float *sums) {
+    const int height, const int vectors, int64_t depth, const uint16_t *x, int64_t x_stride,
+    const uint16_t *panel, int64_t panel_stride, float *sums, int64_t sums_stride,
+    TileStart start) {
   f32x16 sum[TILE_ROWS][TILE_VECTORS];
-  for (int row = 0; row < height; row++)
-    for (int v = 0; v < TILE_VECTORS; v++) sum[row][v] = (f32x16){0};
+  tile_begin(height, vectors, sum, sums, sums_stride, start);
 #pragma clang loop unroll(disable)
   for (int64_t k = 0; k < depth; k += 2) {
     bf16x2x16 column[TILE_VECTORS];
-    for (int v = 0; v < TILE_VECTORS; v++) column[v] = bf16_load_pairs(panel + k * 32 + 32 * v);
+    for (int v = 0; v < vectors; v++)
+      column[v] = bf16_load_pairs(panel + k * panel_stride + 32 * v);
     for (int row = 0; row < height; row++) {
       bf16x2x16 pair = bf16_splat_pair(x + row * x_stride + k);
-      for (int v = 0; v < TILE_VECTORS; v++)
+      for (int v = 0; v < vectors; v++)
         sum[row][v] = bf16_multiply_add(sum[row][v], pair, column[v]);
     }
   }
-  for (int row = 0; row < height; row++)
-    for (int v = 0; v < TILE_VECTORS; v++) vector_store(sums + row * 32 + 16 * v, sum[row][v]);
+  tile_end(height, vectors, sum, sums, sums_stride);
 }
 
 /// `tile_product_f32_bf16` for a constant height, which is then all in registers.
@@ -81,23 +81,35 @@ INLINE void tile_block_f32_bf16(
     for (int v = 0; v < TILE_VECTORS; v++) vector_store(sums + row * 32 + 16 * v, sum[row][v]);
 }
 
-/// `sums[row][0 ..< 32] = sum over k of x[row][k] * panel[k / 2][0 ..< 32][k % 2]` for `height` rows
-/// (at most `TILE_ROWS`) and an even `depth`; `x_stride` in elements. The pairs of each sum are added
-/// in the order of k in one accumulator, whatever the height.
+/// `tile_product` of pairs: `panel[k / 2][0 ..< columns][k % 2]`, its rows of pairs `panel_stride`
+/// pairs apart, and an even `depth`. The pairs of each sum are added in the order of k in one
+/// accumulator, whatever the height.
 __attribute__((noinline, unused)) static void tile_product_bf16(
-    int height, int64_t depth, const uint16_t *x, int64_t x_stride, const uint16_t *panel,
-    float *sums) {
-  for (int v = 0; v < 2; v += TILE_VECTORS) switch (height) {
-#define TILE_HEIGHT(height)                                                       \
-  case height:                                                                    \
-    tile_block_bf16(height, depth, x, x_stride, panel + 32 * v, sums + 16 * v);   \
+    int height, int columns, int64_t depth, const uint16_t *x, int64_t x_stride,
+    const uint16_t *panel, int64_t panel_stride, float *sums, int64_t sums_stride,
+    TileStart start) {
+  for (int column = 0; column < columns; column += 16 * TILE_VECTORS) {
+    const uint16_t *part = panel + 2 * column;
+    float *to = sums + column;
+    const int vectors = TILE_VECTORS == 2 && columns == 32 ? 2 : 1;
+#define TILE_HEIGHT(height)                                                                      \
+  case height:                                                                                   \
+    if (vectors == 2)                                                                            \
+      tile_block_bf16(                                                                           \
+          height, TILE_VECTORS, depth, x, x_stride, part, panel_stride, to, sums_stride, start); \
+    else                                                                                         \
+      tile_block_bf16(                                                                           \
+          height, 1, depth, x, x_stride, part, panel_stride, to, sums_stride, start);            \
     break;
+    switch (height) {
       TILE_HEIGHTS(TILE_HEIGHT)
-#undef TILE_HEIGHT
     }
+#undef TILE_HEIGHT
+  }
 }
 
-/// The same for rows of f32, whose products with bf16 are those of f32.
+/// `sums[row][0 ..< 32] = sum over k of x[row][k] * panel[k / 2][0 ..< 32][k % 2]` for `height` rows
+/// of f32 (at most `TILE_ROWS`) and an even `depth`: the products are those of f32.
 __attribute__((noinline, unused)) static void tile_product_f32_bf16(
     int height, int64_t depth, const float *x, int64_t x_stride, const uint16_t *panel,
     float *sums) {

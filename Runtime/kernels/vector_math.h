@@ -35,6 +35,18 @@ INLINE f32x16 vector_exp2(f32x16 x) {
   return p * vector_power_of_two(whole);
 }
 
+/// 2^x within 1.1e-4 of itself for x <= 128, for results that are rounded to 8 bits; results below
+/// 2^-126 are 0. 2^0 is exactly 1, 2^-infinity exactly 0.
+INLINE f32x16 vector_exp2_coarse(f32x16 x) {
+  x = vector_maximum(vector_splat(-127.0f), x);
+  const f32x16 whole = vector_floor(x);
+  const f32x16 f = x - whole;  // in [0, 1)
+  f32x16 p = f * 0x1.4095eap-4f + 0x1.cf7a68p-3f;
+  p = p * f + 0x1.640ea8p-1f;
+  p = p * f + 1.0f;
+  return p * vector_power_of_two(whole);
+}
+
 /// e^x within 1 ulp (2 below 2^-125); results below 2^-126 are 0.
 INLINE f32x16 vector_exp(f32x16 x) {
   x = vector_clamp(x, -87.4f, 89.0f);
@@ -133,6 +145,34 @@ INLINE f32x16 vector_gelu_tanh(f32x16 x) {
   const f32x16 held = vector_maximum(vector_splat(-20.0f), x);
   const f32x16 u = held * (held * held * 0x1.2444d2p-4f + 0x1.988454p+0f);
   return held / (1.0f + vector_exp(-u));
+}
+
+/// `vector_gelu` within 8e-5 * |x|, without a division: for results that are rounded to 8 bits.
+INLINE f32x16 vector_gelu_coarse(f32x16 x) {
+  const f32x16 held = vector_clamp(x, -3.8f, 3.8f);  // where the polynomial is 1
+  const f32x16 y = held * held;
+  f32x16 p = y * 0x1.48d932p-24f + -0x1.3bc8cap-18f;
+  p = p * y + 0x1.0507b6p-13f;
+  p = p * y + -0x1.f018f2p-10f;
+  p = p * y + 0x1.339698p-6f;
+  p = p * y + -0x1.0dd1d8p-3f;
+  p = p * y + 0x1.985c58p-1f;
+  const f32x16 half = vector_maximum(vector_splat(-10.0f), x) * 0.5f;
+  return half + half * vector_clamp(held * p, -1.0f, 1.0f);
+}
+
+/// `vector_gelu_tanh` within 8e-5 * |x|, in the same way.
+INLINE f32x16 vector_gelu_tanh_coarse(f32x16 x) {
+  const f32x16 held = vector_clamp(x, -3.75f, 3.75f);
+  const f32x16 y = held * held;
+  f32x16 p = y * 0x1.6bdc42p-24f + -0x1.54fd4ep-18f;
+  p = p * y + 0x1.13296ap-13f;
+  p = p * y + -0x1.ff5ad4p-10f;
+  p = p * y + 0x1.376446p-6f;
+  p = p * y + -0x1.0e5d92p-3f;
+  p = p * y + 0x1.983c50p-1f;
+  const f32x16 half = vector_maximum(vector_splat(-10.0f), x) * 0.5f;
+  return half + half * vector_clamp(held * p, -1.0f, 1.0f);
 }
 
 /// The nearest multiple of pi/2, as `quadrant` (modulo 4), and what is left of x, in [-pi/4, pi/4].

@@ -97,6 +97,10 @@ INLINE void copy_row(float *to, const float *from, int64_t count) {
   for (int64_t i = 0; i < count; i++) to[i] = from[i];
 }
 
+INLINE void copy_row_bf16(uint16_t *to, const uint16_t *from, int64_t count) {
+  for (int64_t i = 0; i < count; i++) to[i] = from[i];
+}
+
 /// The sum of the lanes, always by the same tree: halves onto each other, 8, 4, 2, 1.
 INLINE float vector_sum(f32x16 v) {
   v += __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);

@@ -8,6 +8,9 @@ static const unsigned char burin_h[] = {
 static const unsigned char attention_h[] = {
 #embed "../kernels/attention.h"
 };
+static const unsigned char attention_bf16_h[] = {
+#embed "../kernels/attention_bf16.h"
+};
 static const unsigned char bf16_h[] = {
 #embed "../kernels/bf16.h"
 };
@@ -72,6 +75,7 @@ static const unsigned char session_c[] = {
 static const struct burin_source sources[] = {
     {"burin.h", burin_h, sizeof burin_h},
     {"attention.h", attention_h, sizeof attention_h},
+    {"attention_bf16.h", attention_bf16_h, sizeof attention_bf16_h},
     {"bf16.h", bf16_h, sizeof bf16_h},
     {"blocks.h", blocks_h, sizeof blocks_h},
     {"experts.h", experts_h, sizeof experts_h},

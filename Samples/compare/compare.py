@@ -2,6 +2,7 @@
 
     python3 compare.py --minilm DIRECTORY [--engines burin,onnxruntime,...]
                        [--models minilm,bert-base] [--shapes 1x128,8x128] [--write]
+    python3 compare.py --models vit-base --shapes 1x197,8x197 [--engines ...] [--write]
 
 Each engine lives in a process of its own and sleeps while the others run. They take turns, round
 after round; the machine's ceiling is measured in every round too. The table gives the median of
@@ -24,9 +25,18 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 MARKS = "<!-- table -->\n", "<!-- end of table -->\n"
 
 
-def sample_inputs(batch, seq):
+def configuration(model):
+    with open(os.path.join(model, "config.json")) as file:
+        return json.load(file)
+
+
+def sample_inputs(model, batch, seq):
     import numpy
     generator = numpy.random.default_rng(batch * 1000 + seq)
+    config = configuration(model)
+    if "image_size" in config:
+        shape = batch, config["num_channels"], config["image_size"], config["image_size"]
+        return {"pixel_values": generator.standard_normal(shape, dtype="float32")}
     return {
         "input_ids": generator.integers(1000, 30000, (batch, seq), dtype="int64"),
         "attention_mask": numpy.ones((batch, seq), dtype="int64"),
@@ -40,7 +50,7 @@ def work(name, model, folder, batch, seq, threads):
     """Answers each line `N` on standard input with the milliseconds of N forward passes."""
     from engines import ENGINES
     import numpy
-    inputs = sample_inputs(batch, seq)
+    inputs = sample_inputs(model, batch, seq)
     begin = time.perf_counter()
     engine = ENGINES[name](model, folder, inputs, threads)
     result = numpy.array(engine.run())
@@ -96,24 +106,29 @@ def ceiling_probe(folder):
         env={**os.environ, "OMP_NUM_THREADS": str(threads)}).stdout)
 
 
-def make_bert_base(folder):
-    path = os.path.join(folder, "bert-base-random")
+def make_base(label, folder):
+    """A model of the usual size, with random weights."""
+    path = os.path.join(folder, label + "-random")
     if not os.path.exists(path):
         import torch
-        import transformers
+        import transformers as t
         torch.manual_seed(0)
-        transformers.BertModel(transformers.BertConfig()).save_pretrained(path)
+        kinds = {"bert-base": (t.BertModel, t.BertConfig), "vit-base": (t.ViTModel, t.ViTConfig)}
+        kind, config = kinds[label]
+        kind(config()).save_pretrained(path)
     return path
 
 
 def multiply_adds(model, batch, seq):
-    """Multiply-adds of the matrix products of a BERT forward pass, attention included."""
-    with open(os.path.join(model, "config.json")) as file:
-        config = json.load(file)
+    """Multiply-adds of the matrix products of a forward pass, attention included."""
+    config = configuration(model)
     hidden, inner = config["hidden_size"], config["intermediate_size"]
     tokens = batch * seq
     layer = tokens * (4 * hidden * hidden + 2 * hidden * inner) + 2 * tokens * seq * hidden
-    return config["num_hidden_layers"] * layer + batch * hidden * hidden
+    patches = 0
+    if "patch_size" in config:
+        patches = batch * (seq - 1) * config["num_channels"] * config["patch_size"] ** 2 * hidden
+    return config["num_hidden_layers"] * layer + batch * hidden * hidden + patches
 
 
 def quarters(medians):
@@ -243,7 +258,7 @@ def main():
         with open(store) as file:
             results = json.load(file)
     for label in arguments.models.split(","):
-        model = make_bert_base(arguments.folder) if label == "bert-base" else arguments.minilm
+        model = arguments.minilm if label == "minilm" else make_base(label, arguments.folder)
         if not model:
             parser.error("--minilm is needed for the model minilm")
         folder = os.path.join(arguments.folder, label)
@@ -273,7 +288,7 @@ def save_reference(torch_engine, model, folder, batch, seq):
     path = os.path.join(folder, f"reference-{batch}x{seq}.npy")
     if not os.path.exists(path):
         eager = type("Eager", (torch_engine,), {"attention": "eager"})
-        numpy.save(path, eager(model, folder, sample_inputs(batch, seq), 2).run())
+        numpy.save(path, eager(model, folder, sample_inputs(model, batch, seq), 2).run())
 
 
 if __name__ == "__main__":

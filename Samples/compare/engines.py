@@ -51,14 +51,25 @@ def export(model, folder):
     torch.manual_seed(0)
     network = transformers.AutoModel.from_pretrained(
         model, attn_implementation="eager", dtype=torch.float32, return_dict=False).eval()
-    ids = torch.randint(1000, 2000, (2, 16))
-    names = ["input_ids", "attention_mask", "token_type_ids"]
+    example = example_inputs(network.config)
+    axes = {0: "batch"} if "pixel_values" in example else {0: "batch", 1: "seq"}
     with torch.no_grad():
         torch.onnx.export(
-            network, (ids, torch.ones_like(ids), torch.zeros_like(ids)), path, input_names=names,
+            network, tuple(example.values()), path, input_names=list(example),
             output_names=["last_hidden_state", "pooler_output"], opset_version=17, dynamo=False,
-            dynamic_axes={name: {0: "batch", 1: "seq"} for name in names})
+            dynamic_axes={name: axes for name in example})
     return path
+
+
+def example_inputs(config, batch=2):
+    """Inputs in the order of the model's forward call."""
+    import torch
+    if hasattr(config, "image_size"):
+        size = config.image_size
+        return {"pixel_values": torch.randn(batch, config.num_channels, size, size)}
+    ids = torch.randint(1000, 2000, (batch, 16))
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids),
+            "token_type_ids": torch.zeros_like(ids)}
 
 
 class Onnxruntime:
@@ -73,8 +84,8 @@ class Onnxruntime:
         from onnxruntime.transformers import optimizer
         config = transformers.AutoConfig.from_pretrained(model)
         optimised = optimizer.optimize_model(
-            export(model, folder), model_type="bert", num_heads=config.num_attention_heads,
-            hidden_size=config.hidden_size, opt_level=1, use_gpu=False)
+            export(model, folder), model_type=config.model_type,
+            num_heads=config.num_attention_heads, hidden_size=config.hidden_size, opt_level=1, use_gpu=False)
         print("  onnxruntime fused:", {
             kind: n for kind, n in optimised.get_fused_operator_statistics().items() if n},
             flush=True)
@@ -89,8 +100,9 @@ class Onnxruntime:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
         self.session = onnxruntime.InferenceSession(
             os.path.join(folder, self.file), options, providers=["CPUExecutionProvider"])
+        types = {"tensor(float)": "float32", "tensor(int32)": "int32", "tensor(int64)": "int64"}
         self.inputs = {
-            port.name: inputs[port.name].astype("int32" if "int32" in port.type else "int64")
+            port.name: inputs[port.name].astype(types[port.type])
             for port in self.session.get_inputs()}
         self.version = "onnxruntime " + onnxruntime.__version__
 
@@ -171,10 +183,8 @@ class OpenVINOTorch(OpenVINO):
         import transformers
         network = transformers.AutoModel.from_pretrained(
             model, attn_implementation="sdpa", dtype=torch.float32, return_dict=False).eval()
-        ids = torch.randint(1000, 2000, (2, 16))
-        example = {"input_ids": ids, "attention_mask": torch.ones_like(ids),
-                   "token_type_ids": torch.zeros_like(ids)}
-        return self.openvino.convert_model(network, example_input=example)
+        return self.openvino.convert_model(
+            network, example_input=example_inputs(network.config))
 
 
 class OpenVINOBF16(OpenVINO):
@@ -186,7 +196,8 @@ class OpenVINOBF16(OpenVINO):
 
 class OpenVINOInt8(OpenVINO):
     """Quantised by NNCF for transformers: weights a column, activations with ranges seen on the
-    sentences of Tests/Fixtures/minilm. What stays f32 is left to the hint, f32 or bf16."""
+    sentences of Tests/Fixtures/minilm, or on random pictures. What stays f32 is left to the hint,
+    f32 or bf16."""
 
     dtype = "int8"
 
@@ -196,11 +207,17 @@ class OpenVINOInt8(OpenVINO):
         import numpy
         path = os.path.join(folder, "int8.xml")
         if not os.path.exists(path):
-            with open(os.path.join(os.path.dirname(os.path.abspath(__file__)),
-                                   "../../Tests/Fixtures/minilm/sentences.json")) as file:
-                rows = [numpy.array([row["ids"]]) for row in json.load(file)["sentences"]]
-            samples = [{"input_ids": ids, "attention_mask": numpy.ones_like(ids),
-                        "token_type_ids": numpy.zeros_like(ids)} for ids in rows]
+            import transformers
+            config = transformers.AutoConfig.from_pretrained(model)
+            if hasattr(config, "image_size"):
+                samples = [{name: tensor.numpy() for name, tensor in example_inputs(config, 1).items()}
+                           for _ in range(16)]
+            else:
+                with open(os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                       "../../Tests/Fixtures/minilm/sentences.json")) as file:
+                    rows = [numpy.array([row["ids"]]) for row in json.load(file)["sentences"]]
+                samples = [{"input_ids": ids, "attention_mask": numpy.ones_like(ids),
+                            "token_type_ids": numpy.zeros_like(ids)} for ids in rows]
             network = nncf.quantize(
                 super().convert(model, folder), nncf.Dataset(samples),
                 model_type=nncf.ModelType.TRANSFORMER, subset_size=len(samples))

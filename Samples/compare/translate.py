@@ -24,6 +24,13 @@ TOKENS = 64
 CTRANSLATE2 = {"f32": "float32", "bf16": "bfloat16", "int8": "int8"}
 
 
+def supported(precision):
+    """The precision, or f32 where CTranslate2 does not multiply in that type on this machine."""
+    import ctranslate2
+    types = ctranslate2.get_supported_compute_types("cpu")
+    return precision if CTRANSLATE2[precision] in types else "f32"
+
+
 def make(folder):
     """Writes each model as transformers does, and as CTranslate2 converts it."""
     import ctranslate2
@@ -91,6 +98,7 @@ class CTranslate2:
     name = "ctranslate2"
 
     def __init__(self, path, precision, beams, threads):
+        precision = supported(precision)
         self.process = subprocess.Popen(
             [sys.executable, os.path.abspath(__file__), "--work", f"{path}-ct2-{precision}",
              CTRANSLATE2[precision], str(beams), str(threads)],
@@ -135,7 +143,8 @@ def table(rows):
     for model, beams, precision, burin, peer in rows:
         kind = "greedy" if beams == 1 else f"{beams} beams"
         lines.append(
-            f"| {model} | {precision}, {kind} | {burin:.0f} ms | {peer:.0f} ms | {peer / burin:.2f}x |")
+            f"| {model} | {precision}, {kind} | {burin:.0f} ms | {peer:.0f} ms"
+            f"{'' if supported(precision) == precision else ' in f32'} | {peer / burin:.2f}x |")
     return "\n".join(lines)
 
 

@@ -70,6 +70,7 @@ enum RuntimeHeader {
     "tile_bf16.h": CRawLine("tile_bf16.h"), "tile_w8.h": CRawLine("tile_w8.h"),
     "tile_w4.h": CRawLine("tile_w4.h"), "blocks.h": CRawLine("blocks.h"),
     "attention.h": CRawLine("attention.h"), "pages.h": CRawLine("pages.h"),
+    "attention_bf16.h": CRawLine("attention_bf16.h"),
     "laps.h": CRawLine("laps.h"),
   ]
 

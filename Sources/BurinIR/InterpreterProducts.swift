@@ -85,14 +85,15 @@ extension NumericArray {
     }
   }
 
-  /// `softmax(scores(self x keyᵀ)) x value`; a query for which no key counts gives zeros.
+  /// `softmax(scores(self x keyᵀ)) x value`; a query for which no key counts gives zeros. Weights of
+  /// values in bf16 by queries in bf16 are rounded to that too, relative to the largest.
   func attention(
     key: NumericArray, value: NumericArray, scores: Scores<NumericArray>
   ) -> NumericArray {
     let (batch, queries, heads, width) = (shape[0], shape[1], shape[2], shape[3])
     let (keys, groups, valueWidth) = (key.shape[1], key.shape[2], value.shape[3])
     let bias = scores.bias?.broadcast(to: [batch, heads, queries, keys])
-    var result = NumericArray(element, [batch, queries, heads, valueWidth], repeating: 0)
+    var result = NumericArray(element.sum, [batch, queries, heads, valueWidth], repeating: 0)
     values.withPointer { q in
       key.values.withPointer { k in
         value.values.withPointer { v in
@@ -117,7 +118,10 @@ extension NumericArray {
                   }
                   return score
                 }
-                let weights = NumericArray(.f32, [row.count], row).softmax().values
+                var weights = NumericArray(.f32, [row.count], row).softmax().values
+                if element == .bf16, let largest = weights.max(), largest > 0 {
+                  weights = weights.map { element.rounded($0 / largest) * largest }
+                }
                 for (weight, key) in zip(weights, counting) {
                   for column in 0..<valueWidth {
                     result.values[here * valueWidth + column] +=

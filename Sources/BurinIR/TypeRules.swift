@@ -300,6 +300,7 @@ private func attentionType(
   guard query.rank == 4, key.rank == 4, value.rank == 4,
     query.shape[0] == key.shape[0], key.shape[..<3] == value.shape[..<3],
     query.shape[3] == key.shape[3], query.element.isFloat,
+    query.element != .bf16 || key.element == .bf16 && value.element == .bf16,
     let heads = query.shape[2].constant, let groups = key.shape[2].constant, heads % groups == 0
   else { throw IRError("attention: query \(query), key \(key), value \(value)") }
   for mask in scores.masks { try checkMask(mask, batch: key.shape[0], keys: key.shape[1]) }
@@ -312,7 +313,7 @@ private func attentionType(
   if let slopes = scores.slopes {
     try require(slopes == TensorType(.f32, [Dim(heads)]), "attention: slopes \(slopes)")
   }
-  return TensorType(query.element, query.shape.dropLast() + [value.shape[3]])
+  return TensorType(query.element.sum, query.shape.dropLast() + [value.shape[3]])
 }
 
 private func checkMask(_ mask: Mask<TensorType>, batch: Dim, keys: Dim) throws(IRError) {

@@ -25,7 +25,8 @@ public enum Precision: String, Sendable, CaseIterable {
 
 extension Pass {
   /// Products multiply in a narrower type. What follows a product stays f32, and so do norms,
-  /// attention, softmax, and embeddings unless a product shares their table.
+  /// softmax, and embeddings unless a product shares their table. An encoder's attention multiplies
+  /// pairs of bf16, whatever the precision, where there are instructions for them.
   ///
   /// After `fuse-projections`, so that one rounding serves all of them, and before `pack-weights`,
   /// since a type has its own panels. With bf16 the first products of a model, which no other
@@ -39,26 +40,27 @@ extension Pass {
   ///   that of f32.
   public static func lowerPrecision(to precision: Precision, roundsActivations: Bool) -> Pass {
     Pass("lower-precision") { program in
-      switch precision {
+      let attention = roundsActivations ? [lowerAttention] : []
+      return switch precision {
       case .f32: []
       case .bf16:
         [
           lowerProduct(to: .bf16, times: roundsActivations ? .bf16 : .f32),
           lowerExperts(to: .bf16, times: roundsActivations ? .bf16 : .f32),
           lowerTable(to: .bf16, TiedTables(program)),
-        ]
+        ] + attention
       case .int8:
         [
           lowerProduct(to: .w8, times: .r8),
           lowerExperts(to: .w8, times: .r8),
           lowerTable(to: .w8, TiedTables(program)),
-        ]
+        ] + attention
       case .int4:
         [
           lowerProduct(to: .w4, times: .r8),
           lowerExperts(to: .w4, times: .r8),
           lowerTable(to: .w8, TiedTables(program)),
-        ]
+        ] + attention
       }
     }
   }
@@ -66,7 +68,21 @@ extension Pass {
 
 extension Pass {
   /// What a product alone is rounded for is rounded before it is stored.
-  public static let fuseCasts = Pass("fuse-casts", rules: [absorbCast])
+  public static let fuseCasts = Pass("fuse-casts", rules: [castBeforeView, absorbCast])
+}
+
+/// cast(view(x)) ⟶ view(cast(x)), if all that becomes of x is rounded to bf16
+///
+/// The casts of queries, keys and values then become one, of the product that they are slices of.
+private let castBeforeView = Rule("cast-before-view") { root in
+  guard case .cast(let view, .bf16) = root.op, view.type.element == .f32 else { return nil }
+  switch view.op {
+  case .reshape(let x, let shape) where x.isRounded:
+    return .new(.reshape(.node(.cast(x, to: .bf16)), shape))
+  case .slice(let x, let axis, let start, let count) where x.isRounded:
+    return .new(.slice(.node(.cast(x, to: .bf16)), axis: axis, start: start, count: count))
+  default: return nil
+  }
 }
 
 /// cast(linear(x)) ⟶ linear(x, cast)
@@ -129,6 +145,33 @@ private func lowerExperts(to element: ElementType, times left: ElementType) -> R
   }
 }
 
+/// attention(q, k, v) ⟶ attention(cast(q), cast(k), cast(v)), where whole sequences attend to
+/// themselves, as in an encoder
+///
+/// A decoder's attention stays f32: one query reads from a cache what a whole prompt computes, and both
+/// have to be the same.
+private let lowerAttention = Rule("lower-attention") { (root) throws(NearMiss) in
+  guard case .attention(let query, let key, let value, let scores, let tile) = root.op,
+    query.type.element == .f32, key.type.element == .f32, value.type.element == .f32
+  else { return nil }
+  guard query.type.shape[1] == key.type.shape[1], !scores.isCausal else {
+    throw NearMiss("its queries do not attend to all of their own sequence")
+  }
+  guard let width = query.type.shape[3].constant, width % 2 == 0 else {
+    throw NearMiss("queries of \(query.type.shape[3]) numbers do not fill pairs of bf16")
+  }
+  return .new(
+    .attention(
+      query: .node(.cast(query, to: .bf16)), key: .node(.cast(key, to: .bf16)),
+      value: .node(.cast(value, to: .bf16)), scores: scores.map(Expression.old), tile: tile))
+}
+
+extension Scores {
+  fileprivate var isCausal: Bool {
+    masks.contains { if case .causal = $0 { true } else { false } }
+  }
+}
+
 /// embedding(table) ⟶ embedding(cast(table)), widened again, if a product has the weight tableᵀ, so
 /// that the table is stored once
 private func lowerTable(to element: ElementType, _ tied: TiedTables) -> Rule {
@@ -165,6 +208,18 @@ extension Value {
       }
     }
     return false
+  }
+
+  /// Whether all that becomes of the value is rounded to bf16, perhaps after it has been cut up.
+  fileprivate var isRounded: Bool {
+    !users.isEmpty
+      && users.allSatisfy { user in
+        switch user.op {
+        case .cast(_, .bf16): true
+        case .slice, .reshape: user.isRounded
+        default: false
+        }
+      }
   }
 
   /// Whether the largest of these values decide which experts are used.

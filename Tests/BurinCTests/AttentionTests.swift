@@ -16,10 +16,11 @@ import Testing
 
   /// Attention over token-major rows, parts of wider rows; the number tells kernels apart.
   static func attention(
-    _ number: Int, _ shape: Shape, keys: Dim = seq, _ scores: Scores<Place> = Scores(scale: 0.3)
+    _ number: Int, _ shape: Shape, keys: Dim = seq, in element: ElementType = .f32,
+    _ scores: Scores<Place> = Scores(scale: 0.3)
   ) throws -> KernelCase {
     func part(_ positions: Dim, _ heads: Int, _ width: Int) -> Place {
-      let type = TensorType(.f32, [batch, positions, Dim(heads), Dim(width)])
+      let type = TensorType(element, [batch, positions, Dim(heads), Dim(width)])
       let row = Dim(heads * width + 5)
       return Place(type, strides: [positions * row, row, Dim(width), 1])
     }
@@ -30,7 +31,8 @@ import Testing
       by: { op, results, _ in
         try attentionKernel(op, results: results, name: "attention_\(number)")
       })
-    item.tolerance = { 3e-5 * max(1, abs($0)) }
+    // Weights of bf16 are off by 2^-9 of themselves, and so is what they are rounded against here.
+    item.tolerance = { (element == .bf16 ? 8e-3 : 3e-5) * max(1, abs($0)) }
     return item
   }
 
@@ -60,6 +62,30 @@ import Testing
       Self.attention(1, Shape(heads: 4, groups: 1, width: 20, valueWidth: 20), keys: Self.keys),
     ]
     try KernelLibrary(cases).check(Self.longExtents)
+  }
+
+  /// Products of pairs, with the instruction for them and without.
+  @Test func headsInBF16() throws {
+    var cases: [KernelCase] = []
+    for (heads, groups) in [(1, 1), (4, 2)] {
+      for (width, valueWidth) in [(2, 1), (8, 20), (16, 16), (34, 8), (64, 48), (80, 80)] {
+        let shape = Shape(heads: heads, groups: groups, width: width, valueWidth: valueWidth)
+        cases.append(try Self.attention(cases.count, shape, in: .bf16))
+        cases.append(try Self.attention(cases.count, shape, keys: Self.keys, in: .bf16))
+      }
+    }
+    let masks: [Mask<Place>] = [
+      .padding(Self.integers([Self.batch, Self.keys])), .lengths(Self.integers([Self.batch])),
+      .window(3, start: nil),
+    ]
+    for mask in masks {
+      cases.append(
+        try Self.attention(
+          cases.count, Shape(), keys: Self.keys, in: .bf16, Scores(scale: 0.3, masks: [mask])))
+    }
+    try KernelLibrary(cases).check(KernelCase.extents.map { $0.merging(["keys": 33]) { $1 } })
+    try KernelLibrary(cases).check(Self.longExtents)
+    try KernelLibrary(cases, flags: ["-march=native"]).check(Self.longExtents)
   }
 
   @Test func everyKindOfScore() throws {

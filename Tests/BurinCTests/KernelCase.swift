@@ -85,7 +85,7 @@ struct KernelLibrary {
       .include(CRawLine("vectors.h"), isSystem: false),
       .include(CRawLine("vector_math.h"), isSystem: false),
       .include(CRawLine("tile.h"), isSystem: false),
-      .include(CRawLine("attention.h"), isSystem: false),
+      .include(CRawLine("attention_bf16.h"), isSystem: false),
       .include(CRawLine("tile_bf16.h"), isSystem: false),
       .include(CRawLine("experts.h"), isSystem: false),
       // Some headers' functions are not used by every set of kernels.

@@ -98,6 +98,36 @@ import Testing
     #expect(casts == 1)
   }
 
+  /// An encoder's attention multiplies pairs of bf16, and the product before it rounds for it; a
+  /// causal one stays f32.
+  @Test(arguments: [true, false]) func attentionBetweenBlocks(isCausal: Bool) throws {
+    let b = Builder()
+    let x = b.linear(b.input("x", [Self.batch, Self.seq, 32]), 32)
+    let (q, k, v) = (b.linear(x, 32).heads(2), b.linear(x, 32).heads(2), b.linear(x, 32).heads(2))
+    let masks: [Mask<T>] = isCausal ? [.causal(start: nil)] : []
+    let scores = q.matmul(k.swapped) * 0.25 + b.mask(masks, [Self.batch, 1, Self.seq, Self.seq])
+    let out = b.linear(scores.softmax().matmul(v).merged, 32)
+    let options = Pipeline.Options(level: .v4, precision: .int8, multipliesPairs: true)
+    var notes: [Note] = []
+    let program = try Pipeline.standard(options)(b.program(out)) { _, _, new in notes += new }
+    let graph = program.entries[0].graph
+    var operands: [ElementType] = []
+    var casts: [ElementType] = []
+    for node in graph.nodes {
+      switch node.op {
+      case .attention(let query, let key, let value, _, _):
+        operands = [query, key, value].map { graph.tensorType($0).element }
+      case .cast(let y, let element) where graph.tensorType(y).element == .f32:
+        if element == .bf16 { casts.append(element) }
+      default: break
+      }
+    }
+    #expect(operands == Array(repeating: isCausal ? .f32 : .bf16, count: 3))
+    #expect(casts.isEmpty)
+    let isMissed = notes.contains { $0.rule == "lower-attention" && $0.outcome != .fired }
+    #expect(isMissed == isCausal)
+  }
+
   @Test func anOddNumberOfTermsStaysAsItIs() throws {
     let b = Builder()
     let x = b.input("x", [Self.batch, Self.seq, 7])

@@ -74,8 +74,7 @@ import Testing
         "forward", ["ids": HostTensor(ids, shape: shape)])
       let found = try #require(one["logits"]).floats
       #expect(found.map(\.bitPattern) == two["logits"]?.floats.map(\.bitPattern))
-      // A value at the border of two multiples may fall to either side.
-      #expect(difference(found, try #require(expected)) < 2e-3)
+      #expect(difference(found, try #require(expected)) < Self.border)
       let rounding = difference(found, try #require(exact))
       #expect(rounding < (precision == .int8 ? 2e-2 : 2e-1) && rounding > 1e-4)
     }
@@ -139,10 +138,14 @@ import Testing
         "forward", inputs.mapValues { HostTensor($0.floats, shape: $0.shape) })
       for (name, want) in expected {
         let got = try #require(found[name]).floats
-        #expect(difference(got, want) < 2e-3, "\(name) of \(count) rows")
+        #expect(difference(got, want) < Self.border, "\(name) of \(count) rows")
       }
     }
   }
+
+  /// How far from the interpreter a product may be: a value at the border of two multiples falls to
+  /// either side, and what is rounded behind a GELU is a coarse one.
+  private static let border = 8e-3
 
   private static func temporaryPath() throws -> String {
     var template = Array("/tmp/burin-blocks-XXXXXX".utf8CString)

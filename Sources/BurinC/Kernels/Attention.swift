@@ -42,10 +42,19 @@ struct AttentionWriter {
   let groups: Int
   let width: Int
   let valueWidth: Int
+  /// What multiplies: f32, or bf16 in pairs.
+  let element: ElementType
   /// Rows of one task.
   let block: Int
   /// Whether a few queries over many keys are worth a split by chunk.
   let splits: Bool
+
+  /// The runtime's function or type of that name for the element type.
+  func typed(_ name: String) -> CIdentifier {
+    CIdentifier(cleaning: element == .f32 ? name : "\(name)_\(element.rawValue)")
+  }
+  /// Where the keys and values of a chunk are.
+  var chunkType: CType { .named(element == .f32 ? "Chunk" : "ChunkBF16") }
 
   /// Heads that share keys.
   var shared: Int { heads / groups }
@@ -60,9 +69,12 @@ struct AttentionWriter {
     _ query: Place, _ key: Place, _ value: Place, _ scores: Scores<Place>, _ tile: AttentionTile?,
     _ out: Place
   ) throws {
-    guard query.type.element == .f32, key.isAttended, value.isAttended,
+    let element = query.type.element
+    guard element == .f32 || element == .bf16, key.isAttended(by: element),
+      value.isAttended(by: element),
       let heads = query.shape[2].constant, let groups = key.shape[2].constant,
-      let width = query.shape[3].constant, let valueWidth = value.shape[3].constant
+      let width = query.shape[3].constant, let valueWidth = value.shape[3].constant,
+      element == .f32 || width % 2 == 0
     else { throw IRError("no kernel attends from \(query.type) to \(key.type)") }
     self.query = query
     self.key = key
@@ -72,6 +84,7 @@ struct AttentionWriter {
     self.groups = groups
     self.width = width
     self.valueWidth = valueWidth
+    self.element = element
     block = max(8, (tile?.queries ?? 64) / 8 * 8)
     splits = query.shape[1] != key.shape[1]
   }
@@ -87,7 +100,7 @@ struct AttentionWriter {
       group: group, &parts)
     let valuePages = try Pages(
       value, "v", 2, note: "[batch, keys, \(groups), \(valueWidth)]",
-      page: valueWidth == padded ? 0 : groups * padded * 64,
+      page: valueWidth == padded && element == .f32 ? 0 : groups * padded * 64,
       group: group, &parts)
     let rules = try AttentionScores(scores, firstOperand: 3, keys: keys, parts: &parts)
     let out = try parts.result(0, "out", .f32, note: "[batch, queries, \(heads), \(valueWidth)]")
@@ -104,11 +117,15 @@ struct AttentionWriter {
     if workspace != 0 { _ = parts.parameter(.char.pointer, "workspace", .workspace) }
 
     let types = [keyPages, valuePages].filter(\.isNarrow).map(\.element.rawValue)
-    let words = (["attention_\(heads)x\(width)"] + types.prefix(1) + rules.words).joined(
+    let own = element == .f32 ? [] : [element.rawValue]
+    let words = (["attention_\(heads)x\(width)"] + own + types.prefix(1) + rules.words).joined(
       separator: "_")
     let stem = name ?? words
     let chunk = CIdentifier(cleaning: String(stem.prefix(40)) + "_chunk")
-    var kernel = parts.kernel(CIdentifier(cleaning: stem), headers: ["attention.h"]) {
+    var kernel = parts.kernel(
+      CIdentifier(cleaning: stem),
+      headers: [element == .f32 ? "attention.h" : "attention_bf16.h"]
+    ) {
       Declare(.int64.const, "pages", (keys + 63) / 64)
       scratch
       if !keyPages.isPaged || !valuePages.isPaged {
@@ -164,7 +181,7 @@ struct AttentionWriter {
     let begin: CExpression = "attention_begin"
     let finish: CExpression = "attention_finish"
     let blockOf: CExpression = "attention_block"
-    let copyRow: CExpression = "copy_row"
+    let copyRow = CExpression.name(typed("copy_row"))
     return CBlockBuilder.build {
       Declare(.int64.const, "block", blockOf("index", "blocks") * .integer(block))
       Declare(
@@ -172,7 +189,7 @@ struct AttentionWriter {
         smaller(.integer(block), rowCount(queries) - "block").cast(to: .int))
       Declare(.array(.named("AttentionRow"), .integer(block)), rows)
       Declare(
-        .array(.array(.float, .integer(width)), .integer(block)), "query_rows",
+        .array(.array(element.cType, .integer(width)), .integer(block)), "query_rows",
         attributes: [.aligned(64)])
       Declare(
         .array(.array(.float, .integer(padded)), .integer(block)), gathered,
@@ -326,8 +343,10 @@ struct AttentionWriter {
 }
 
 extension Place {
-  /// Whether attention reads it: f32, or a narrower type in pages.
-  fileprivate var isAttended: Bool {
-    if case .pages = storage { type.element.isPaged } else { type.element == .f32 }
+  /// Whether queries of the element type attend to it: to the same type, or to any type of pages
+  /// in f32.
+  fileprivate func isAttended(by query: ElementType) -> Bool {
+    if case .pages = storage { return query == .f32 && type.element.isPaged }
+    return type.element == query
   }
 }

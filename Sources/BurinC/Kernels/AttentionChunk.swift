@@ -19,8 +19,10 @@ extension AttentionWriter {
     let first = span.member("first")
     let last = span.member("last")
     let weights: CExpression = "weights"
+    let products: CExpression = element == .f32 ? weights : "scores"
     let chunk: CExpression = "chunk"
-    let tileProduct: CExpression = "tile_product"
+    let tileProduct = CExpression.name(typed("tile_product"))
+    let isHalf = element != .f32
     let infinity: CExpression = .float(-.infinity)
     let extra = chunkArguments(values, keys: keys).map { CParameter(.int64, $0.name) }
     return CFunction(
@@ -31,9 +33,9 @@ extension AttentionWriter {
       name,
       extra + [
         CParameter(.int, "height"),
-        CParameter(.float.const.pointer, "query", note: "[height, \(width)]"),
+        CParameter(element.cType.const.pointer, "query", note: "[height, \(width)]"),
         CParameter(.named("AttentionRow").const.pointer, "rows"),
-        CParameter(.named("Chunk").const.pointer, "chunk"),
+        CParameter(chunkType.const.pointer, "chunk"),
         CParameter(.float.pointer, "maximum", note: "[height]"),
         CParameter(.float.pointer, "sum", note: "[height]"),
         CParameter(.float.pointer, "added", note: "[height, \(padded)]"),
@@ -47,30 +49,40 @@ extension AttentionWriter {
       If(first >= last) { Return() }
       Blank()
       Comment("Scores, 32 keys at a time.")
-      Declare(.array(.array(.float, 256), "TILE_ROWS"), weights, attributes: [.aligned(64)])
+      Declare(.array(.array(.float, 256), "TILE_ROWS"), products, attributes: [.aligned(64)])
       For("key", from: first / 32 * 32, to: last, by: 32) { key in
         Declare(.int.const, "columns", (last - key > 16).then(32, else: 16))
         tileProduct(
           "height", "columns", .integer(width), "query", .integer(width),
-          chunk.arrow("keys")[(key - start) / 64] + key % 64, 64, weights[0] + (key - start), 256,
+          chunk.arrow("keys")[(key - start) / 64] + (isHalf ? key % 64 * 2 : key % 64), 64,
+          products[0] + (key - start), 256,
           "TILE_FROM_ZERO")
       }
       Blank()
       Comment("Weights, against the row's largest score in this chunk.")
+      if isHalf {
+        Declare(
+          .array(.array(element.cType, 256), "TILE_ROWS"), weights, attributes: [.aligned(64)])
+      }
       Declare(.int64.const, "even", first / 16 * 16)
+      if isHalf { Declare(.int64.const, "even_end", (last + 15) / 16 * 16) }
       For("r", to: "height", type: .int) { r in
         Declare(vectorType, "largest", vectorSplat(infinity))
         For("key", from: "even", to: last, by: 16) { key in
-          Declare(vectorType, "score", vectorLoad(weights[r] + (key - start)))
+          Declare(vectorType, "score", vectorLoad(products[r] + (key - start)))
           rules.scoreStatements
-          vectorStore(weights[r] + (key - start), "score")
+          vectorStore(products[r] + (key - start), "score")
           ("largest" as CExpression).assign(("vector_maximum" as CExpression)("largest", "score"))
         }
         ("maximum" as CExpression)[r].assign(("vector_largest" as CExpression)("largest"))
         ("sum" as CExpression)[r].assign(
-          ("attention_weights" as CExpression)(
-            weights[r] + ("even" - start), (last - "even" + 15) / 16 * 16,
-            ("maximum" as CExpression)[r]))
+          CExpression.call(
+            .name(typed("attention_weights")),
+            (isHalf ? [weights[r] + ("even" - start)] : [])
+              + [
+                products[r] + ("even" - start), (last - "even" + 15) / 16 * 16,
+                ("maximum" as CExpression)[r],
+              ]))
       }
       Blank()
       if values.isInPlace {
@@ -78,11 +90,14 @@ extension AttentionWriter {
         weighted(values, key: first, count: last - first, begin: "TILE_FROM_ZERO")
       } else {
         Comment("Weighted values, page by page.")
-        For("key", from: first, to: last, by: 64 - ("key" as CExpression) % 64) { key in
-          Declare(.int64.const, "count", smaller(64 - key % 64, last - key))
+        // Pairs of keys begin and end with those that were given weights.
+        let begin: CExpression = isHalf ? "even" : first
+        let end: CExpression = isHalf ? "even_end" : last
+        For("key", from: begin, to: end, by: 64 - ("key" as CExpression) % 64) { key in
+          Declare(.int64.const, "count", smaller(64 - key % 64, end - key))
           Declare(
             .named("TileStart").const, "begin",
-            (key .== first).then("TILE_FROM_ZERO", else: "TILE_CONTINUE"))
+            (key .== begin).then("TILE_FROM_ZERO", else: "TILE_CONTINUE"))
           weighted(values, key: key, count: "count", begin: "begin")
         }
       }
@@ -99,15 +114,17 @@ extension AttentionWriter {
     if case .integer = stride {} else { stride = "value_stride" }
     let chunk: CExpression = "chunk"
     let weights = ("weights" as CExpression)[0] + (key - "start")
+    // A key's row of values lies beside that of its neighbour where they are pairs.
     let page = chunk.arrow("values")[(key - "start") / 64] + key % 64 * stride
-    let tileProduct: CExpression = "tile_product"
+    let tileProduct = CExpression.name(typed("tile_product"))
     let tileRemainder: CExpression = "tile_remainder"
     return CBlockBuilder.build {
       if whole > 32 {
         For("column", to: .integer(whole), by: 32) { column in
           tileProduct(
             "height", whole % 32 == 0 ? 32 : smaller(32, .integer(whole) - column).cast(to: .int),
-            count, weights, 256, page + column, stride, "added" + column, .integer(padded), begin)
+            count, weights, 256, page + (element == .f32 ? column : column * 2), stride,
+            "added" + column, .integer(padded), begin)
         }
       } else if whole > 0 {
         tileProduct(

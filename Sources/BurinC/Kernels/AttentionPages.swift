@@ -17,7 +17,7 @@ extension AttentionWriter {
       strides = zip(place.strides, axes).map { stride, axis in
         parts.size(stride, CIdentifier(cleaning: "\(name)_\(axis)_stride"))
       }
-      pointer = try parts.operand(operand, name, .f32, note: note)
+      pointer = try parts.operand(operand, name, place.type.element, note: note)
     }
 
     func row(_ sequence: CExpression, _ position: CExpression, _ head: CExpression) -> CExpression {
@@ -34,15 +34,15 @@ extension AttentionWriter {
     let paged: (offset: CExpression, bytes: Int, head: Int)?
     /// What lies in the pages.
     let element: ElementType
-    /// Floats of a scratch page; 0 for what is read where it lies.
+    /// Elements of a scratch page; 0 for what is read where it lies.
     let page: Int
     /// The head of keys.
     let group: CExpression
     var isPaged: Bool { paged != nil }
     /// Whether rows are read where they lie, instead of being copied to scratch pages.
     var isInPlace: Bool { rows != nil && page == 0 }
-    /// Whether pages are widened to f32 before they are used.
-    var isNarrow: Bool { element != .f32 }
+    /// Whether the pages of sequences are widened to f32 before they are used.
+    var isNarrow: Bool { isPaged && element != .f32 }
     /// Where they are then, `[CHUNK_PAGES][...]`.
     var widened: CExpression { .name(CIdentifier(cleaning: "wide_\(name)")) }
     var scratch: CExpression { .name(CIdentifier(cleaning: "\(name)_pages")) }
@@ -71,13 +71,13 @@ extension AttentionWriter {
       }
     }
 
-    /// Where one head's part of page `page` of `sequence` begins, `floats` of them per head; `data`
-    /// is where a page of a sequence's memory begins.
-    func address(page: CExpression, floats: Int) -> CExpression {
+    /// Where one head's part of page `page` of `sequence` begins, `size` elements for each head;
+    /// `data` is where a page of a sequence's memory begins.
+    func address(page: CExpression, size: Int) -> CExpression {
       if let rows, isInPlace { return rows.row("sequence", page * 64, group) }
       guard let paged else {
         return scratch + ("sequence" * "pages" + page) * .integer(self.page)
-          + group * CExpression.integer(floats)
+          + group * CExpression.integer(size)
       }
       return (("data" as CExpression) + paged.offset + group * .integer(paged.head))
         .cast(to: element.cType.const.pointer)
@@ -117,11 +117,11 @@ extension AttentionWriter {
       If(first < span.member("last") && first + 64 > span.member("first")) {
         if keys.isNarrow {
           function("keys", keys)(
-            keys.widened["i"], keys.address(page: "page", floats: 0), .integer(width))
+            keys.widened["i"], keys.address(page: "page", size: 0), .integer(width))
         }
         if values.isNarrow {
           function("values", values)(
-            values.widened["i"], .integer(padded), values.address(page: "page", floats: 0),
+            values.widened["i"], .integer(padded), values.address(page: "page", size: 0),
             .integer(valueWidth))
         }
       }
@@ -131,38 +131,45 @@ extension AttentionWriter {
   /// Declares the parts of the workspace and says how many bytes it has.
   func scratch(_ keys: Pages, _ values: Pages, batch: CExpression) -> ([CStatement], Dim) {
     var statements: [CStatement] = []
-    var floats: Dim = 0
-    var next = ("workspace" as CExpression).cast(to: .float.pointer)
+    var bytes: Dim = 0
+    var next: (place: CExpression, type: CType) = ("workspace", .char)
     let pages = (key.shape[1] + 63) / 64
-    func take(_ name: CIdentifier, _ size: Dim, _ text: CExpression, _ note: String) {
-      statements += Declare(.float.pointer, .name(name), next).note(note)
-      next = .name(name) + text
-      floats = floats + size
+    func take(
+      _ name: CIdentifier, _ type: CType, _ size: Dim, _ text: CExpression, _ note: String
+    ) {
+      let place = next.type == type ? next.place : next.place.cast(to: type.pointer)
+      statements += Declare(type.pointer, .name(name), place).note(note)
+      next = (.name(name) + text, type)
+      bytes = bytes + size
     }
+    let elements = Dim(element.bytes)
     if !keys.isPaged {
       take(
-        "k_pages", query.shape[0] * pages * Dim(keys.page),
-        batch * "pages" * .integer(keys.page), "[batch, pages, \(groups), \(width), 64]")
+        "k_pages", element.cType, query.shape[0] * pages * Dim(keys.page) * elements,
+        batch * "pages" * .integer(keys.page),
+        "[batch, pages, \(groups), \(element == .f32 ? "\(width), 64" : "\(width / 2), 64, 2")]")
     }
     if values.page > 0 && !values.isPaged {
       take(
-        "v_pages", query.shape[0] * pages * Dim(values.page),
-        batch * "pages" * .integer(values.page), "[batch, pages, \(groups), 64, \(padded)]")
+        "v_pages", element.cType, query.shape[0] * pages * Dim(values.page) * elements,
+        batch * "pages" * .integer(values.page),
+        "[batch, pages, \(groups), \(element == .f32 ? "64, \(padded)" : "32, \(padded), 2")]")
     }
     if splits {
       let chunks = (key.shape[1] + 255) / 256
+      let share = groups * AttentionWriter.few * (padded + 16)
       take(
-        "shares", query.shape[0] * chunks * Dim(groups * AttentionWriter.few * (padded + 16)), 0,
+        "shares", .float, query.shape[0] * chunks * Dim(share * 4), 0,
         "[batch, \(groups), splits, \(AttentionWriter.few), \(padded) values + maximum + sum]")
     }
-    return (statements, floats * 4)
+    return (statements, bytes)
   }
 
   func fillPages(
     _ keys: Pages, _ values: Pages, batch: CExpression, keys count: CExpression
   ) -> [CStatement] {
-    let pageKeys: CExpression = "page_keys"
-    let pageValues: CExpression = "page_values"
+    let pageKeys = CExpression.name(typed("page_keys"))
+    let pageValues = CExpression.name(typed("page_values"))
     let first: CExpression = "page" * 64
     return CBlockBuilder.build {
       Pragma("omp for collapse(3) schedule(static)")
@@ -171,12 +178,12 @@ extension AttentionWriter {
           For(group, to: .integer(groups)) { group in
             if let rows = keys.rows {
               pageKeys(
-                keys.address(page: page, floats: width * 64),
+                keys.address(page: page, size: width * 64),
                 rows.row(sequence, first, group), rows.strides[1], count - first, .integer(width))
             }
             if let rows = values.rows, !values.isInPlace {
               pageValues(
-                values.address(page: page, floats: padded * 64), .integer(padded),
+                values.address(page: page, size: padded * 64), .integer(padded),
                 rows.row(sequence, first, group), rows.strides[1], count - first,
                 .integer(valueWidth))
             }
@@ -192,7 +199,7 @@ extension AttentionWriter {
   ) -> [CStatement] {
     let chunk: CExpression = "chunk"
     return CBlockBuilder.build {
-      Declare(.named("Chunk"), chunk)
+      Declare(chunkType, chunk)
       chunk.member("start").assign("start")
       For("i", to: "CHUNK_PAGES", type: .int) { i in
         Declare(.int64.const, "page", smaller("start" / 64 + i, "pages" - 1))
@@ -204,11 +211,11 @@ extension AttentionWriter {
         }
         chunk.member("keys")[i].assign(
           keyPages.isNarrow
-            ? keyPages.widened[i] : keyPages.address(page: "page", floats: width * 64))
+            ? keyPages.widened[i] : keyPages.address(page: "page", size: width * 64))
         chunk.member("values")[i].assign(
           valuePages.isNarrow
             ? valuePages.widened[i]
-            : valuePages.address(page: "page", floats: width(of: valuePages) * 64))
+            : valuePages.address(page: "page", size: width(of: valuePages) * 64))
         if keyPages.isNarrow || valuePages.isNarrow { widen(keyPages, valuePages) }
       }
       if let padding = rules.padding {

@@ -73,6 +73,11 @@ struct Factor {
     let tileProduct: CExpression = "tile_product"
     let tileRemainder: CExpression = "tile_remainder"
     let inner = CExpression.integer(depth)
+    if element == .bf16, left == .bf16 {
+      return ("tile_product_bf16" as CExpression)(
+        height, 32, inner, rows, rowStride, weights + panel * inner, 32, sums, 32, "TILE_FROM_ZERO"
+      ).statements
+    }
     if element != .f32 {
       let bytes = CExpression.integer(columnSize)
       let product = CExpression.name(

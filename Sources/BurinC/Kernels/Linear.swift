@@ -159,7 +159,7 @@ func epilogueSteps(
       let gate = try tensor(place, "gate")
       steps.append { row, column in value *= gate(row, column) }
     case .activation(let function):
-      let result = try function.vector(of: value)
+      let result = try function.vector(of: value, isRounded: epilogues.last?.isCast ?? false)
       steps.append { _, _ in value.assign(result) }
     case .scale(let factor): steps.append { _, _ in value *= .float(Float(factor)) }
     case .cast: break
@@ -169,17 +169,21 @@ func epilogueSteps(
 }
 
 extension Unary {
-  /// C for the function of 16 floats.
-  fileprivate func vector(of value: CExpression) throws -> CExpression {
+  /// C for the function of 16 floats, a shorter one where the result is rounded to a narrow type.
+  fileprivate func vector(of value: CExpression, isRounded: Bool) throws -> CExpression {
     switch self {
     case .negate: return -value
     case .not: throw IRError("linear: \(rawValue) is no function of floats")
+    case .gelu where isRounded: return ("vector_gelu_coarse" as CExpression)(value)
+    case .geluTanh where isRounded: return ("vector_gelu_tanh_coarse" as CExpression)(value)
     default: return .call(.name(CIdentifier(cleaning: "vector_\(rawValue)")), [value])
     }
   }
 }
 
 extension Epilogue {
+  fileprivate var isCast: Bool { if case .cast = self { true } else { false } }
+
   /// The word that a kernel's name has for it.
   var word: String {
     switch self {
