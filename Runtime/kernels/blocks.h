@@ -116,10 +116,32 @@ INLINE float r8_scale(const int8_t *block) {
 /// Sums of a block and of all blocks share the registers: half as many rows as otherwise.
 enum { R8_ROWS = TILE_ROWS / 2 };
 #ifdef __AVX512F__
-#define R8_HEIGHTS(DO) DO(1, case 1) DO(2, case 2) DO(3, case 3) DO(4, default)
+#define R8_HEIGHTS(block)                                                  \
+  R8_HEIGHT(block, 1, case 1)                                              \
+  R8_HEIGHT(block, 2, case 2) R8_HEIGHT(block, 3, case 3) R8_HEIGHT(block, 4, default)
 #else
-#define R8_HEIGHTS(DO) DO(1, case 1) DO(2, case 2) DO(3, default)
+#define R8_HEIGHTS(block) \
+  R8_HEIGHT(block, 1, case 1) R8_HEIGHT(block, 2, case 2) R8_HEIGHT(block, 3, default)
 #endif
+
+/// Defines `product`, of rows with the panels that `block` multiplies for a constant height:
+/// `sums[row][0 ..< 32] = sum over blocks of scales * (sum over k of x[row][k] * panel[k])` for
+/// `height` rows (at most `TILE_ROWS`), `x_stride` bytes apart, and a `depth` of whole blocks. The
+/// blocks of a sum are added in the order of k in one accumulator, whatever the height.
+#define R8_TILE_PRODUCT(product, block)                                                            \
+  __attribute__((noinline, unused)) static void product(                                           \
+      int height, int64_t depth, const int8_t *x, int64_t x_stride, const uint8_t *panel,          \
+      float *sums) {                                                                               \
+    for (int row = 0; row < height; row += R8_ROWS, x += R8_ROWS * x_stride, sums += R8_ROWS * 32) \
+      for (int v = 0; v < 2; v += TILE_VECTORS) switch (height - row) {                            \
+          R8_HEIGHTS(block)                                                                        \
+        }                                                                                          \
+  }
+/// One case of it.
+#define R8_HEIGHT(block, some, label)                         \
+  label:                                                      \
+    block(some, depth, x, x_stride, panel, v, sums + 16 * v); \
+    break;
 
 #ifdef __AVX512VNNI__
 /// Where the sums of a block begin.

@@ -78,22 +78,7 @@ INLINE void tile_block_r8_w4(
     for (int v = 0; v < TILE_VECTORS; v++) vector_store(sums + row * 32 + 16 * v, sum[row][v]);
 }
 
-/// `sums[row][0 ..< 32] = sum over blocks of scales * (sum over k of x[row][k] * panel[k])` for
-/// `height` rows (at most `TILE_ROWS`), `x_stride` bytes apart, and a `depth` of whole blocks. The
-/// blocks of a sum are added in the order of k in one accumulator, whatever the height.
-__attribute__((noinline, unused)) static void tile_product_r8_w4(
-    int height, int64_t depth, const int8_t *x, int64_t x_stride, const uint8_t *panel,
-    float *sums) {
-  for (int row = 0; row < height; row += R8_ROWS, x += R8_ROWS * x_stride, sums += R8_ROWS * 32)
-    for (int v = 0; v < 2; v += TILE_VECTORS) switch (height - row) {
-#define R8_HEIGHT(some, label)                                                       \
-  label:                                                                             \
-    tile_block_r8_w4(some, depth, x, x_stride, panel, v, sums + 16 * v);             \
-    break;
-        R8_HEIGHTS(R8_HEIGHT)
-#undef R8_HEIGHT
-      }
-}
+R8_TILE_PRODUCT(tile_product_r8_w4, tile_block_r8_w4)
 
 /// Column `column` (0 to 31) of a panel.
 __attribute__((unused)) INLINE void w4_column(

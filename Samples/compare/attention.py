@@ -32,8 +32,8 @@ entry "forward" {{
   %0 = input("query") : f32[1, seq, {heads}, {width}]
   %1 = input("key") : f32[1, seq, {heads}, {width}]
   %2 = input("value") : f32[1, seq, {heads}, {width}]
-{casts}  %6 = attention(query: {query}, key: {key}, value: {value}, scale: {scale}{masks}) : f32[1, seq, {heads}, {width}]
-  output "attended" = %6
+{casts}  {result} = attention(query: {query}, key: {key}, value: {value}, scale: {scale}{masks}) : f32[1, seq, {heads}, {width}]
+  output "attended" = {result}
 }}
 """
 
@@ -53,6 +53,7 @@ def compiled(folder, heads, width, causal, dtype, maximum):
             maximum=maximum, heads=heads, width=width, scale=width ** -0.5,
             masks=", masks: [causal]" if causal else "",
             casts=casts(heads, width) if dtype == "bf16" else "",
+            result="%6" if dtype == "bf16" else "%3",
             **{name: f"%{place + (3 if dtype == 'bf16' else 0)}"
                for place, name in enumerate(("query", "key", "value"))}))
     command = os.environ.get("BURIN", "burin")

@@ -1,7 +1,7 @@
 """Measures Burin's decoders beside llama.cpp: the same weights, ids, threads and minutes.
 
-    python3 decoders.py [--models llama-1.1b,gpt2] [--precisions f32,bf16,int8]
-                        [--engines burin,llama.cpp] [--prompt 512] [--contexts 128] [--write]
+    python3 decoders.py [--models llama-1.1b,gpt2] [--precisions f32,bf16,int8,int4]
+                        [--engines burin,llama.cpp] [--prompt 512] [--contexts 128,2048] [--write]
 
 Each engine lives in a process of its own and sleeps while the others run. They take turns, round
 after round: the prompt in one call, then new tokens one by one behind each context. The table gives
@@ -273,13 +273,13 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", default="llama-1.1b,gpt2")
-    parser.add_argument("--precisions", default="f32,bf16,int8")
+    parser.add_argument("--precisions", default="f32,bf16,int8,int4")
     parser.add_argument("--engines", default="burin,llama.cpp")
     parser.add_argument("--folder", default=os.path.join(HERE, ".work"), help="for model files")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--prompt", type=int, default=512)
-    parser.add_argument("--contexts", default="128", help="where decoding begins")
+    parser.add_argument("--contexts", default="128,2048", help="where decoding begins")
     parser.add_argument("--generate", type=int, default=32, help="new tokens in a round")
     parser.add_argument("--cpu-time", action="store_true", help="seconds of the processor")
     parser.add_argument("--write", action="store_true")
