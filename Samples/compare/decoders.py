@@ -1,13 +1,13 @@
-"""Measures Burin's decoders beside llama.cpp: the same weights, ids, threads and minutes.
+"""Measures Burin's decoders beside llama.cpp and OpenVINO: the same weights, ids, threads and minutes.
 
     python3 decoders.py [--models llama-1.1b,gpt2] [--precisions f32,bf16,int8,int4]
-                        [--engines burin,llama.cpp] [--prompt 512] [--contexts 128,2048] [--write]
+                        [--engines burin,llama.cpp,openvino] [--prompt 512] [--contexts 128,2048] [--write]
 
 Each engine lives in a process of its own and sleeps while the others run. They take turns, round
 after round: the prompt in one call, then new tokens one by one behind each context. The table gives
 medians over the rounds, and in brackets the slowest and the fastest. Results and compiled files
 gather in `--folder` and are used again; `--write` puts all results into README.md, which also says
-how to install the peer. On a machine that is not quiet, `--threads 1 --cpu-time` counts the seconds
+how to install the peers. On a machine that is not quiet, `--threads 1 --cpu-time` counts the seconds
 that the process was given, not those that passed.
 """
 
@@ -100,7 +100,64 @@ class LlamaCpp:
         self.c.llama_memory_seq_rm(self.memory, 0, length, -1)
 
 
-ENGINES = {"burin": (Burin, "so"), "llama.cpp": (LlamaCpp, "gguf")}
+class OpenVINO:
+    """OpenVINO's stateful decoder as optimum-intel exports it; only the last logits are computed.
+
+    bf16 is a hint at the weights of f32; int8 and int4 are weights alone (NNCF, a scale for each
+    channel, and for each 32 of them), multiplied as OpenVINO chooses with bf16 around them.
+    """
+
+    @staticmethod
+    def prepare(model, path, precision):
+        import nncf
+        import openvino
+        from openvino import opset13
+        from optimum.intel import OVModelForCausalLM
+        network = OVModelForCausalLM.from_pretrained(
+            model, export=True, compile=False, load_in_8bit=False, tokenizer=None).model
+        product = network.output("logits").get_node().input_value(0).get_node()
+        while product.get_type_name() != "MatMul":
+            product = product.input_value(0).get_node()
+        last = opset13.slice(product.input_value(0), [-1], [2**31 - 1], [1], [1])
+        product.input(0).replace_source_output(last.output(0))
+        network.validate_nodes_and_infer_types()
+        modes = {
+            "int8": {"mode": nncf.CompressWeightsMode.INT8_SYM},
+            "int4": {"mode": nncf.CompressWeightsMode.INT4_SYM, "group_size": 32, "ratio": 1.0}}
+        if precision in modes:
+            network = nncf.compress_weights(network, **modes[precision])
+        openvino.save_model(network, path, compress_to_fp16=False)
+
+    def __init__(self, path, threads, context):
+        import numpy
+        import openvino
+        self.numpy = numpy
+        hint = "f32" if path.endswith("-f32.xml") else "bf16"
+        compiled = openvino.Core().compile_model(path, "CPU", {
+            "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads,
+            "INFERENCE_PRECISION_HINT": hint})
+        self.request = compiled.create_infer_request()
+        self.names = {port.get_any_name() for port in compiled.inputs}
+        self.filled = 0
+        self.version = "openvino " + openvino.__version__.split("-")[0]
+
+    def step(self, tokens):
+        start, self.filled = self.filled, self.filled + len(tokens)
+        inputs = {
+            "input_ids": self.numpy.array([tokens]),
+            "attention_mask": self.numpy.ones((1, self.filled), dtype="int64"),
+            "position_ids": self.numpy.arange(start, self.filled)[None],
+            "beam_idx": self.numpy.zeros(1, dtype="int32")}
+        given = {name: array for name, array in inputs.items() if name in self.names}
+        return self.request.infer(given, share_inputs=True, share_outputs=True)["logits"][0, -1]
+
+    def truncate(self, length):
+        assert length == 0
+        self.request.reset_state()
+        self.filled = 0
+
+
+ENGINES = {"burin": (Burin, "so"), "llama.cpp": (LlamaCpp, "gguf"), "openvino": (OpenVINO, "xml")}
 
 
 def resident():
@@ -274,7 +331,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", default="llama-1.1b,gpt2")
     parser.add_argument("--precisions", default="f32,bf16,int8,int4")
-    parser.add_argument("--engines", default="burin,llama.cpp")
+    parser.add_argument("--engines", default="burin,llama.cpp,openvino")
     parser.add_argument("--folder", default=os.path.join(HERE, ".work"), help="for model files")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=5)

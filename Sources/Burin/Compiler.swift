@@ -54,7 +54,7 @@ public struct Compiler: Sendable {
     case clang
     /// Bytes of weights written, of all.
     case weights(Int, of: Int)
-    /// What rounding took off the weights of products: the root mean square of the error, over that
+    /// What rounding took off weights and large tables: the root mean square of the error, over that
     /// of the weights.
     case rounded(Double)
   }

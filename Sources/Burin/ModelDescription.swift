@@ -46,7 +46,7 @@ public struct ModelDescription: Sendable {
   public var chat: ChatDefinition?
   /// In what its caches keep keys and values.
   public var cacheType: CacheType
-  /// What rounding took off the weights of products: the root mean square of the error, over that of
+  /// What rounding took off weights and large tables: the root mean square of the error, over that of
   /// the weights.
   public var weightError: Double?
   /// The program before any pass, as the IR's text; `inspect` and `bench` look at it.

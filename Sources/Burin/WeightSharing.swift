@@ -38,7 +38,7 @@ final class FirstFailure: @unchecked Sendable {
   func rethrow() throws { if let error { throw error } }
 }
 
-/// How much rounding took off the weights of products.
+/// How much rounding took off the weights of products and large tables.
 final class LossCounter: @unchecked Sendable {
   private let lock = DispatchSemaphore(value: 1)
   private var total = burin_loss(error: 0, weights: 0)

@@ -85,7 +85,7 @@ struct Bench: ParsableCommand {
     result.members.append(("weight_error", JSON(description.weightError.map { JSON($0) })))
     if let error = description.weightError {
       result.text +=
-        "\(description.precision.rawValue) took \(decimal(error * 100, 3)) % off the weights of products\n"
+        "\(description.precision.rawValue) took \(decimal(error * 100, 3)) % off the weights\n"
     }
     if json { return try Standard.output(result.json) }
     try Standard.output(result.text)

@@ -85,7 +85,7 @@ struct Compile: ParsableCommand {
     Standard.note("\(output): \(megabytes(size)) in \(seconds) s")
     if let lost {
       Standard.note(
-        "\(dtype) took \(decimal(lost * 100, 3)) % off the weights of products (root mean square)")
+        "\(dtype) took \(decimal(lost * 100, 3)) % off the weights (root mean square)")
     }
   }
 }

@@ -25,7 +25,7 @@ public enum Precision: String, Sendable, CaseIterable {
 
 extension Pass {
   /// Products multiply in a narrower type. What follows a product stays f32, and so do norms,
-  /// softmax, and embeddings unless a product shares their table. An encoder's attention multiplies
+  /// softmax, and embeddings unless their table is large or a product shares it. An encoder's attention multiplies
   /// pairs of bf16, whatever the precision, where there are instructions for them.
   ///
   /// After `fuse-projections`, so that one rounding serves all of them, and before `pack-weights`,
@@ -173,12 +173,15 @@ extension Scores {
 }
 
 /// embedding(table) ⟶ embedding(cast(table)), widened again, if a product has the weight tableᵀ, so
-/// that the table is stored once
+/// that the table is stored once, or if the table is large
+///
+/// A word's row loses as little as a product's weight does, and a table of words is often half of a
+/// small model. Tables of positions and of token types are not worth it.
 private func lowerTable(to element: ElementType, _ tied: TiedTables) -> Rule {
   Rule("lower-table") { root in
     guard case .embedding(let table, let indices, let rows) = root.op,
-      table.type.element == .f32, table.type.rank == 2, tied.contains(table),
-      table.fills(element, axis: 1)
+      table.type.element == .f32, table.type.rank == 2,
+      tied.contains(table) || table.type.count.minimum >= 1 << 20, table.fills(element, axis: 1)
     else { return nil }
     let lookup = Expression.new(
       .embedding(table: .node(.cast(table, to: element)), indices: .old(indices), rows: rows))

@@ -2,7 +2,8 @@ import BurinIR
 
 extension Pass {
   /// Weights of products lie in panels, in which the kernels read them from end to end; a table of
-  /// embeddings that is such a weight too, transposed, is looked up out of the same panels.
+  /// embeddings that is such a weight too, transposed, is looked up out of the same panels, and a table
+  /// of blocks, for which there is no other layout, out of panels of its own.
   public static let packWeights = Pass("pack-weights") { program in
     let tied = TiedTables(program)
     return [packWeight, packExperts, packTable(tied)]
@@ -74,11 +75,12 @@ extension Value {
   }
 }
 
-/// embedding(table) ⟶ embedding(pack(tableᵀ)), if some linear has the weight pack(tableᵀ)
+/// embedding(table) ⟶ embedding(pack(tableᵀ)), if some linear has the weight pack(tableᵀ), or if the
+/// table is made of blocks
 private func packTable(_ tied: TiedTables) -> Rule {
   Rule("pack-table") { root in
     guard case .embedding(let table, let indices, let rows) = root.op, table.type.rank == 2,
-      tied.contains(table),
+      tied.contains(table) || table.type.element.isTurned,
       table.type.shape[1].dividedExactly(by: Dim(table.type.element.termsPerGroup)) != nil
     else { return nil }
     let packed = Expression.new(

@@ -75,6 +75,25 @@ import Testing
     #expect(lookups == [packs[0]])
   }
 
+  /// A large table is rounded as weights are, a small one stays.
+  @Test(arguments: [
+    (Precision.bf16, 1 << 15, ElementType.bf16), (.int8, 1 << 15, .w8), (.int4, 1 << 15, .w8),
+    (.bf16, 1 << 14, .f32), (.int8, 1 << 14, .f32),
+  ])
+  func tables(precision: Precision, rows: Int, element: ElementType) throws {
+    let b = Builder()
+    let ids = b.input("ids", [Self.batch, Self.seq], .i32)
+    let table = b.weight([Dim(rows), 32])
+    let words = b.append(.embedding(table: table.id, indices: ids.id, rows: rows))
+    let options = Pipeline.Options(level: .v4, precision: precision, multipliesPairs: true)
+    let program = try Pipeline.standard(options)(b.program(b.linear(words, 5)))
+    let graph = program.entries[0].graph
+    let tables = graph.nodes.compactMap { node in
+      if case .embedding(let table, _, _) = node.op { graph.tensorType(table).element } else { nil }
+    }
+    #expect(tables == [element])
+  }
+
   /// Blocks of 8 bits throughout, or of 4 between the first and the last product.
   @Test(arguments: [
     (Precision.int8, [ElementType.w8, .w8, .w8, .w8]), (.int4, [.w8, .w4, .w4, .w8]),
