@@ -160,6 +160,7 @@ final class LibraryInterface: Sendable {
     guard let spelling = LibraryInterface.spelling(of: path) else {
       throw HubError(.cannotRead, file: path, expected: "a file", found: "\"\(systemMessage())\"")
     }
+    OpenMPRegistration.prepare()
     guard let handle = dlopen(spelling, RTLD_NOW | RTLD_LOCAL) else {
       let reason = printable(dlerror().map { String(cString: $0) } ?? "no reason was given")
       if reason.contains("libomp.so") {

@@ -22,9 +22,12 @@ struct BurinCommand: ParsableCommand {
 @main
 enum Main {
   static func main() {
+    Standard.fillPlaces()
     Interruption.watch()
-    // A file that may not grow further is an error of the write, like a full disk.
+    // A file that may not grow further is an error of the write, like a full disk; so is a reader that
+    // has gone, which must not keep temporary files from being removed.
     signal(SIGXFSZ, SIG_IGN)
+    signal(SIGPIPE, SIG_IGN)
     exit(status(of: Array(CommandLine.arguments.dropFirst())))
   }
 

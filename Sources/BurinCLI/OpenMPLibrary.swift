@@ -1,9 +1,11 @@
+import Burin
 import Glibc
 
 /// The libomp that compiled libraries would get.
 enum OpenMPLibrary {
   /// Its path; nil if there is none.
   static var path: String? {
+    OpenMPRegistration.prepare()
     guard dlopen("libomp.so.5", RTLD_LAZY | RTLD_LOCAL) != nil else { return nil }
     // The loader's own name for it is what we gave; the kernel knows the file.
     guard let file = fopen("/proc/self/maps", "r") else { return "libomp.so.5" }

@@ -39,6 +39,17 @@ enum Standard {
   /// Something worth knowing that stops nothing.
   static func note(_ text: String) { error("burin: " + line(text)) }
 
+  /// Puts what can be neither read nor written in the place of each stream that is closed: else the
+  /// next file that is opened would be taken for it.
+  static func fillPlaces() {
+    for (stream, mode) in [
+      (STDIN_FILENO, O_WRONLY), (STDOUT_FILENO, O_RDONLY), (STDERR_FILENO, O_RDONLY),
+    ] where fcntl(stream, F_GETFD) < 0 {
+      // The lowest number that is free is the stream's.
+      _ = open("/dev/null", mode)
+    }
+  }
+
   /// Everything on standard input.
   static func input() throws -> [UInt8] {
     var bytes: [UInt8] = []
