@@ -99,11 +99,14 @@ private final class RunningCommand {
     defer { for argument in arguments { free(argument) } }
     var process: Int32 = 0
     var pipe: Int32 = -1
-    let failure = burin_spawn(command.path, arguments, command.directory, &pipe, &process)
+    var failure: Int32 = 0
+    Leftovers.start {
+      failure = burin_spawn(command.path, arguments, command.directory, &pipe, &process)
+      return failure == 0 ? process : nil
+    }
     guard failure == 0 else {
       return .failure(Failure(end: .notStarted(systemMessage(failure))))
     }
-    Leftovers.add(processGroup: process)
     return .success(
       RunningCommand(
         index: index, process: process, pipe: pipe,

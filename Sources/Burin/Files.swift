@@ -1,3 +1,4 @@
+import BurinHub
 import Glibc
 
 /// The few operations on directories that building needs; errors are the system's own words.
@@ -6,25 +7,20 @@ enum Files {
     var description: String
   }
 
-  /// Makes a directory that only this user can enter, in `TMPDIR` or `/tmp`.
+  /// Makes a directory that only this user can enter, in `TMPDIR` or `/tmp`, and that is a leftover
+  /// until it is removed.
   static func makeTemporaryDirectory() throws(Failure) -> String {
-    let parent = getenv("TMPDIR").map { String(cString: $0) } ?? ""
-    let path = "\(parent.isEmpty ? "/tmp" : parent)/burin-" + randomName()
-    guard mkdir(path, 0o700) == 0, let absolute = resolved(path) else { throw failure(path) }
-    return absolute
-  }
-
-  /// Removes a directory that holds nothing but files.
-  static func removeDirectory(_ path: String) {
-    guard let listing = opendir(path) else { return }
-    while let item = readdir(listing) {
-      let name = withUnsafePointer(to: &item.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if name != ".", name != ".." { unlink("\(path)/\(name)") }
+    let chosen = getenv("TMPDIR").map { String(cString: $0) } ?? ""
+    let name = chosen.isEmpty ? "/tmp" : chosen
+    guard let parent = resolved(name) else { throw failure(name) }
+    let path = "\(parent)/burin-" + randomName()
+    Leftovers.add(path)
+    guard mkdir(path, 0o700) == 0 else {
+      let failure = failure(path)
+      Leftovers.remove(path)
+      throw failure
     }
-    closedir(listing)
-    rmdir(path)
+    return path
   }
 
   /// The absolute path without links; `nil` if there is no such file.

@@ -40,23 +40,18 @@ public final class ProfiledModel {
     let image = try Toolchain.find().build(
       [Toolchain.Source("model.c", Array(module.source.utf8))], target: target)
     directory = try Files.makeTemporaryDirectory()
-    Leftovers.add(directory)
     do {
       let path = directory + "/profiled.so"
       try LibraryFile.write(
         to: path, image: image, target: target, description: file.description, sharing: file)
       model = try CompiledModel(path)
     } catch {
-      Files.removeDirectory(directory)
-      Leftovers.remove(directory)
+      Leftovers.removeDirectory(directory)
       throw error
     }
   }
 
-  deinit {
-    Files.removeDirectory(directory)
-    Leftovers.remove(directory)
-  }
+  deinit { Leftovers.removeDirectory(directory) }
 
   /// What each kernel has taken since the last time that this was asked, in the order of the C.
   public func takeLaps() -> [Lap] {

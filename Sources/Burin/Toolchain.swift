@@ -348,13 +348,9 @@ private final class WorkDirectory {
     do { path = try Files.makeTemporaryDirectory() } catch {
       throw ToolError(.cannotWrite, error.description)
     }
-    Leftovers.add(path)
   }
 
-  deinit {
-    if !isKept { Files.removeDirectory(path) }
-    Leftovers.remove(path)
-  }
+  deinit { isKept ? Leftovers.remove(path) : Leftovers.removeDirectory(path) }
 
   /// The error that a compiler or a linker hints at with the system's own words, if they do: there is
   /// no room for what it writes.

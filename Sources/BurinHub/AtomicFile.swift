@@ -86,11 +86,13 @@ public final class AtomicFile {
     let lock = files.count > 1 ? open(files[0].directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1
     defer { if lock >= 0 { close(lock) } }
     if lock >= 0 { while flock(lock, LOCK_EX) != 0, errno == EINTR {} }
-    for file in files {
-      guard rename(file.temporary, file.path) == 0 else {
-        throw RegularFile.failure(file.path, kind: .cannotWrite)
+    try Leftovers.whole { () throws(HubError) in
+      for file in files {
+        guard rename(file.temporary, file.path) == 0 else {
+          throw RegularFile.failure(file.path, kind: .cannotWrite)
+        }
+        file.isCommitted = true
       }
-      file.isCommitted = true
     }
   }
 

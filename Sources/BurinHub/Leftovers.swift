@@ -21,14 +21,29 @@ public enum Leftovers {
     state.withLock { _ = $0.paths.remove(Array(path.utf8)) }
   }
 
-  /// Remembers a process group that was started.
-  public static func add(processGroup group: Int32) {
-    state.withLock { _ = $0.groups.insert(group) }
+  /// Starts a process in a group of its own, and remembers the group before this process can end.
+  ///
+  /// - Parameter start: gives the group; nil if nothing was started.
+  public static func start(_ start: () -> Int32?) {
+    state.withLock { state in
+      if let group = start() { state.groups.insert(group) }
+    }
   }
 
   /// Forgets a process group that has ended.
   public static func remove(processGroup group: Int32) {
     state.withLock { _ = $0.groups.remove(group) }
+  }
+
+  /// Does what this process must not end in the middle of; neither adds nor removes anything here.
+  static func whole<Failure: Error>(_ body: () throws(Failure) -> Void) throws(Failure) {
+    try state.withLock { _ throws(Failure) in try body() }
+  }
+
+  /// Removes a directory that holds nothing but files, and forgets it.
+  public static func removeDirectory(_ path: String) {
+    empty(path)
+    remove(path)
   }
 
   /// Kills and removes everything and ends the process; nothing new is made meanwhile.
@@ -37,14 +52,14 @@ public enum Leftovers {
       for group in state.groups { kill(-group, SIGKILL) }
       for bytes in state.paths {
         let path = String(decoding: bytes, as: UTF8.self)
-        if unlink(path) != 0, errno == EISDIR || errno == EPERM { removeDirectory(path) }
+        if unlink(path) != 0, errno == EISDIR || errno == EPERM { empty(path) }
       }
       // The lock is kept: whoever is about to make another file waits for ever.
       _exit(status)
     }
   }
 
-  private static func removeDirectory(_ path: String) {
+  private static func empty(_ path: String) {
     guard let listing = opendir(path) else { return }
     while let item = readdir(listing) {
       let name = withUnsafePointer(to: &item.pointee.d_name) {

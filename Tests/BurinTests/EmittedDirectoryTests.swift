@@ -11,8 +11,8 @@ import Testing
     var template = Array("/tmp/burin emit-XXXXXX".utf8CString)
     let parent = try #require(mkdtemp(&template).map { String(cString: $0) })
     defer {
-      Files.removeDirectory(parent + "/emitted")
-      Files.removeDirectory(parent)
+      Leftovers.removeDirectory(parent + "/emitted")
+      Leftovers.removeDirectory(parent)
     }
     let directory = parent + "/emitted"
     let compiler = Compiler(options: .init(target: try Target("x86-64-v3"), emit: directory))

@@ -102,7 +102,7 @@ private enum MiniLM {
     try Compiler(options: .init(precision: precision))
       .compile(ModelDirectory(directory ?? "").spec(), to: path)
     print("all-MiniLM-L6-v2 in \(precision): compiled in \(ContinuousClock.now - begin)")
-    defer { Files.removeDirectory(String(path.dropLast("/minilm.so".count))) }
+    defer { Leftovers.removeDirectory(String(path.dropLast("/minilm.so".count))) }
     return try CompiledModel(path)
   }
 

@@ -48,7 +48,7 @@ final class TestDirectory {
 
   init() throws { path = try Files.makeTemporaryDirectory() }
 
-  deinit { Files.removeDirectory(path) }
+  deinit { Leftovers.removeDirectory(path) }
 
   /// The names of the files in it, sorted.
   var names: [String] {

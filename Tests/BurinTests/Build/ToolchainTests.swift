@@ -1,3 +1,4 @@
+import BurinHub
 import Glibc
 import Testing
 
@@ -245,7 +246,7 @@ import Testing
       #expect(error.words.contains("model.c:1:"))
       let kept = try #require(error.kept)
       #expect(try BuildFixtures.read(kept + "/model.c") == broken.text)
-      Files.removeDirectory(kept)
+      Leftovers.removeDirectory(kept)
     }
   }
 
