@@ -122,7 +122,9 @@ import Testing
   }
 
   @Test func spacesBeforePunctuationAreCleanedUp() {
-    #expect(Tokenizer.cleanUpSpaces("I do not , he 's !") == "I don't, he's!")
+    #expect(Tokenizer.cleanUpSpaces("I do n't , he 's !") == "I don't, he's!")
+    // Decoders of tokenizer.json contract this; transformers, which cleans up after them, does not.
+    #expect(Tokenizer.cleanUpSpaces("I do not .") == "I do not.")
   }
 
   // MARK: What a file saves but nobody asked for

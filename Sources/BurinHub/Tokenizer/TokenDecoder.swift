@@ -215,12 +215,16 @@ indirect enum TokenDecoder: Sendable {
   }
 
   /// Takes out the spaces that splitting left before punctuation and in English contractions.
-  static func cleanUp(_ text: [UInt8]) -> [UInt8] {
+  ///
+  /// - Parameter contracts: whether `do not` becomes `don't`, which decoders do and transformers does
+  ///   not.
+  static func cleanUp(_ text: [UInt8], contracts: Bool = true) -> [UInt8] {
     guard text.contains(0x20) else { return text }
-    let rules: [(StaticString, StaticString)] = [
+    var rules: [(StaticString, StaticString)] = [
       (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"),
-      (" 'm", "'m"), (" do not", " don't"), (" 's", "'s"), (" 've", "'ve"), (" 're", "'re"),
+      (" 'm", "'m"), (" 's", "'s"), (" 've", "'ve"), (" 're", "'re"),
     ]
+    if contracts { rules.insert((" do not", " don't"), at: 7) }
     return rules.reduce(text) { text, rule in
       replaceAll(
         in: text, rule.0.withUTF8Buffer { Array($0) }, with: rule.1.withUTF8Buffer { Array($0) })

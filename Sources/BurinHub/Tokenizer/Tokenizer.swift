@@ -313,7 +313,8 @@ public struct Tokenizer: Sendable {
   /// Text without the spaces before punctuation and in English contractions; what transformers
   /// does after decoding where `clean_up_tokenization_spaces` says so.
   public static func cleanUpSpaces(_ text: String) -> String {
-    String(decoding: TokenDecoder.cleanUp(Array(text.utf8)), as: UTF8.self)
+    String(
+      decoding: TokenDecoder.cleanUp(Array(text.utf8), contracts: false), as: UTF8.self)
   }
 }
 
