@@ -66,6 +66,18 @@ import Testing
     #expect(definition.padding == Padding(id: 0, side: .left))
   }
 
+  @Test(arguments: [#""add_prefix_space": true"#, #""prepend_scheme": "always""#])
+  func theSpaceOfMetaspaceIsNotTheConfigurations(_ key: String) throws {
+    let directory = TemporaryDirectory()
+    directory.write(
+      #"{"model": {"type": "WordLevel", "unk_token": "?", "vocab": {"?": 0, "▁a": 1}}, "#
+        + #""pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "add_prefix_space": true, "#
+        + #"\#(key)}}"#, to: "tokenizer.json")
+    directory.write(#"{"tokenizer_class": "PreTrainedTokenizerFast"}"#, to: "tokenizer_config.json")
+    let definition = try #require(try TokenizerDefinition(ModelDirectory(directory.path)))
+    #expect(try Tokenizer(json: definition.json).encode("a a").ids == [1, 1])
+  }
+
   @Test func noMaximumIsNone() throws {
     let directory = TemporaryDirectory()
     directory.write(try TokenizerFixtures.bytes("gpt2.json"), to: "tokenizer.json")

@@ -122,7 +122,8 @@ struct TokenizerSettings {
       result.set(["normalizer", "handle_chinese_chars"], JSON(try separatesChinese))
     }
     let addsPrefixSpace = JSON(try config["add_prefix_space"].bool(default: false))
-    if root["pre_tokenizer"]?["add_prefix_space"] != nil {
+    // `Metaspace` has a key of this name too, which is not what the configuration means.
+    if root["pre_tokenizer"]?["type"] == "ByteLevel" {
       result.set(["pre_tokenizer", "add_prefix_space"], addsPrefixSpace)
     }
     if family == .roberta, root["post_processor"]?["add_prefix_space"] != nil {
