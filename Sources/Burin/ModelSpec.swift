@@ -176,6 +176,7 @@ extension ModelSpec {
       try directory.json("generation_config.json")?.value ?? config.generation
     if description.modelType == "whisper" { try describeSound(config, in: directory) }
     description.tokenizer = try TokenizerDefinition.file(in: directory) ?? .null
+    try describeSpecialTokens(in: directory)
     if description.head == .languageModel || description.head == .sequenceToSequence {
       try describeChat(in: directory)
     }
@@ -211,6 +212,19 @@ extension ModelSpec {
     ] where generation[key].exists && generation[key].value != false {
       warnings.append("generation_config.json: \(key) changes nothing: \(what)")
     }
+  }
+
+  /// Adds to the tokenizer's configuration the special tokens that only an older file or the
+  /// tokenizer's class names.
+  private mutating func describeSpecialTokens(in directory: ModelDirectory) throws(HubError) {
+    guard description.tokenizer != .null else { return }
+    var members = description.tokenizerConfig.object?.members ?? []
+    let known = Set(members.map(\.key))
+    for member in try TokenizerDefinition.specialTokens(in: directory)
+    where member.value.string != nil && !known.contains(member.key) {
+      members.append(member)
+    }
+    description.tokenizerConfig = .object(JSONObject(members))
   }
 
   /// The chat templates, apart from the rest of the tokenizer's configuration. One that Burin cannot

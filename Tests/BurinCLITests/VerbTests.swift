@@ -31,6 +31,24 @@ import Testing
     #expect(try answer["answer"].string() == "Berger lives")
   }
 
+  @Test("answers alike where only the tokenizer's class names its special tokens")
+  func answersByTheClass() throws {
+    let name = "bert-question-answering"
+    let config = try #require(
+      try ModelDirectory(Burin.fixtures + name).json("tokenizer_config.json")?.value?.object)
+    let kept = config.filter { member in
+      !member.key.utf8String.hasSuffix("_token") && member.key != "added_tokens_decoder"
+    }
+    let bare = try Burin.compiled(
+      Burin.altered(
+        name, files: ["tokenizer_config.json": .object(JSONObject(kept))],
+        without: ["special_tokens_map.json"]))
+    let question = ["--question", "Who lives in Vienna?", "--context", "Anna Berger does."]
+    #expect(
+      try Burin.run(["answer", bare.library, "--json"] + question).text
+        == Burin.run(["answer", Burin.library(name), "--json"] + question).text)
+  }
+
   @Test("generates, with and without text")
   func generates() throws {
     let library = try Burin.library("gpt2-lm")

@@ -49,9 +49,9 @@ public struct TokenizerDefinition: Sendable {
     return try file(in: directory, TokenizerSettings(config, in: directory))
   }
 
-  /// The texts of the special tokens by their parts' names, such as `bos_token`: what chat templates
-  /// see.
-  static func specialTokens(in directory: ModelDirectory) throws(HubError) -> JSONObject {
+  /// The texts of the special tokens by their parts' names, such as `bos_token`, as the configuration,
+  /// an older file or the tokenizer's class names them: what chat templates see.
+  public static func specialTokens(in directory: ModelDirectory) throws(HubError) -> JSONObject {
     let config = try directory.json("tokenizer_config.json") ?? JSONField([:], file: "")
     return try TokenizerSettings(config, in: directory).specialTokens
   }
