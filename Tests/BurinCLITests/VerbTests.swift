@@ -99,6 +99,26 @@ import Testing
     }
   }
 
+  @Test("reads the tokenizer where the modules of a sentence pipeline say it is")
+  func tokenizesInModules() throws {
+    let model = "\(Burin.directory)/modules"
+    for folder in ["", "/0_Transformer", "/1_Pooling"] { mkdir(model + folder, 0o700) }
+    let fixture = Burin.fixtures + "sentence-mean/"
+    for name in ["tokenizer.json", "tokenizer_config.json"] {
+      try Burin.write(Burin.read(fixture + name), to: "\(model)/0_Transformer/\(name)")
+    }
+    let package = "sentence_transformers.models."
+    try Burin.write(
+      JSON.array([
+        ["idx": 0, "path": "0_Transformer", "type": JSON(package + "Transformer")],
+        ["idx": 1, "path": "1_Pooling", "type": JSON(package + "Pooling")],
+      ]).utf8, to: model + "/modules.json")
+    try Burin.write(Array("{}".utf8), to: model + "/1_Pooling/config.json")
+    let outcome = try Burin.run(["tokenize", model, "--text", "joy"])
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect(outcome.text == (try Burin.run(["tokenize", fixture, "--text", "joy"])).text)
+  }
+
   @Test("names the first value that diverges")
   func compares() throws {
     let library = try Burin.library("bert")
