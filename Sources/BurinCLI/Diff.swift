@@ -69,7 +69,7 @@ struct Diff: ParsableCommand {
         found: "none of them")
     }
     let session = try Session(model, threads: threads ?? 0)
-    let results = try session.run(entry.name, tensors)
+    let results = try session.run(entry.name, entry.withMasks(tensors))
     let comparisons = try entry.outputs.compactMap { port -> Comparison? in
       guard let stored = expected.first(where: { $0.name.utf8.elementsEqual(port.name.utf8) }),
         let result = results[port.name]

@@ -32,7 +32,7 @@ struct Run: ParsableCommand {
   func run() throws {
     let model = try CompiledModel(library)
     let entry = try model.requiredEntry(entry)
-    let tensors = try readTensors(inputs, booleans: true) { name in
+    let tensors = try readTensors(inputs) { name in
       guard entry.inputs.contains(where: { $0.name.utf8.elementsEqual(name.bytes) }) else {
         throw HubError(
           file: inputs, key: printable(name.bytes),
@@ -84,7 +84,7 @@ extension CompiledModel {
 extension CompiledModel.Entry {
   /// The tensors with masks as this entry takes them: they may be BOOL, and integers where it
   /// multiplies by them.
-  fileprivate func withMasks(_ tensors: [String: HostTensor]) -> [String: HostTensor] {
+  func withMasks(_ tensors: [String: HostTensor]) -> [String: HostTensor] {
     var tensors = tensors
     for port in inputs where port.name.utf8.suffix(4).elementsEqual("mask".utf8) {
       guard let mask = tensors[port.name], let values = mask.integers else { continue }
@@ -99,30 +99,25 @@ extension CompiledModel.Entry {
 }
 
 /// Reads the tensors of a safetensors file that may be a model's input; `check` sees every name.
-///
-/// - Parameter booleans: whether tensors of BOOL may be among them.
 func readTensors(
-  _ path: String, booleans: Bool = false, check: (ByteString) throws -> Void
+  _ path: String, check: (ByteString) throws -> Void
 ) throws -> [String: HostTensor] {
   let file = try SafetensorsFile(path: path)
   var tensors: [String: HostTensor] = [:]
   for tensor in file.tensors {
     try check(tensor.name)
-    tensors[tensor.name.utf8String] = try hostTensor(tensor, of: file, booleans: booleans)
+    tensors[tensor.name.utf8String] = try hostTensor(tensor, of: file)
   }
   return tensors
 }
 
-/// Reads one tensor of a safetensors file: i32, i64 or f32, or bool where that is allowed.
-func hostTensor(
-  _ tensor: StoredTensor, of file: SafetensorsFile, booleans: Bool = false
-) throws -> HostTensor {
+/// Reads one tensor of a safetensors file: i32, i64, f32 or bool.
+func hostTensor(_ tensor: StoredTensor, of file: SafetensorsFile) throws -> HostTensor {
   let elements: [StoredType: ElementType] = [.f32: .f32, .i32: .i32, .i64: .i64, .bool: .bool]
-  guard let element = elements[tensor.type], element != .bool || booleans else {
+  guard let element = elements[tensor.type] else {
     throw HubError(
       file: file.path, key: printable(tensor.name.bytes) + ".dtype",
-      expected: booleans ? "I32, I64, F32 or, for a mask, BOOL" : "I32, I64 or F32",
-      found: tensor.type.rawValue)
+      expected: "I32, I64, F32 or, for a mask, BOOL", found: tensor.type.rawValue)
   }
   guard tensor.shape.count <= 8 else {
     throw HubError(

@@ -140,6 +140,19 @@ import Testing
     #expect(other.status == 1)
     #expect(other.text.hasPrefix("pooler_output[1, 2]: expected "), "\(other.text)")
     #expect(other.errors.isEmpty)
+    // A mask of BOOL is taken as `run` takes it.
+    let masked = Burin.directory + "/masked.safetensors"
+    let mask = try SafetensorsWriter(
+      path: masked,
+      tensors: [.init("input_ids", .i64, [1, 3]), .init("attention_mask", .bool, [1, 3])])
+    try mask.write([5, 9, 2] as [Int64])
+    try mask.write([1, 1, 0] as [UInt8])
+    try mask.finish()
+    let recorded = Burin.directory + "/masked-outputs.safetensors"
+    #expect(
+      try Burin.run(["run", library, "--inputs", masked, "--outputs", recorded]).status == 0)
+    let both = try Burin.run(["diff", library, "--reference", recorded, "--inputs", masked])
+    #expect(both.status == 0, "\(both.errors)")
     let unknown = try Burin.run(
       ["diff", library, "--reference", fixture + "model.safetensors"] + inputs)
     #expect(unknown.status == 65)
