@@ -51,6 +51,7 @@ struct Forecast: ParsableCommand {
   var plot = false
 
   func run() throws {
+    try checkSeed(seed)
     let forecaster = try Forecaster(options.library, threads: options.threads ?? 0)
     let series = forecaster.series
     if let horizon, !(1...series.horizon).contains(horizon) {
@@ -62,7 +63,9 @@ struct Forecast: ParsableCommand {
     var window = SeriesWindow(table.past)
     let steps = try horizon ?? table.defaultHorizon(series)
     (window.pastFeatures, window.futureFeatures) = try table.features(steps)
-    window.fixed = try numbers(staticReal, "--static-real") { Float($0) }
+    window.fixed = try numbers(staticReal, "--static-real") { text in
+      Float(text).flatMap { $0.isFinite ? $0 : nil }
+    }
     window.categories = try numbers(staticCategorical, "--static-categorical") { Int32($0) }
     let forecast = try forecaster(window, steps: steps, samples: samples, seed: seed)
     let isSampled = series.distribution != nil

@@ -170,6 +170,7 @@ struct Generate: ParsableCommand {
         "--prompt-lookup-num-tokens: expected an integer from 0 to "
           + "\(GenerationOptions.longestPromptLookup), found \(promptLookupNumTokens)")
     }
+    try checkSeed(seed)
     choices.promptLookupTokens = promptLookupNumTokens
     choices.maximumNewTokens = maxNewTokens
     choices.repetitionPenalty = repetitionPenalty

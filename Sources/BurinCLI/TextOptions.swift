@@ -51,6 +51,13 @@ struct LibraryOptions: ParsableArguments {
   func model() throws -> TextModel { try TextModel(library, threads: threads ?? 0) }
 }
 
+/// Refuses a seed that JSON's readers would take for another.
+func checkSeed(_ seed: UInt64?) throws {
+  if let seed, seed > UInt64(Int64.max) {
+    throw Failure.usage("--seed: expected an integer from 0 to \(Int64.max), found \(seed)")
+  }
+}
+
 extension JSON {
   /// A number by as few digits as tell it from every other float.
   static func score(_ value: Double) -> JSON { JSON(Float(value)) }

@@ -176,7 +176,8 @@ import Testing
       (64, "--temperature", "inf"), (64, "--top-p", "0"), (64, "--top-p", "1.5"),
       (64, "--top-p", "nan"), (64, "--top-k", "0"), (64, "--top-k", "-5"), (64, "--min-p", "-1"),
       (64, "--min-p", "2"), (64, "--repetition-penalty", "0"), (64, "--repetition-penalty", "nan"),
-      (64, "--num-beams", "0"), (64, "--seed", "-1"), (64, "--stop", ""),
+      (64, "--num-beams", "0"), (64, "--seed", "-1"), (64, "--seed", "9223372036854775808"),
+      (64, "--stop", ""),
     ])
   func generationOptions(status: Int32, option: String, value: String) throws {
     let outcome = try Burin.run([

@@ -109,6 +109,9 @@ import Testing
       #expect(outcome.errors.contains(words), "\(outcome.errors)")
       #expect(outcome.output.isEmpty)
     }
+    try refused(arguments + ["--static-real", "nan"], 64, "--static-real: expected numbers")
+    try refused(
+      arguments + ["--seed", "18446744073709551615"], 64, "--seed: expected an integer from 0 to")
     try refused("", [], "expected a header and rows, found nothing")
     try refused(table(days: 20), [], "expected at least the 29 rows of values")
     try refused(table([9: "2026-02-09,x,1,2"]), [], "line 10, column \"one\": expected a number")
