@@ -85,9 +85,9 @@ struct SeriesScale {
     steps = max(2, result.past.count + result.mean.count)
   }
 
-  /// How far below the top a value is, from 0 to 1.
+  /// How far below the top a value is, from 0 to 1; what is no number lies at the bottom.
   func part(_ value: Float) -> Double {
-    min(max((top - Double(value)) / (top - bottom), 0), 1)
+    value.isNaN ? 1 : min(max((top - Double(value)) / (top - bottom), 0), 1)
   }
 
   /// A number with as many digits as tell values of this range apart.

@@ -46,6 +46,18 @@ import Testing
     #expect(json["results"][0].value?["low"] == .null && json.value?["samples"] == .null)
   }
 
+  @Test func drawsWhatIsNoNumber() throws {
+    let library = try Burin.library("patchtst-prediction-distribution")
+    let huge = (1...30).map { ($0, "2026-03-\($0 < 10 ? "0" : "")\($0),\($0 % 2 * 2 - 1)e38,1,2") }
+    let path = try file("huge.csv", table(Dictionary(uniqueKeysWithValues: huge)))
+    let svg = Burin.directory + "/huge.svg"
+    let outcome = try Burin.run(["forecast", library, path, "--plot", "--svg", svg])
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect(outcome.text.contains("nan"), "\(outcome.text)")
+    let json = try Burin.run(["forecast", library, path, "--json"]).json()
+    #expect(json["results"][0]["mean"][0].isNull)
+  }
+
   @Test func drawsSamples() throws {
     let library = try Burin.library("patchtst-prediction-distribution")
     let path = try file("samples.csv", table())
@@ -97,6 +109,9 @@ import Testing
     try refused(
       Array(arguments.dropLast()) + ["11"], 65, "category 0 of the series: expected 0 to 10")
     try refused(Array(arguments.dropLast()) + ["x"], 64, "--static-categorical: expected numbers")
+    try refused(arguments + ["--static-real", "nan"], 64, "--static-real: expected numbers")
+    try refused(
+      arguments + ["--seed", "18446744073709551615"], 64, "--seed: expected an integer from 0 to")
     try refused(["forecast", library, path], 65, "expected 2 columns that the model knows")
   }
 
@@ -109,9 +124,6 @@ import Testing
       #expect(outcome.errors.contains(words), "\(outcome.errors)")
       #expect(outcome.output.isEmpty)
     }
-    try refused(arguments + ["--static-real", "nan"], 64, "--static-real: expected numbers")
-    try refused(
-      arguments + ["--seed", "18446744073709551615"], 64, "--seed: expected an integer from 0 to")
     try refused("", [], "expected a header and rows, found nothing")
     try refused(table(days: 20), [], "expected at least the 29 rows of values")
     try refused(table([9: "2026-02-09,x,1,2"]), [], "line 10, column \"one\": expected a number")
