@@ -14,6 +14,9 @@ public struct SpectrogramSettings: Hashable, Sendable {
   /// What it is filled up with.
   public var filling: Float = 0
 
+  /// Values of the shortest sound, at most: 256 MiB of them.
+  private static let limit = 1 << 26
+
   /// What the extractor does unless told otherwise.
   public init() {}
 
@@ -30,6 +33,10 @@ public struct SpectrogramSettings: Hashable, Sendable {
     hop = try field["hop_length"].int(in: 1...1 << 14, default: hop)
     seconds = try field["chunk_length"].int(in: 1...3600, default: seconds)
     filling = Float(try field["padding_value"].double(default: 0))
+    guard seconds * rate / hop * mels <= SpectrogramSettings.limit else {
+      throw field["hop_length"].error(
+        expected: "a spectrogram of at most \(SpectrogramSettings.limit) values")
+    }
     guard try field["dither"].double(default: 0) == 0 else {
       throw field["dither"].error(expected: "0: noise is not added")
     }

@@ -73,7 +73,7 @@ import Testing
     arguments: [
       #"{"dither": 0.1}"#, #"{"feature_extractor_type": "Wav2Vec2FeatureExtractor"}"#,
       #"{"padding_side": "left"}"#, #"{"n_fft": 0}"#, #"{"hop_length": "160"}"#,
-      #"{"sampling_rate": 10}"#,
+      #"{"sampling_rate": 10}"#, #"{"hop_length": 1, "chunk_length": 3600}"#,
     ])
   func settings(text: String) throws {
     let json = try JSON.parse(Array(text.utf8))
