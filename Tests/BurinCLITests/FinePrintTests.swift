@@ -144,6 +144,7 @@ import Testing
 
   // MARK: What the directory says
 
+  // Bad input 44.
   @Test("A special id outside the vocabulary is a warning")
   func specialIDs() throws {
     let model = try Burin.altered(

@@ -33,6 +33,20 @@ import Testing
     #expect(encoding.offsets == [.init(start: 0, end: 1), .init(start: 1, end: 2)])
   }
 
+  @Test("52: lone surrogates, NUL, U+0130 and CR LF are what they are in transformers")
+  func awkwardCharacters() throws {
+    let bert = try TokenizerFixtures.tokenizer("bert-uncased")
+    let surrogate: [UInt8] = [0x61, 0xED, 0xA0, 0x80, 0x62]
+    #expect(try bert.encode(utf8: surrogate).ids == bert.encode("a\u{FFFD}\u{FFFD}\u{FFFD}b").ids)
+    for (text, same) in [("a\u{0}b", "ab"), ("\u{130}x", "ix"), ("a\r\nb", "a b")] {
+      #expect(try bert.encode(text).ids == bert.encode(same).ids)
+    }
+    #expect(try bert.encode("\u{130}x").offsets.map(\.end).max() == 2)
+    let gpt2 = try TokenizerFixtures.tokenizer("gpt2")
+    let text = "a\u{0}\r\n\u{130}"
+    #expect(try gpt2.decode(gpt2.encode(text).ids).utf8.elementsEqual(text.utf8))
+  }
+
   @Test func invalidBytesAreReplaced() throws {
     let tokenizer = try Self.tokenizer(Self.words(#"{"?": 0, "a\ufffdb": 1}"#))
     #expect(try tokenizer.encode(utf8: [0x61, 0xFF, 0x62]).ids == [1])
@@ -40,10 +54,12 @@ import Testing
 
   // MARK: A megabyte of one letter
 
-  @Test(arguments: [
-    "bert-uncased", "llama3", "byte-fallback", "llama2", "gemma", "gpt4", "odd", "t5",
-    "xlm-roberta", "albert", "unigram-bytes", "words",
-  ])
+  @Test(
+    "51: a megabyte of one letter takes linear time",
+    arguments: [
+      "bert-uncased", "llama3", "byte-fallback", "llama2", "gemma", "gpt4", "odd", "t5",
+      "xlm-roberta", "albert", "unigram-bytes", "words",
+    ])
   func aMegabyteOfOneLetterTakesLinearTime(_ name: String) throws {
     let tokenizer = try TokenizerFixtures.tokenizer(name)
     // Without optimisation an eighth of it shows the same.
@@ -148,7 +164,8 @@ import Testing
     #expect(batch[0].attentionMask == [1, 0, 0])
   }
 
-  @Test func vocabulariesMayHaveHoles() throws {
+  @Test("42: sparse ids")
+  func vocabulariesMayHaveHoles() throws {
     let tokenizer = try Self.tokenizer(Self.words(#"{"?": 3, "a": 70, "b": 7}"#))
     #expect(tokenizer.vocabularySize == 3)
     #expect(tokenizer.idBound == 71)
