@@ -1,3 +1,5 @@
+import BurinHub
+
 /// Why code could not be compiled: a tool is missing or failed.
 public struct ToolError: Error, Sendable, CustomStringConvertible {
   /// What kind of fault it is; the command line turns it into an exit status.
@@ -37,14 +39,4 @@ public struct ToolError: Error, Sendable, CustomStringConvertible {
 }
 
 /// A name from outside, made fit for one line of a message.
-func printable(_ text: String) -> String {
-  var result = ""
-  for scalar in text.unicodeScalars.prefix(512) {
-    if scalar.value < 32 || scalar.value == 127 {
-      result += "\\u{" + String(scalar.value, radix: 16) + "}"
-    } else {
-      result.unicodeScalars.append(scalar)
-    }
-  }
-  return result
-}
+func printable(_ text: String) -> String { printable(text.utf8, limit: 512) }

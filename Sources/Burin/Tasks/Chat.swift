@@ -113,22 +113,9 @@ extension CompiledModel {
   public func chat(
     _ messages: [ChatMessage], _ options: GenerationOptions = GenerationOptions()
   ) -> AsyncThrowingStream<String, any Error> {
-    AsyncThrowingStream { continuation in
-      let task = Task.detached {
-        do {
-          var chat = try Chat(TextModel(self), messages: messages)
-          _ = try chat.answer(options) { piece in
-            continuation.yield(piece)
-            return true
-          } isCancelled: {
-            Task.isCancelled
-          }
-          continuation.finish()
-        } catch {
-          continuation.finish(throwing: error)
-        }
-      }
-      continuation.onTermination = { _ in task.cancel() }
+    pieces { receive, isCancelled in
+      var chat = try Chat(TextModel(self), messages: messages)
+      _ = try chat.answer(options, receive: receive, isCancelled: isCancelled)
     }
   }
 }

@@ -345,17 +345,28 @@ extension CompiledModel {
   public func generate(
     _ prompt: String, _ options: GenerationOptions = GenerationOptions()
   ) -> AsyncThrowingStream<String, any Error> {
+    pieces { receive, isCancelled in
+      let generator = try Generator(TextModel(self))
+      _ = try generator(
+        generator.encode(prompt, options), options, receive: receive, isCancelled: isCancelled)
+    }
+  }
+
+  /// The pieces that `body` hands to its first argument, in a task that its second one says the end
+  /// of.
+  func pieces(
+    _ body:
+      @escaping @Sendable (_ receive: (String) -> Bool, _ isCancelled: () -> Bool) throws
+      -> Void
+  ) -> AsyncThrowingStream<String, any Error> {
     AsyncThrowingStream { continuation in
       let task = Task.detached {
         do {
-          let model = try TextModel(self)
-          let generator = try Generator(model)
-          _ = try generator(generator.encode(prompt, options), options) { piece in
-            continuation.yield(piece)
-            return true
-          } isCancelled: {
-            Task.isCancelled
-          }
+          try body(
+            { piece in
+              continuation.yield(piece)
+              return true
+            }, { Task.isCancelled })
           continuation.finish()
         } catch {
           continuation.finish(throwing: error)

@@ -60,13 +60,9 @@ public struct SentenceEmbedder {
 
 /// A text without the white space at its ends, by Python's idea of white space.
 func stripped(_ text: String) -> String {
-  func isSpace(_ scalar: Unicode.Scalar) -> Bool {
-    // Python counts the four separators of ASCII as white space; Unicode does not.
-    (0x1C...0x1F).contains(scalar.value) || scalar.properties.isWhitespace
-  }
   let scalars = text.unicodeScalars
-  guard let first = scalars.firstIndex(where: { !isSpace($0) }),
-    let last = scalars.lastIndex(where: { !isSpace($0) })
+  guard let first = scalars.firstIndex(where: { !$0.isPythonSpace }),
+    let last = scalars.lastIndex(where: { !$0.isPythonSpace })
   else { return "" }
   return String(scalars[first...last])
 }

@@ -1,6 +1,6 @@
 extension Unicode.Scalar {
   /// White space by Python's idea of it, which counts the four separators of ASCII.
-  var isPythonSpace: Bool { (0x1C...0x1F).contains(value) || properties.isWhitespace }
+  public var isPythonSpace: Bool { (0x1C...0x1F).contains(value) || properties.isWhitespace }
 
   /// Whether a name may begin with it.
   var isIdentifierStart: Bool {

@@ -223,18 +223,21 @@ enum UTF8Text {
     return result
   }
 
-  /// Whether bytes are UTF-8.
-  static func isValid(_ bytes: [UInt8]) -> Bool {
+  /// Where bytes stop being UTF-8; nil if they never do.
+  static func firstDamage(in bytes: [UInt8]) -> Int? {
     bytes.withUnsafeBytes { buffer in
       var index = 0
       while index < buffer.count {
         let length = utf8Length(buffer, at: index)
-        if length == 0 { return false }
+        if length == 0 { return index }
         index += length
       }
-      return true
+      return nil
     }
   }
+
+  /// Whether bytes are UTF-8.
+  static func isValid(_ bytes: [UInt8]) -> Bool { firstDamage(in: bytes) == nil }
 
   /// Bytes as valid UTF-8: what is not becomes U+FFFD.
   static func repaired(_ bytes: [UInt8]) -> [UInt8] {

@@ -202,16 +202,7 @@ struct TokenizerSettings {
 
   /// A BERT tokenizer with one token a line.
   func wordPiece(vocabulary bytes: [UInt8], file: String) throws(HubError) -> JSON {
-    let damage = bytes.withUnsafeBytes { buffer -> Int? in
-      var index = 0
-      while index < buffer.count {
-        let length = utf8Length(buffer, at: index)
-        if length == 0 { return index }
-        index += length
-      }
-      return nil
-    }
-    if let damage {
+    if let damage = UTF8Text.firstDamage(in: bytes) {
       throw HubError(file: file, key: "byte \(damage)", expected: "UTF-8", found: "something else")
     }
     // As Python reads lines: \r\n and \r end them too, and of equal lines the last counts.
