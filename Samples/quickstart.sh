@@ -49,7 +49,6 @@ for phrase in "the third of March nineteen eighty-four" "zwei Komma fünf Kilogr
   "le premier mai deux mille six"; do
   printf '%s -> ' "$phrase"
   "$bin/burin" generate .build/written-forms.so --prompt "$phrase"
-  echo
 done
 
 say "Forecasting the run-off of a simulated river (Samples/trained/run-off)"

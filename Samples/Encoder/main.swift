@@ -107,7 +107,7 @@ let library = directory + "/encoder.so"
 try Compiler().compile(program, weights: weights, to: library)
 let model = try CompiledModel(library)
 let output = try model.run(["x": HostTensor(x, shape: [batch, seq, width])])["y"]!.floats
-unlink(library)
+for file in [library, LibraryFile.headerPath(of: library)] { unlink(file) }
 rmdir(directory)
 
 // ... and computed slowly, in double precision.

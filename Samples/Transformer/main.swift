@@ -36,7 +36,8 @@ let arguments = CommandLine.arguments.dropFirst()
 let sizes: KeyValuePairs<String, Size> = ["base": .base, "big": .big]
 if let name = arguments.first {
   guard arguments.count == 1, let size = sizes.first(where: { $0.key == name })?.value else {
-    print("expected nothing, or one of \(sizes.map(\.key).joined(separator: ", "))")
+    let words = "expected nothing, or one of \(sizes.map(\.key).joined(separator: ", "))\n"
+    _ = Array(words.utf8).withUnsafeBytes { write(2, $0.baseAddress, $0.count) }
     exit(64)
   }
   print(program(size).text)
@@ -72,7 +73,7 @@ let output = try CompiledModel(library).run([
   "source_mask": HostTensor(mask, shape: [batch, seq]),
   "target": HostTensor(target, shape: [batch, length]),
 ])["probabilities"]!.floats
-unlink(library)
+for file in [library, LibraryFile.headerPath(of: library)] { unlink(file) }
 rmdir(directory)
 
 // ... and computed slowly, in double precision.
