@@ -86,6 +86,31 @@ import Testing
     #expect(text.hasPrefix("t: line ") || text == source, "\(text.prefix(200))")
   }
 
+  @Test(
+    "writes what Jinja 3.1 writes",
+    arguments: [
+      (#"{{ 'a\r\nb\x0bc\u2028'.splitlines() }}"#, "['a', 'b', 'c']"),
+      (#"{{ 'a\rb\n\nc'.splitlines(true) }}"#, #"['a\r', 'b\n', '\n', 'c']"#),
+      (#"{{ 'a\r\nb\n' | indent(2) }}"#, "a\n  b\n"), ("{{ 'Aaß'.casefold() }}", "aass"),
+      ("{{ s.rindex('l') }}{{ '12'.isdecimal() }}{{ '½'.isnumeric() }}", "3TrueTrue"),
+      ("{{ '11' | int(base=2) }} {{ '0x1A' | int(0, 16) }} {{ '1_0' | int }}", "3 26 10"),
+      ("{{ 2.675 | round(2) }} {{ 1234.5 | round(-2) }} {{ 25 | round(-1) }}", "2.67 1200.0 20"),
+      ("{{ {true: 2} }}{{ {true: 2} | tojson }}", #"{True: 2}{"true": 2}"#),
+      ("{{ {1: 'a', true: 'b'} }}", "{1: 'b'}"), ("{{ {'k': 1} | attr('k') }}|", "|"),
+      (
+        "{{ '%5.1f|%-4s|%+d|%03d|%x|%s' % (1.25, 'é', 3, 5, 255, none) }}",
+        "  1.2|é   |+3|005|ff|None"
+      ),
+      ("{{ '%s|' % nobody }}{{ '%-5.1e|' | format(12345.678) }}", "|1.2e+04|"),
+      (
+        "{% for a in [1] %}{% for b in [1] %}{{ loop.depth }}{{ loop.depth0 }}{% endfor %}{% endfor %}",
+        "10"
+      ),
+    ])
+  func writesWhatJinjaWrites(source: String, expected: String) {
+    #expect(text(source).unicodeScalars.elementsEqual(expected.unicodeScalars), "\(text(source))")
+  }
+
   @Test func randomChangesNeverTrap() throws {
     let bytes = try RegularFile(path: fixture("chat/chat.json")).contents(limit: 1 << 24)
     let templates = try JSONField(JSON.parse(bytes), file: "chat.json")["templates"].members()

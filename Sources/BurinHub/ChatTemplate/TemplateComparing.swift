@@ -77,6 +77,24 @@ extension [Unicode.Scalar] {
     return pieces + [Array(self[start...])]
   }
 
+  /// The lines, with what ends them or without; what ends one is Python's idea of it.
+  func lines(withEnds: Bool = false) -> [[Unicode.Scalar]] {
+    var (lines, start, place) = ([[Unicode.Scalar]](), 0, 0)
+    while place < count {
+      var end = place + 1
+      switch self[place] {
+      case "\r" where end < count && self[end] == "\n": end += 1
+      case "\n"..."\r", "\u{1C}"..."\u{1E}", "\u{85}", "\u{2028}", "\u{2029}": break
+      default:
+        place += 1
+        continue
+      }
+      lines.append(Array(self[start..<(withEnds ? end : place)]))
+      (start, place) = (end, end)
+    }
+    return start < count ? lines + [Array(self[start...])] : lines
+  }
+
   /// The pieces between runs of white space.
   func words(atMost limit: Int = .max) -> [[Unicode.Scalar]] {
     var (pieces, place) = ([[Unicode.Scalar]](), 0)

@@ -15,10 +15,9 @@ extension TemplateRun {
       var dict = TemplateDict()
       for (key, value) in members {
         let name = try self.value(key)
-        guard let key = TemplateDict.Key(name) else {
+        guard dict.set(name, to: try self.value(value)) else {
           throw TemplateError(line, expected: "a key", found: name.kind)
         }
-        dict[key] = try self.value(value)
       }
       return try nested(.dict(dict), line)
     case .attribute(let owner, let name): return try member(name, of: value(owner), line)
@@ -137,7 +136,8 @@ extension TemplateRun {
     return .undefined("\"\(printable(String(index.string).utf8))\" of \(owner.kind)")
   }
 
-  private func ownMember(_ name: String, of owner: TemplateValue) -> TemplateValue? {
+  /// A member that a value has besides its elements.
+  func ownMember(_ name: String, of owner: TemplateValue) -> TemplateValue? {
     switch owner {
     case .loop(let loop): loop.member(name)
     case .namespace(let namespace): namespace.members[.init(name)]

@@ -1,3 +1,5 @@
+import Glibc
+
 /// Jinja's filters, those that work on one value; `TemplateListFilters.swift` has those on many.
 extension TemplateRun {
   mutating func filtered(
@@ -66,7 +68,8 @@ extension TemplateRun {
       let blank = rest.next("blank")?.isTrue ?? false
       let space =
         width.scalars ?? Array(repeating: " ", count: min(max(0, width.integer ?? 4), 1000))
-      let lines = value.string.split(omittingEmptySubsequences: false) { $0 == "\n" }
+      // So a line break at the end stays.
+      let lines = (value.string + ["\n"]).lines()
       try spend(value.string.count + lines.count * space.count, line)
       var result: [Unicode.Scalar] = first ? space : []
       for (number, text) in lines.enumerated() {
@@ -128,11 +131,11 @@ extension TemplateRun {
       return .real(abs(real))
     case "int":
       let fallback = rest.next("default") ?? .int(0)
-      _ = rest.next("base")
+      let base = rest.next("base")?.integer ?? 10
       if let integer = value.integer { return .int(integer) }
       if case .real(let real) = value, real.isFinite { return .int(Int(clamping: real)) }
       guard let text = value.scalars.map({ String($0.trimmed()) }) else { return fallback }
-      return Int(text).map { .int($0) }
+      return Self.integer(text, base: base).map { .int($0) }
         ?? Double(text).flatMap { $0.isFinite ? .int(Int(clamping: $0)) : nil } ?? fallback
     case "float":
       let fallback = rest.next("default") ?? .real(0)
@@ -141,21 +144,29 @@ extension TemplateRun {
     case "round":
       let precision = rest.next("precision")?.integer ?? 0
       let method = rest.next("method").map { String($0.string) } ?? "common"
-      guard let number = value.number, (0...15).contains(precision),
-        let rule = [
-          "common": FloatingPointRoundingRule.toNearestOrEven, "ceil": .up, "floor": .down,
-        ][method]
+      guard let number = value.number, (-15...15).contains(precision),
+        ["common", "ceil", "floor"].contains(method)
       else {
         throw TemplateError(line, expected: "a number and common, ceil or floor", found: value.kind)
       }
-      // Python's `round` leaves integers what they are.
-      if method == "common", let integer = value.integer { return .int(integer) }
-      var scale = 1.0
-      for _ in 0..<precision { scale *= 10 }
-      return .real((number * scale).rounded(rule) / scale)
+      // Python's `round` leaves integers what they are, and rounds the number itself, not its product.
+      if method == "common", precision >= 0 {
+        if let integer = value.integer { return .int(integer) }
+        return .real(Double(printed("%.\(precision)f", number)) ?? number)
+      }
+      let scale = pow(10, Double(abs(precision)))
+      let part = precision < 0 ? number / scale : number * scale
+      let rounded = part.rounded(
+        method == "ceil" ? .up : method == "floor" ? .down : .toNearestOrEven)
+      let result = precision < 0 ? rounded * scale : rounded / scale
+      return method == "common" && value.integer != nil
+        ? .int(Int(clamping: result)) : .real(result)
     case "tojson": return try json(value, &rest, line)
     case "attr":
-      return try member(String(rest.next("name")?.string ?? []), of: value, line)
+      // Unlike a point, it finds no elements.
+      let name = String(rest.next("name")?.string ?? [])
+      return ownMember(name, of: value)
+        ?? .undefined("\"\(printable(name.utf8))\" of \(value.kind)")
     case "items":
       if case .undefined = value { return .sequence([]) }
       guard case .dict(let dict) = value else {
@@ -164,6 +175,22 @@ extension TemplateRun {
       return .sequence(dict.members.map { .tuple([$0.key, $0.value]) })
     default: return nil
     }
+  }
+
+  /// The integer that a text spells in a base, as Python reads it: digits may have `_` between them,
+  /// and what says the base may stand before them.
+  private static func integer(_ text: String, base: Int) -> Int? {
+    guard (2...36).contains(base) else { return nil }
+    var digits = text[...]
+    let sign = digits.first == "-" ? "-" : ""
+    if digits.first == "-" || digits.first == "+" { digits.removeFirst() }
+    let marks = [2: "0b", 8: "0o", 16: "0x"]
+    if let mark = marks[base], digits.lowercased().hasPrefix(mark) { digits = digits.dropFirst(2) }
+    let parts = digits.split(separator: "_", omittingEmptySubsequences: false)
+    guard !parts.contains(where: { $0.isEmpty || $0.first == "+" || $0.first == "-" }) else {
+      return nil
+    }
+    return Int(sign + parts.joined(), radix: base)
   }
 
   private mutating func json(

@@ -27,10 +27,10 @@ extension TemplateRun {
   mutating func result(
     of operation: TemplateOperator, _ left: TemplateValue, _ right: TemplateValue, _ line: Int
   ) throws(TemplateError) -> TemplateValue {
-    for case .undefined(let what) in [left, right] { throw missing(what, line) }
     if operation == .remainder, case .text(let format) = left {
       return .text(try formatted(format, right, line))
     }
+    for case .undefined(let what) in [left, right] { throw missing(what, line) }
     if let one = left.integer, let two = right.integer {
       return try integers(operation, one, two, line)
     }
@@ -160,52 +160,6 @@ extension TemplateRun {
       }
       return isIn == (comparison == .isIn)
     }
-  }
-
-  /// `format % values` with `%s`, `%r`, `%d` and `%%`.
-  mutating func formatted(
-    _ format: [Unicode.Scalar], _ values: TemplateValue, _ line: Int
-  ) throws(TemplateError) -> [Unicode.Scalar] {
-    var rest: [TemplateValue] = [values]
-    if case .tuple(let several) = values { rest = several }
-    var (result, place) = ([Unicode.Scalar](), 0)
-    while place < format.count {
-      guard format[place] == "%" else {
-        result.append(format[place])
-        place += 1
-        continue
-      }
-      let letter = place + 1 < format.count ? format[place + 1] : " "
-      place += 2
-      if letter == "%" {
-        result.append("%")
-        continue
-      }
-      guard let value = rest.first else {
-        throw TemplateError(line, expected: "a value for each %", found: "fewer")
-      }
-      rest.removeFirst()
-      switch letter {
-      case "s": result += value.string
-      case "r": result += value.representation
-      case "d":
-        guard let number = value.number else {
-          throw TemplateError(line, expected: "a number for %d", found: value.kind)
-        }
-        result += "\(value.integer ?? Int(clamping: number))".unicodeScalars
-      default: throw TemplateError(line, expected: "%s, %r, %d or %%", found: "%\(letter)")
-      }
-      try spend(result.count, line)
-    }
-    switch values {
-    // Python takes these for tables of named values, which need not all be written.
-    case .dict, .list: return result
-    default: break
-    }
-    guard rest.isEmpty else {
-      throw TemplateError(line, expected: "a % for each value", found: "fewer")
-    }
-    return result
   }
 }
 

@@ -170,7 +170,7 @@ struct TemplateRun {
     }
     loops += 1
     defer { loops -= 1 }
-    let state = TemplateLoop(elements, depth: loops)
+    let state = TemplateLoop(elements)
     for index in elements.indices {
       state.index = index
       scope = TemplateScope(outer)

@@ -3,7 +3,8 @@ extension TemplateRun {
   static let textMethods: Set = [
     "strip", "lstrip", "rstrip", "split", "rsplit", "splitlines", "startswith", "endswith",
     "replace", "upper", "lower", "title", "capitalize", "swapcase", "casefold", "join", "find",
-    "rfind", "index", "count", "isdigit", "isalpha", "isalnum", "isspace", "isupper", "islower",
+    "rfind", "index", "rindex", "count", "isdigit", "isdecimal",
+    "isnumeric", "isalpha", "isalnum", "isspace", "isupper", "islower",
     "zfill", "removeprefix", "removesuffix", "partition", "rpartition", "ljust", "rjust", "center",
   ]
 
@@ -43,9 +44,7 @@ extension TemplateRun {
         ?? source.words(atMost: limit)
       return .list((isLast ? pieces.reversed().map { $0.reversed() } : pieces).map { .text($0) })
     case "splitlines":
-      var lines = text.split(omittingEmptySubsequences: false) { $0 == "\n" }
-      if lines.last?.isEmpty == true { lines.removeLast() }
-      return .list(lines.map { .text(Array($0)) })
+      return .list(text.lines(withEnds: rest.next("keepends")?.isTrue ?? false).map { .text($0) })
     case "startswith", "endswith":
       let wanted = rest.next("prefix") ?? .none
       var parts = [wanted]
@@ -78,12 +77,12 @@ extension TemplateRun {
         try spend(result.count, line)
       }
       return .text(result)
-    case "find", "index", "rfind", "count":
+    case "find", "index", "rfind", "rindex", "count":
       let wanted = try part(rest.next("sub"))
       if name == "count" {
         return .int(wanted.isEmpty ? text.count + 1 : text.split(by: wanted).count - 1)
       }
-      let isLast = name == "rfind"
+      let isLast = name == "rfind" || name == "rindex"
       let place =
         wanted.isEmpty
         ? (isLast ? text.count : 0)
@@ -92,7 +91,7 @@ extension TemplateRun {
             text.count - $0 - wanted.count
           }
           : text.firstPlace(of: wanted)
-      if name == "index", place == nil {
+      if name.hasSuffix("index"), place == nil {
         throw TemplateError(line, expected: "a part of the string", found: "another string")
       }
       return .int(place ?? -1)
@@ -154,7 +153,14 @@ extension TemplateRun {
     func isNumber(_ scalar: Unicode.Scalar) -> Bool { scalar.properties.numericType != nil }
     switch name {
     case "upper": return TemplateValue(string.uppercased())
-    case "lower", "casefold": return TemplateValue(string.lowercased())
+    case "lower": return TemplateValue(string.lowercased())
+    case "casefold":
+      // Upper case and back takes ß and ligatures apart; the dotless i stays one.
+      return TemplateValue(
+        text.map { scalar in
+          let upper = scalar == "\u{131}" ? "\u{131}" : scalar.properties.uppercaseMapping
+          return upper.unicodeScalars.map(\.properties.lowercaseMapping).joined()
+        }.joined())
     case "capitalize":
       return .text(
         Array(
@@ -174,6 +180,8 @@ extension TemplateRun {
           $0.properties.isUppercase
             ? $0.properties.lowercaseMapping : $0.properties.uppercaseMapping
         }.joined())
+    case "isdecimal": return all { $0.properties.numericType == .decimal }
+    case "isnumeric": return all(isNumber)
     case "isdigit":
       return all {
         $0.properties.numericType == .decimal || $0.properties.numericType == .digit

@@ -56,14 +56,10 @@ final class TemplateNamespace {
 final class TemplateLoop {
   let values: [TemplateValue]
   var index = 0
-  let depth: Int
   /// What `changed` was called with.
   var last: [TemplateValue]?
 
-  init(_ values: [TemplateValue], depth: Int) {
-    self.values = values
-    self.depth = depth
-  }
+  init(_ values: [TemplateValue]) { self.values = values }
 
   func member(_ name: String) -> TemplateValue? {
     switch name {
@@ -74,8 +70,9 @@ final class TemplateLoop {
     case "first": .bool(index == 0)
     case "last": .bool(index == values.count - 1)
     case "length": .int(values.count)
-    case "depth": .int(depth)
-    case "depth0": .int(depth - 1)
+    // These count only the levels of recursive loops.
+    case "depth": .int(1)
+    case "depth0": .int(0)
     case "previtem": index > 0 ? values[index - 1] : .undefined("there is no previous item")
     case "nextitem":
       index + 1 < values.count ? values[index + 1] : .undefined("there is no next item")
@@ -151,19 +148,26 @@ struct TemplateDict {
     get { places[key].map { members[$0].value } }
     set {
       guard let newValue else { return }
-      if let place = places[key] {
-        members[place].value = newValue
-      } else {
-        places[key] = members.count
-        let value: TemplateValue =
-          switch key {
-          case .none: .none
-          case .number(let value): Int(exactly: value).map { .int($0) } ?? .real(value)
-          case .text(let value): .text(value)
-          }
-        members.append((value, newValue))
-      }
+      let name: TemplateValue =
+        switch key {
+        case .none: .none
+        case .number(let value): Int(exactly: value).map { .int($0) } ?? .real(value)
+        case .text(let value): .text(value)
+        }
+      _ = set(name, to: newValue)
     }
+  }
+
+  /// Gives a key a value; of equal keys the first stays. False for what is no key.
+  mutating func set(_ name: TemplateValue, to value: TemplateValue) -> Bool {
+    guard let key = Key(name) else { return false }
+    if let place = places[key] {
+      members[place].value = value
+    } else {
+      places[key] = members.count
+      members.append((name, value))
+    }
+    return true
   }
 }
 
