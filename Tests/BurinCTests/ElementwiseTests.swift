@@ -68,6 +68,22 @@ import Testing
     try KernelLibrary(cases).check()
   }
 
+  /// What is left of rows of which a slice keeps one element.
+  @Test func singleElementsOfWiderRows() throws {
+    let one = TensorType(.f32, [Self.batch, Self.seq, 3, 1])
+    let (slice, dense) = (Place.sliced(one, from: 2), Place(dense: one))
+    let numbers = Place.sliced(TensorType(.i32, [Self.seq, 1]), from: 5)
+    try KernelLibrary([
+      KernelCase(.scale(slice, by: 1.5), by: elementwiseKernel),
+      KernelCase(.unary(.tanh, slice), by: elementwiseKernel),
+      KernelCase(.binary(.add, slice, dense), by: elementwiseKernel),
+      KernelCase(.binary(.add, dense, slice), by: elementwiseKernel),
+      KernelCase(.binary(.multiply, slice, Self.f32([])), by: elementwiseKernel),
+      KernelCase(.binary(.multiply, slice, Self.f32([7])), by: elementwiseKernel),
+      KernelCase(.cast(numbers, to: .f32), by: elementwiseKernel),
+    ]).check()
+  }
+
   @Test func selectScaleAndCast() throws {
     let (batch, seq) = (Self.batch, Self.seq)
     func place(_ element: ElementType, _ shape: [Dim]) -> Place {

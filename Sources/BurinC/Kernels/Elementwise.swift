@@ -26,9 +26,13 @@ private func mapKernel(_ op: Op<Place>, results: [Place], name: String?) throws 
   let (stem, function) = try elementFunction(op)
   let out = results[0]
   let operands = op.operands
-  let nest = Nest(
+  var nest = Nest(
     over: out.shape,
     (operands + [out]).map { Nest.strides(of: $0, along: out.shape) })
+  // The first elements of wider rows have no neighbours: each is a row of its own.
+  if nest.axes[nest.axes.count - 1].strides.contains(where: { $0 != 0 && $0 != 1 }) {
+    nest.appendUnit()
+  }
   var parts = KernelParts()
   let names = nest.names
   let extents = zip(nest.axes, names).map { parts.size($0.extent, $1.extent) }
