@@ -41,7 +41,8 @@ struct CausalAttention {
       (query, key) = (queryNorm(query), keyNorm(key))
     }
     if let bound {
-      (query, key, value) = (query.kept(by: bound), key.kept(by: bound), value.kept(by: bound))
+      func kept(_ x: Tensor) -> Tensor { x.kept(-bound, bound) }
+      (query, key, value) = (kept(query), kept(key), kept(value))
     }
     (query, key, value) = (query.heads(heads), key.heads(groups), value.heads(groups))
     if case .perHead(let queryNorm, let keyNorm) = norms {
@@ -81,12 +82,5 @@ struct CausalAttention {
       }
       return (part(0), part(1), part(2))
     }
-  }
-}
-
-extension Tensor {
-  /// The elements, none below `-bound` or above `bound`.
-  fileprivate func kept(by bound: Double) -> Tensor {
-    binary(.maximum, trace.constant(-bound)).binary(.minimum, trace.constant(bound))
   }
 }
