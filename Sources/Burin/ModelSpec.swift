@@ -111,7 +111,7 @@ private struct Architecture {
       (name, self.head) = (given, head)
       return
     }
-    (self.config, isInside) = (config, false)
+    (self.config, isInside) = (DecoderDefaults.completed(config, type: type), false)
     guard let field = names.first else {
       family = first
       name = nil
@@ -173,7 +173,7 @@ extension ModelSpec {
     let tokenizerConfig = try directory.json("tokenizer_config.json")
     description.tokenizerConfig = tokenizerConfig?.value ?? .null
     description.generation =
-      try directory.json("generation_config.json")?.value ?? config.generation
+      try directory.json("generation_config.json")?.value ?? config.generation(own)
     if description.modelType == "whisper" { try describeSound(config, in: directory) }
     description.tokenizer = try TokenizerDefinition.file(in: directory) ?? .null
     try describeSpecialTokens(in: directory)
@@ -241,8 +241,7 @@ extension ModelSpec {
     }
   }
 
-  /// The end tokens of generation: one id or several, of `generation_config.json`, else of the
-  /// configuration. An id that no logit stands for is a warning.
+  /// The end tokens of generation: one id or several. An id that no logit stands for is a warning.
   private mutating func describeEndTokens(
     _ config: JSONField, _ own: JSONField
   ) throws(HubError) {
@@ -255,8 +254,8 @@ extension ModelSpec {
     guard description.head == .languageModel || description.head == .sequenceToSequence else {
       return
     }
-    let places = [generation, config, own].map { $0["eos_token_id"] }
-    guard let field = places.first(where: { $0.exists }) else { return }
+    let field = generation["eos_token_id"]
+    guard field.exists else { return }
     let ids = field.value?.array == nil ? [field] : try field.array()
     let vocabulary = try own["vocab_size"].int(in: 1...1 << 24, default: 1 << 24)
     for id in ids {
@@ -273,16 +272,16 @@ extension ModelSpec {
 }
 
 extension JSONField {
-  /// What a configuration says of generation, where no file says it: old models have it there.
-  fileprivate var generation: JSON {
+  /// What a configuration says of generation, where no file says it: old models have it there. What
+  /// it does not say may stand in that of the model's own inside of it.
+  fileprivate func generation(_ own: JSONField) -> JSON {
     let keys =
       LogitsRules.keys + [
         "bos_token_id", "eos_token_id", "decoder_start_token_id", "length_penalty",
         "early_stopping",
       ]
     var members = keys.compactMap { key -> JSONObject.Member? in
-      guard self[key].exists, let value = self[key].value else { return nil }
-      return JSONObject.Member(key, value)
+      (self[key].value ?? own[key].value).map { JSONObject.Member(key, $0) }
     }
     let type = self["model_type"].value?.string?.utf8String
     if value?["forced_eos_token_id"] == nil,

@@ -56,4 +56,33 @@ def fixtures(rotary):
                 vocab_size=113, hidden_size=21, n_head=3, n_layer=2, bos_token_id=0,
                 eos_token_id=0, pad_token_id=None,
                 apply_residual_connection_post_layernorm=True), {"generate": True}),
+        # Products that are summed up in parts lose their biases.
+        "bloom-lm-in-parts": (
+            t.BloomForCausalLM,
+            t.BloomConfig(
+                vocab_size=113, hidden_size=20, n_head=5, n_layer=2, bos_token_id=0,
+                eos_token_id=0, pad_token_id=None, pretraining_tp=4, slow_but_exact=True), {}),
+        # A soft cap of attention that transformers does not read, beside one that it does.
+        "gemma3-lm-capped": (
+            t.Gemma3ForCausalLM,
+            rotary(t.Gemma3TextConfig, 24, 4, 2, 37, layers=3, head_dim=8, sliding_window=7,
+                   layer_types=["full_attention", "sliding_attention", "full_attention"],
+                   query_pre_attn_scalar=11, attn_logit_softcapping=0.5,
+                   final_logit_softcapping=9.0), {"generate": True}),
+        # Keys that are cached stay turned as they were when a text outgrows its original context.
+        "llama-lm-long": (
+            t.LlamaForCausalLM,
+            rotary(t.LlamaConfig, 24, 3, 1, 31, original_max_position_embeddings=19,
+                   rope_scaling={"rope_type": "longrope", "short_factor": [1.0, 1.1, 1.2, 1.4],
+                                 "long_factor": [1.5, 2.0, 3.0, 5.0]}), {"outgrows": True}),
+        # A quarter of 6 elements is one, which turns with itself.
+        "stablelm-lm-single": (
+            t.StableLmForCausalLM,
+            rotary(t.StableLmConfig, 24, 4, 2, 35, hidden_act="mish"), {"generate": True}),
+        # Of 12 elements 3 turn: two pairs, for which YaRN has one step.
+        "gpt-neox-lm-yarn": (
+            t.GPTNeoXForCausalLM,
+            rotary(t.GPTNeoXConfig, 24, 2, None, 33, hidden_act="relu2", rotary_emb_base=100,
+                   rope_scaling={"rope_type": "yarn", "factor": 4.0, "beta_fast": 2.0,
+                                 "original_max_position_embeddings": 32}), {"generate": True}),
     }

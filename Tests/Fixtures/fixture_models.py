@@ -338,7 +338,7 @@ FIXTURES = {
         t.Phi3ForCausalLM,
         rotary(t.Phi3Config, 32, 2, 2, 29, original_max_position_embeddings=13,
                rope_scaling={"type": "longrope", "short_factor": [1.0, 1.1, 1.2, 1.3] * 2,
-                             "long_factor": [1.5, 2.0, 3.0, 5.0] * 2}), {}),
+                             "long_factor": [1.5, 2.0, 3.0, 5.0] * 2}), {"outgrows": True}),
     "gemma-lm": (
         t.GemmaForCausalLM, rotary(t.GemmaConfig, 22, 3, 1, 35, head_dim=8), {"generate": True}),
     "gemma2-lm": (

@@ -14,8 +14,11 @@ struct BLOOM: DecoderFamily {
     "BloomForQuestionAnswering": .questionAnswering,
   ]
 
-  /// The copy of a tied output.
-  static func isUnused(_ name: String) -> Bool { name == "lm_head.weight" }
+  /// The copy of a tied output, and biases of products that are summed up in parts.
+  static func isUnused(_ name: String) -> Bool {
+    name == "lm_head.weight" || name.hasSuffix("self_attention.dense.bias")
+      || name.hasSuffix("mlp.dense_4h_to_h.bias")
+  }
 
   let head: Head
   let body: DecoderBody
@@ -24,15 +27,18 @@ struct BLOOM: DecoderFamily {
   let defaultLength = 2048
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
-    let width = config["n_embed"].exists ? config["n_embed"] : config["hidden_size"]
-    let hidden = try width.width(default: 64)
-    let heads = try config[config["n_head"].exists ? "n_head" : "num_attention_heads"]
+    let hidden = try config.either("n_embed", "hidden_size").width(default: 64)
+    let heads = try config.either("num_attention_heads", "n_head")
       .heads(dividing: hidden, default: 8)
     let epsilon = try config["layer_norm_epsilon"].epsilon(default: 1e-5)
     let addsNormed = try config["apply_residual_connection_post_layernorm"].bool(default: false)
-    let count = config["n_layer"].exists ? config["n_layer"] : config["num_hidden_layers"]
+    // Where the parts of a product are summed up one by one, transformers leaves its bias out.
+    let parts = try config["pretraining_tp"].int(in: 1...1 << 20, default: 1)
+    let isExact = try config["slow_but_exact"].bool(default: false)
+    let hasBias = parts == 1 || !isExact
     let slopes = BLOOM.slopes(heads)
-    let layers = (0..<(try count.layers(default: 2))).map { index in
+    let count = try config.either("num_hidden_layers", "n_layer").layers(default: 2)
+    let layers = (0..<count).map { index in
       let layer = body["h"][index]
       func residual(_ name: String) -> Residual {
         Residual(
@@ -44,12 +50,13 @@ struct BLOOM: DecoderFamily {
           heads: heads, groups: heads, width: hidden / heads,
           projections: .joinedByHead(
             Linear(hidden, 3 * hidden, layer["self_attention"]["query_key_value"])),
-          output: Linear(hidden, hidden, layer["self_attention"]["dense"]), slopes: slopes),
+          output: Linear(hidden, hidden, layer["self_attention"]["dense"], bias: hasBias),
+          slopes: slopes),
         feedForwardResidual: residual("post_attention_layernorm"),
         feedForward: FeedForward(
           up: Linear(hidden, 4 * hidden, layer["mlp"]["dense_h_to_4h"]),
           activation: Activation(.geluTanh),
-          down: Linear(4 * hidden, hidden, layer["mlp"]["dense_4h_to_h"])))
+          down: Linear(4 * hidden, hidden, layer["mlp"]["dense_4h_to_h"], bias: hasBias)))
     }
     var stack = try DecoderBody(
       config, hidden: hidden, words: body["word_embeddings"], layers: layers,

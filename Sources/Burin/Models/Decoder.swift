@@ -107,10 +107,10 @@ extension DecoderFamily {
 }
 
 extension Tensor {
-  /// Of a mask `i32[batch, seq]`: how many tokens that are not padding stand before each token.
+  /// Of a mask `i32[batch, seq]`: how many tokens that are not padding stand before each token, and -1
+  /// for padding.
   fileprivate var countedPositions: Tensor {
-    let before = cumulativeSum(axis: 1) * self + trace.constant(-1, .i32)
-    return before.binary(.maximum, trace.constant(0, .i32))
+    cumulativeSum(axis: 1) * self + trace.constant(-1, .i32)
   }
 }
 

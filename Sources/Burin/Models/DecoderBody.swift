@@ -44,7 +44,7 @@ struct DecoderBody {
   init(
     _ config: JSONField, hidden: Int, embeddingWidth: Int? = nil, words: Weights,
     layers: [any DecoderLayer], norm: (any NormLayer)?, output: Weights = Weights("lm_head"),
-    isTied: Bool, positionsKey: ByteString = "max_position_embeddings", positions: Int
+    isTied: Bool, positionsKey: ByteString = "max_position_embeddings", positions: Int? = nil
   ) throws(HubError) {
     self.hidden = hidden
     self.words = Embedding(
@@ -55,7 +55,12 @@ struct DecoderBody {
     self.output = Linear(self.words.width, self.words.count, output, bias: false)
     labels = try config.labelCount()
     paddingID = try config.paddingID()
-    maximumLength = try config[positionsKey].int(in: 1...1 << 24, default: positions)
+    let longest = config[positionsKey]
+    if let positions, !longest.exists {
+      maximumLength = positions
+    } else {
+      maximumLength = try longest.int(in: 1...1 << 24)
+    }
   }
 
   /// Whether a file may hold the tensor without its being used: buffers of old files, and the copy of
@@ -96,15 +101,12 @@ struct DecoderBody {
 /// What gives positions `[batch, seq]` vectors `[batch, seq, hidden]`.
 protocol PositionVectors: Layer where Input == Tensor, Output == Tensor {}
 
-/// A table of positions whose first `offset` rows are not used.
+/// A table of positions of which the first one stands at row `offset`.
 struct LearnedPositions: PositionVectors {
   let table: Embedding
   var offset = 0
 
   func callAsFunction(_ positions: Tensor) -> Tensor {
-    guard offset > 0 else { return table(positions) }
-    let rows = table.table(in: positions.trace)
-    return rows.slice(axis: 0, from: Dim(offset), count: Dim(table.count - offset))
-      .embedding(positions)
+    table(offset == 0 ? positions : positions + Double(offset))
   }
 }

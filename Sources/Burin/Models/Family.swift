@@ -144,6 +144,11 @@ extension JSONField {
     return known.value
   }
 
+  /// The member of one of two names of the same; the first one counts where both stand.
+  func either(_ first: ByteString, _ second: ByteString) -> JSONField {
+    self[first].exists ? self[first] : self[second]
+  }
+
   /// The epsilon of a normalisation.
   func epsilon(default absent: Double) throws(HubError) -> Double {
     let value = try double(above: 0, default: absent)

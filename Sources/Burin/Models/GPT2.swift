@@ -23,8 +23,8 @@ struct GPT2: DecoderFamily {
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
     self.head = head
-    let hidden = try config["n_embd"].width()
-    let heads = try config["n_head"].heads(dividing: hidden)
+    let hidden = try config.either("hidden_size", "n_embd").width()
+    let heads = try config.either("num_attention_heads", "n_head").heads(dividing: hidden)
     let inner = try config["n_inner"].int(in: 1...1 << 22, default: 4 * hidden)
     let epsilon = try config["layer_norm_epsilon"].epsilon(default: 1e-5)
     let activation = try config["activation_function"].activation(default: "gelu_new")
@@ -33,7 +33,7 @@ struct GPT2: DecoderFamily {
     guard try !config["add_cross_attention"].bool(default: false) else {
       throw config["add_cross_attention"].error(expected: "false")
     }
-    let layers = (0..<(try config["n_layer"].layers())).map { index in
+    let layers = (0..<(try config.either("num_hidden_layers", "n_layer").layers())).map { index in
       let layer = body["h"][index]
       let scale =
         (scales ? 1 / Double(hidden / heads).squareRoot() : 1)
@@ -55,7 +55,8 @@ struct GPT2: DecoderFamily {
     var stack = try DecoderBody(
       config, hidden: hidden, words: body["wte"], layers: layers,
       norm: LayerNorm(hidden, body["ln_f"], epsilon: epsilon), isTied: true,
-      positionsKey: "n_positions", positions: 1024)
+      positionsKey: config["max_position_embeddings"].exists
+        ? "max_position_embeddings" : "n_positions")
     stack.positions = LearnedPositions(
       table: Embedding(stack.maximumLength, hidden, body["wpe"]))
     self.body = stack

@@ -55,6 +55,6 @@ struct GPTNeoX: DecoderFamily {
     self.body = try DecoderBody(
       config, hidden: hidden, words: body["embed_in"], layers: layers,
       norm: LayerNorm(hidden, body["final_layer_norm"], epsilon: epsilon),
-      output: Weights("embed_out"), isTied: false, positions: 2048)
+      output: Weights("embed_out"), isTied: false)
   }
 }

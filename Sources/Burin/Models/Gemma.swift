@@ -13,7 +13,6 @@ struct Gemma: LlamaFamily {
   static func variant(_ config: JSONField) throws(HubError) -> LlamaVariant {
     var variant = try LlamaVariant.gemma(config)
     variant.groups = 16
-    variant.positions = 8192
     return variant
   }
 }
@@ -29,9 +28,8 @@ struct Gemma2: LlamaFamily {
 
   static func variant(_ config: JSONField) throws(HubError) -> LlamaVariant {
     var variant = try LlamaVariant.gemma2(config)
-    variant.positions = 8192
-    variant.softCap = 50
-    variant.finalSoftCap = 30
+    variant.softCap = try config["attn_logit_softcapping"].softCap(default: 50)
+    variant.finalSoftCap = try config["final_logit_softcapping"].softCap(default: 30)
     try variant.readLayerTypes(config) { ($0 + 1) % 2 != 0 }
     return variant
   }
@@ -51,9 +49,10 @@ struct Gemma3: LlamaFamily {
 
   static func variant(_ config: JSONField) throws(HubError) -> LlamaVariant {
     var variant = try LlamaVariant.gemma2(config)
-    variant.positions = 131_072
     variant.theta = 1_000_000
     variant.headNorms = .perHead
+    // `attn_logit_softcapping` is there, but transformers does not read it.
+    variant.finalSoftCap = try config["final_logit_softcapping"].softCap(default: nil)
     variant.hasLocalPositions = true
     let pattern = try config["sliding_window_pattern"].int(in: 1...1 << 20, default: 6)
     try variant.readLayerTypes(config) { ($0 + 1) % pattern != 0 }

@@ -53,22 +53,25 @@ struct SmolLM3: LlamaFamily {
     try variant.readAttentionBias(config)
     variant.feedForwardBias = try config["mlp_bias"].bool(default: false)
     variant.groups = 4
-    variant.positions = 32_768
     variant.theta = 2_000_000
     variant.isTied = true
     let interval = try config["no_rope_layer_interval"].int(in: 1...1 << 20, default: 4)
     let flags = config["no_rope_layers"]
     var isTurned: [Bool] = []
     for index in 0..<(try config["num_hidden_layers"].layers()) {
-      isTurned.append(
-        flags.exists ? try flags[index].int(in: 0...1) == 1 : (index + 1) % interval != 0)
+      if let flag = flags[index].value?.bool {
+        isTurned.append(flag)
+      } else {
+        isTurned.append(
+          flags.exists ? try flags[index].int() != 0 : (index + 1) % interval != 0)
+      }
     }
     let turned = isTurned
     variant.isTurned = { turned[$0] }
-    if try config["use_sliding_window"].bool(default: false) {
-      try variant.readWindow(config, default: nil)
-    }
-    try variant.readLayerTypes(config) { !turned[$0] }
+    // Types of layers count whatever `use_sliding_window` says.
+    let slides = try config["use_sliding_window"].bool(default: false)
+    try variant.readWindow(config, default: nil)
+    try variant.readLayerTypes(config) { slides && !turned[$0] }
     return variant
   }
 }

@@ -44,10 +44,9 @@ extension DecoderBody {
   /// The stack of Llama and its relatives: embeddings, layers with rotary positions, a last norm.
   init(_ config: JSONField, _ weights: Weights, _ variant: LlamaVariant) throws(HubError) {
     let sizes = try LlamaSizes(config, variant)
-    let softCap = try variant.softCap.flatMap { (absent) throws(HubError) in
-      try config.softCap("attn_logit_softcapping", default: absent)
-    }
-    let far = try Rotary(config, width: sizes.width, theta: variant.theta)
+    let far = try Rotary(
+      config, width: sizes.width, theta: variant.theta,
+      originalPositions: variant.originalPositions)
     let near =
       variant.hasLocalPositions
       ? try Rotary(
@@ -67,18 +66,18 @@ extension DecoderBody {
           norms: sizes.headNorms(layer["self_attn"]), bound: variant.bound,
           rotary: variant.isTurned(index) ? variant.isWindowed(index) ? near : far : nil,
           scale: variant.attentionScale ?? 1 / Double(sizes.width).squareRoot(),
-          softCap: softCap, window: variant.isWindowed(index) ? variant.window : nil),
+          softCap: variant.softCap, window: variant.isWindowed(index) ? variant.window : nil),
         feedForwardResidual: residuals.feedForward,
         feedForward: sizes.feedForward(layer, variant.mixture(index)))
     }
     try self.init(
       config, hidden: sizes.hidden, words: weights["embed_tokens"], layers: layers,
-      norm: sizes.norm(sizes.hidden, weights["norm"]), isTied: variant.isTied,
-      positions: variant.positions)
+      norm: sizes.norm(sizes.hidden, weights["norm"]), isTied: variant.isTied)
     embeddingScale = variant.embeddingScale(sizes.hidden)
-    longContext = far.longAbove.map { LongContext(above: $0, rereads: variant.rereads) }
+    let rereads = variant.originalPositions != nil
+    longContext = far.longAbove.map { LongContext(above: $0, rereads: rereads) }
     outputScale = variant.outputScale
-    finalSoftCap = try config.softCap("final_logit_softcapping", default: variant.finalSoftCap)
+    finalSoftCap = variant.finalSoftCap
   }
 }
 
@@ -196,13 +195,5 @@ private struct LlamaSizes {
       return FeedForward(
         up: up("c_fc", intermediate), activation: activation, down: down("c_proj"))
     }
-  }
-}
-
-extension JSONField {
-  /// The bound of a soft cap; `nil` for `null`, and for absence without a default.
-  fileprivate func softCap(_ key: ByteString, default absent: Double?) throws(HubError) -> Double? {
-    if self[key].exists { return try self[key].double(above: 0) }
-    return self[key].isNull ? nil : absent
   }
 }

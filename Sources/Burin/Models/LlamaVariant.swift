@@ -34,7 +34,6 @@ struct LlamaVariant {
   var groups: Int?
   /// The width of a head; the hidden width over the heads if `nil`.
   var headWidth: Int?
-  var positions = 2048
   var theta = 10_000.0
   var isTied = false
   /// What embeddings are multiplied by, given the hidden width.
@@ -43,9 +42,8 @@ struct LlamaVariant {
   var outputScale = 1.0
   /// What scores are multiplied by; the inverse root of a head's width if `nil`.
   var attentionScale: Double?
-  /// The bound of scores where `attn_logit_softcapping` is absent; `nil` if that key means nothing.
-  var softCap: Double?
-  var finalSoftCap: Double?
+  /// The bounds of attention's scores and of the tokens'.
+  var softCap, finalSoftCap: Double?
   /// How many positions attention reaches back in the layers that `isWindowed` names.
   var window: Int?
   var isWindowed: (_ layer: Int) -> Bool = { _ in false }
@@ -55,8 +53,9 @@ struct LlamaVariant {
   var bound: Double?
   /// The experts of a layer; `nil` where it has one feed-forward network.
   var mixture: (_ layer: Int) -> Mixture? = { _ in nil }
-  /// Whether a sequence that outgrows the original context is read again.
-  var rereads = false
+  /// The original context of LongRoPE where the configuration names none, in Phi-3, which knows no
+  /// other scaling and reads a sequence that outgrows it again.
+  var originalPositions: Int?
   /// Whether layers with a window have rotary positions of their own.
   var hasLocalPositions = false
 
@@ -92,6 +91,13 @@ struct LlamaVariant {
   ) throws(HubError) {
     let types = try config.layerTypes()
     self.isWindowed = { layer in types.map { $0[layer] == .sliding } ?? isWindowed(layer) }
+  }
+}
+
+extension JSONField {
+  /// The bound of a soft cap; `nil` for `null`.
+  func softCap(default absent: Double?) throws(HubError) -> Double? {
+    exists ? try double(above: 0) : isNull ? nil : absent
   }
 }
 

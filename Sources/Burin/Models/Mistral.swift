@@ -12,7 +12,6 @@ struct Mistral: LlamaFamily {
   static func variant(_ config: JSONField) throws(HubError) -> LlamaVariant {
     var variant = LlamaVariant()
     variant.groups = 8
-    variant.positions = 4096 * 32
     try variant.readWindow(config, default: 4096)
     variant.isWindowed = { _ in true }
     return variant
@@ -31,7 +30,6 @@ struct StarCoder2: LlamaFamily {
   static func variant(_ config: JSONField) throws(HubError) -> LlamaVariant {
     var variant = LlamaVariant()
     variant.groups = 2
-    variant.positions = 4096
     variant.isTied = true
     variant.isGated = false
     variant.norm = .layer

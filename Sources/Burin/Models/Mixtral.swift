@@ -13,7 +13,6 @@ struct Mixtral: LlamaFamily {
   static func variant(_ config: JSONField) throws(HubError) -> LlamaVariant {
     var variant = LlamaVariant()
     variant.groups = 8
-    variant.positions = 4096 * 32
     variant.theta = 1_000_000
     variant.epsilon = 1e-5
     try variant.readWindow(config, default: nil)
@@ -40,18 +39,18 @@ struct Qwen2MoE: LlamaFamily {
     var variant = LlamaVariant()
     variant.projectionBias = try config["qkv_bias"].bool(default: true)
     variant.groups = 16
-    variant.positions = 32_768
     if try config["use_sliding_window"].bool(default: false) {
       try variant.readWindow(config, default: 4096)
     }
     variant.isWindowed = { _ in true }
-    var mixture = try Mixture(
-      config, names: .standard, countKey: "num_experts",
-      count: 60, choices: 4,
-      intermediate: try config["moe_intermediate_size"].width(default: 1408),
-      isNormalized: try config["norm_topk_prob"].bool(default: false))
-    mixture.shared = try config["shared_expert_intermediate_size"].width(default: 5632)
-    try variant.readMixture(config, mixture)
+    try variant.readMixture(config) { () throws(HubError) in
+      var mixture = try Mixture(
+        config, names: .standard, countKey: "num_experts", count: 60, choices: 4,
+        intermediate: try config["moe_intermediate_size"].width(default: 1408),
+        isNormalized: try config["norm_topk_prob"].bool(default: false))
+      mixture.shared = try config["shared_expert_intermediate_size"].width(default: 5632)
+      return mixture
+    }
     return variant
   }
 }
@@ -68,19 +67,17 @@ struct Qwen3MoE: LlamaFamily {
     var variant = LlamaVariant()
     try variant.readAttentionBias(config)
     variant.groups = 4
-    variant.positions = 32_768
     variant.headNorms = .perHead
     if try config["use_sliding_window"].bool(default: false) {
       try variant.readWindow(config, default: 4096)
     }
     variant.isWindowed = { _ in true }
-    try variant.readMixture(
-      config,
+    try variant.readMixture(config) { () throws(HubError) in
       try Mixture(
-        config, names: .standard, countKey: "num_experts",
-        count: 128, choices: 8,
+        config, names: .standard, countKey: "num_experts", count: 128, choices: 8,
         intermediate: try config["moe_intermediate_size"].width(default: 768),
-        isNormalized: try config["norm_topk_prob"].bool(default: false)))
+        isNormalized: try config["norm_topk_prob"].bool(default: false))
+    }
     return variant
   }
 }
@@ -98,7 +95,6 @@ struct OLMoE: LlamaFamily {
     var variant = LlamaVariant()
     try variant.readAttentionBias(config)
     variant.epsilon = 1e-5
-    variant.positions = 4096
     variant.headNorms = .together
     if config["clip_qkv"].exists { variant.bound = try config["clip_qkv"].double(above: 0) }
     let mixture = try Mixture(
@@ -143,10 +139,12 @@ extension MixtureOfExperts.Names {
 
 extension LlamaVariant {
   /// Reads which layers have experts, as Qwen's configurations say it: every `decoder_sparse_step`-th
-  /// but those of `mlp_only_layers`.
+  /// but those of `mlp_only_layers`, and none where `num_experts` is 0.
   fileprivate mutating func readMixture(
-    _ config: JSONField, _ mixture: Mixture
+    _ config: JSONField, _ read: () throws(HubError) -> Mixture
   ) throws(HubError) {
+    if config["num_experts"].value?.int == 0 { return }
+    let mixture = try read()
     let step = try config["decoder_sparse_step"].int(in: 1...1 << 20, default: 1)
     var dense: Set<Int> = []
     if config["mlp_only_layers"].exists {

@@ -2,7 +2,7 @@ import BurinHub
 import BurinIR
 
 /// OPT (Zhang et al., 2022), as transformers' `modeling_opt`: learnt positions that count only the
-/// tokens that are not padding, in a table whose first two rows are not used.
+/// tokens that are not padding, in a table whose second row is padding's.
 struct OPT: DecoderFamily {
   static let modelTypes = ["opt"]
   static let bodyPrefix = "model.decoder"
@@ -63,8 +63,7 @@ struct OPT: DecoderFamily {
     var stack = try DecoderBody(
       config, hidden: hidden, embeddingWidth: embeddingWidth, words: weights["embed_tokens"],
       layers: layers,
-      norm: isBefore && !lacksFinalNorm ? norm(weights["final_layer_norm"]) : nil, isTied: true,
-      positions: 2048)
+      norm: isBefore && !lacksFinalNorm ? norm(weights["final_layer_norm"]) : nil, isTied: true)
     stack.positions = LearnedPositions(
       table: Embedding(stack.maximumLength + 2, hidden, weights["embed_positions"]), offset: 2)
     if embeddingWidth != hidden {

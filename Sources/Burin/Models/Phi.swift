@@ -32,7 +32,7 @@ struct Phi: DecoderFamily {
       throw config["head_dim"].error(
         expected: "\(hidden / heads), the width that the norms of qk_layernorm have")
     }
-    let rotary = try Rotary(config, width: width, partial: 0.5)
+    let rotary = try Rotary(config, width: width, partial: 0.5, isCut: true)
     let layers = (0..<(try config["num_hidden_layers"].layers())).map { index in
       let layer = body["layers"][index]
       let attention = layer["self_attn"]
@@ -59,8 +59,7 @@ struct Phi: DecoderFamily {
     }
     var stack = try DecoderBody(
       config, hidden: hidden, words: body["embed_tokens"], layers: layers,
-      norm: LayerNorm(hidden, body["final_layernorm"], epsilon: epsilon), isTied: false,
-      positions: 2048)
+      norm: LayerNorm(hidden, body["final_layernorm"], epsilon: epsilon), isTied: false)
     stack.output = Linear(hidden, stack.words.count, Weights("lm_head"))
     stack.tiedBias = Weights("lm_head")
     self.head = head

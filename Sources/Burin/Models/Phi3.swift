@@ -17,9 +17,8 @@ struct Phi3: LlamaFamily {
   static func variant(_ config: JSONField) throws(HubError) -> LlamaVariant {
     var variant = LlamaVariant()
     variant.epsilon = 1e-5
-    variant.positions = 4096
     variant.isJoined = true
-    variant.rereads = true
+    variant.originalPositions = 4096
     try variant.readWindow(config, default: nil)
     variant.isWindowed = { _ in true }
     return variant

@@ -14,7 +14,6 @@ struct Qwen2: LlamaFamily {
     var variant = LlamaVariant()
     variant.projectionBias = true
     variant.groups = 32
-    variant.positions = 32_768
     try variant.readWindows(config)
     return variant
   }
@@ -33,7 +32,6 @@ struct Qwen3: LlamaFamily {
     var variant = LlamaVariant()
     try variant.readAttentionBias(config)
     variant.groups = 32
-    variant.positions = 32_768
     variant.headWidth = 128
     variant.headNorms = .perHead
     try variant.readWindows(config)

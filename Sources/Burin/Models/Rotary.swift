@@ -10,7 +10,9 @@ struct Rotary {
   /// What the turned part is multiplied by.
   let factor: Double
   /// The width of a head, of which twice the number of frequencies turn.
-  let width: Int
+  private(set) var width: Int
+  /// Whether a single element turns, with itself.
+  private var isSingle: Bool
   /// What the frequencies are instead in sequences of more than `longAbove` positions.
   private var extended: [Double]?
   /// The longest sequence whose frequencies are those of short ones; `nil` if there are no others.
@@ -22,30 +24,31 @@ struct Rotary {
   /// - Parameters:
   ///   - thetaKey: where the base is, and `theta` what it is if absent.
   ///   - partialKey: where the turned part is, and `partial` what it is if absent.
+  ///   - isCut: whether the turned part is cut off before it turns, and not as wide as its pairs.
   ///   - type: the layers that these are the positions of, in models with several kinds.
-  ///   - isScaled: whether `rope_scaling` holds for these layers.
+  ///   - isScaled: whether scaling that names no type of layer holds for these layers.
+  ///   - originalPositions: the original context where none is named, in families that know no
+  ///     scaling but LongRoPE.
   init(
     _ config: JSONField, width: Int, thetaKey: ByteString = "rope_theta", theta: Double = 10_000,
-    partialKey: ByteString = "partial_rotary_factor", partial: Double = 1,
-    type: LayerType = .full, isScaled: Bool = true
+    partialKey: ByteString = "partial_rotary_factor", partial: Double = 1, isCut: Bool = false,
+    type: LayerType = .full, isScaled: Bool = true, originalPositions: Int? = nil
   ) throws(HubError) {
     let parameters = config["rope_parameters"]
     let own = parameters[ByteString(type.rawValue)]
-    let scaling =
-      own.exists
-      ? own : parameters.exists ? parameters : isScaled ? config["rope_scaling"] : nil
-    func value(
-      _ name: ByteString, _ key: ByteString, _ absent: Double
-    ) throws(HubError) -> Double {
+    let shared = parameters.exists ? parameters : config["rope_scaling"]
+    let scaling = own.exists ? own : isScaled ? shared : nil
+    func value(_ name: ByteString, _ key: ByteString) -> JSONField {
       let inner = scaling?[name]
-      return try (inner.flatMap { $0.exists ? $0 : nil } ?? config[key]).double(
-        above: 0, default: absent)
+      return inner.flatMap { $0.exists ? $0 : nil } ?? config[key]
     }
-    let base = try value("rope_theta", thetaKey, theta)
-    let part = Int(Double(width) * (try value("partial_rotary_factor", partialKey, partial)))
-    // An odd number of elements still turns in pairs.
-    guard part >= 1, (part + 1) / 2 * 2 <= width else {
-      throw config[partialKey].error(
+    let base = try value("rope_theta", thetaKey).double(above: 0, default: theta)
+    let turned = value("partial_rotary_factor", partialKey)
+    let part = Int(Double(width) * (try turned.double(in: 0...1, default: partial)))
+    // An odd number of elements still turns in pairs, or not at all where it is cut off.
+    isSingle = isCut && part == 1
+    guard isSingle || (part + 1) / 2 * 2 <= width && !(isCut && part % 2 == 1) else {
+      throw turned.error(
         expected: "a factor that turns pairs of the \(width) elements of a head")
     }
     self.width = width
@@ -54,14 +57,15 @@ struct Rotary {
       (frequencies, factor) = (plain, 1)
       return
     }
-    switch try Rotary.kind(scaling) {
+    switch try Rotary.kind(scaling, isLong: originalPositions != nil) {
     case .plain, .dynamic: (frequencies, factor) = (plain, 1)
     case .linear:
       let factor = try scaling["factor"].double(above: 0)
       (frequencies, self.factor) = (plain.map { $0 / factor }, 1)
     case .llama3: (frequencies, factor) = (try Rotary.llama3(plain, scaling), 1)
     case .longrope, .su:
-      let long = try Rotary.long(plain, scaling, config, readsContext: parameters.exists)
+      let long = try Rotary.long(
+        plain, scaling, config, readsContext: parameters.exists, original: originalPositions)
       (frequencies, factor) = (long.0, long.1)
       (extended, longAbove) = (long.2?.frequencies, long.2?.above)
     case .yarn:
@@ -79,14 +83,15 @@ struct Rotary {
     case su
   }
 
-  private static func kind(_ scaling: JSONField) throws(HubError) -> Kind {
+  /// - Parameter isLong: whether `yarn` is what old configurations call `longrope`.
+  private static func kind(_ scaling: JSONField, isLong: Bool) throws(HubError) -> Kind {
     let field = scaling["rope_type"].exists ? scaling["rope_type"] : scaling["type"]
     let name = try field.string(default: "default").utf8String
     guard let kind = Kind(rawValue: name) else {
       throw field.error(
         expected: "one of " + Kind.allCases.map(\.rawValue).joined(separator: ", "))
     }
-    return kind
+    return isLong && kind == .yarn ? .longrope : kind
   }
 
   /// Slow turns are slowed further, fast ones stay, with a smooth step between.
@@ -95,12 +100,12 @@ struct Rotary {
   ) throws(HubError) -> [Double] {
     let factor = try scaling["factor"].double(above: 0)
     let low = try scaling["low_freq_factor"].double(above: 0)
-    let high = try scaling["high_freq_factor"].double(above: low)
+    let high = try scaling["high_freq_factor"].double(above: 0)
     let context = try scaling["original_max_position_embeddings"].double(above: 0)
     return plain.map { frequency in
       let turns = context * frequency / (2 * Double.pi)
       if turns < low { return frequency / factor }
-      if turns > high { return frequency }
+      if turns >= high { return frequency }
       let smooth = (turns - low) / (high - low)
       return (1 - smooth) * frequency / factor + smooth * frequency
     }
@@ -126,8 +131,14 @@ struct Rotary {
     high = min(high, width - 1)
     // transformers' own step aside from a division by zero.
     if low == high { high += 0.001 }
+    // transformers has a step for each whole pair; a single one serves the half pair beside it too.
+    let steps = part / 2
+    guard steps == plain.count || steps == 1 else {
+      throw scaling.error(
+        expected: "another scaling than yarn where an odd number of elements turns (\(part))")
+    }
     let frequencies = plain.enumerated().map { index, frequency in
-      let ramp = min(max((Double(index) - low) / (high - low), 0), 1)
+      let ramp = min(max((Double(min(index, steps - 1)) - low) / (high - low), 0), 1)
       return frequency / factor * ramp + frequency * (1 - ramp)
     }
     func magnitude(_ scale: Double) -> Double { factor <= 1 ? 1 : 0.1 * scale * log(factor) + 1 }
@@ -143,35 +154,42 @@ struct Rotary {
   /// LongRoPE (Ding et al., 2024): each frequency has a divisor of its own, and another one beyond
   /// the original context.
   ///
-  /// - Parameter readsContext: whether the original context may stand in `scaling`; transformers 4
-  ///   looks for it beside `rope_scaling` alone.
+  /// - Parameters:
+  ///   - readsContext: whether the original context may stand in `scaling`; transformers 4 looks for
+  ///     it beside `rope_scaling` alone.
+  ///   - absent: the original context where none is named; that of the configuration if `nil`.
   private static func long(
-    _ plain: [Double], _ scaling: JSONField, _ config: JSONField, readsContext: Bool
+    _ plain: [Double], _ scaling: JSONField, _ config: JSONField, readsContext: Bool,
+    original absent: Int?
   ) throws(HubError) -> ([Double], Double, (frequencies: [Double], above: Int)?) {
     func divided(_ key: ByteString) throws(HubError) -> [Double] {
       let divisors = try scaling[key].array()
-      guard divisors.count == plain.count else {
+      guard divisors.count == plain.count || divisors.count == 1 else {
         throw scaling[key].error(expected: "\(plain.count) numbers")
       }
       var frequencies: [Double] = []
-      for (frequency, divisor) in zip(plain, divisors) {
-        frequencies.append(frequency / (try divisor.double(above: 0)))
+      for (index, frequency) in plain.enumerated() {
+        let divisor = try divisors[divisors.count == 1 ? 0 : index].double(above: 0)
+        frequencies.append(frequency / divisor)
       }
       return frequencies
     }
-    let positions = config["max_position_embeddings"]
+    let positions = try config["max_position_embeddings"].int(in: 1...1 << 24)
     let inner = scaling["original_max_position_embeddings"]
     let given =
       readsContext && inner.exists ? inner : config["original_max_position_embeddings"]
-    var factor = try scaling["factor"].double(above: 0, default: 1)
-    if given.exists { factor = try positions.double(above: 0) / given.double(above: 0) }
-    let original = try (given.exists ? given : positions).int(in: 1...1 << 24)
+    let original = try given.int(in: 1...1 << 24, default: absent ?? positions)
+    let isNamed = given.exists || absent != nil
+    let factor =
+      isNamed
+      ? Double(positions) / Double(original)
+      : try scaling["factor"].double(above: 0, default: 1)
     let attention = scaling["attention_factor"]
     let byLength = factor <= 1 ? 1 : (1 + log(factor) / log(Double(original))).squareRoot()
     return (
       try divided("short_factor"),
       attention.exists ? try attention.double(above: 0) : byLength,
-      try positions.int() > original ? (try divided("long_factor"), original) : nil
+      positions > original ? (try divided("long_factor"), original) : nil
     )
   }
 
@@ -184,6 +202,8 @@ struct Rotary {
   ///
   /// - Parameter lengths: how many positions each sequence has, `i32[batch, 1]`.
   func callAsFunction(_ x: Tensor, positions: Tensor, lengths: Tensor? = nil) -> Tensor {
+    if frequencies.isEmpty { return x }
+    if isSingle { return single(x, positions: positions, lengths: lengths) }
     func turn(_ frequencies: [Double]) -> Tensor {
       x.rotated(
         by: positions, frequencies: x.trace.constant(frequencies))
@@ -198,5 +218,20 @@ struct Rotary {
     guard 2 * frequencies.count < width else { return turned * factor }
     let factors = (0..<width).map { $0 < 2 * frequencies.count ? factor : 1 }
     return turned * x.trace.constant(factors)
+  }
+
+  /// Turns the first element alone, as transformers does where that is all that is cut off: the sines
+  /// and cosines of a pair make two equal elements `x (cos - sin)` of it. In a product of query and
+  /// key one of them times the root of two weighs as much.
+  private func single(_ x: Tensor, positions: Tensor, lengths: Tensor?) -> Tensor {
+    var pairs = self
+    (pairs.isSingle, pairs.width) = (false, 2)
+    let element = x.slice(axis: 3, count: 1)
+    let pair = pairs(
+      x.trace.concat([element, element], axis: 3), positions: positions, lengths: lengths)
+    let turned = pair.slice(axis: 3, count: 1) * 2.0.squareRoot()
+    guard width > 1 else { return turned }
+    let rest = x.slice(axis: 3, from: 1, count: Dim(width - 1))
+    return x.trace.concat([turned, rest], axis: 3)
   }
 }

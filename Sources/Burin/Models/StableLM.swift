@@ -24,7 +24,7 @@ struct StableLM: DecoderFamily {
     let normalizesHeads = try config["qk_layernorm"].bool(default: false)
     let isParallel = try config["use_parallel_residual"].bool(default: false)
     let width = hidden / heads
-    let rotary = try Rotary(config, width: width, partial: 0.25)
+    let rotary = try Rotary(config, width: width, partial: 0.25, isCut: true)
     let layers = (0..<(try config["num_hidden_layers"].layers())).map { index in
       let layer = body["layers"][index]
       let (attention, mlp) = (layer["self_attn"], layer["mlp"])
@@ -60,7 +60,7 @@ struct StableLM: DecoderFamily {
     self.head = head
     self.body = try DecoderBody(
       config, hidden: hidden, words: body["embed_tokens"], layers: layers,
-      norm: LayerNorm(hidden, body["norm"], epsilon: epsilon), isTied: false, positions: 4096)
+      norm: LayerNorm(hidden, body["norm"], epsilon: epsilon), isTied: false)
   }
 }
 

@@ -15,15 +15,11 @@ struct TextConfiguration {
       text["model_type"].exists
       ? try text["model_type"].string().utf8String
       : try config["model_type"].string().utf8String + "_text"
-    guard let family = families.first(where: { $0.modelTypes.contains(type) }),
-      let defaults = Self.defaults[type]
+    guard Self.modelTypes.contains(type),
+      let family = families.first(where: { $0.modelTypes.contains(type) })
     else { return nil }
-    var members = Array(object)
-    for (key, value) in defaults where !text[key].exists {
-      members.append(JSONObject.Member(key, JSON(value)))
-    }
-    self.config = JSONField(
-      .object(JSONObject(members)), file: config.file, path: text.path)
+    let own = JSONField(.object(object), file: config.file, path: text.path)
+    self.config = DecoderDefaults.completed(own, type: type)
     self.family = family
   }
 
@@ -45,21 +41,6 @@ struct TextConfiguration {
       ?? without("model.language_model.", keeping: "model.")
   }
 
-  /// The sizes that transformers takes for absent keys: a configuration inside of another one is
-  /// stored without those that have them.
-  private static let defaults: [String: [(ByteString, Int)]] = [
-    "gemma3_text": sizes(262_208, 2304, 9216, layers: 26, heads: 8),
-    "llama": sizes(32_000, 4096, 11_008, layers: 32, heads: 32),
-    "mistral": sizes(32_000, 4096, 14_336, layers: 32, heads: 32),
-    "qwen2": sizes(151_936, 4096, 22_016, layers: 32, heads: 32),
-  ]
-
-  private static func sizes(
-    _ vocabulary: Int, _ hidden: Int, _ intermediate: Int, layers: Int, heads: Int
-  ) -> [(ByteString, Int)] {
-    [
-      ("vocab_size", vocabulary), ("hidden_size", hidden), ("intermediate_size", intermediate),
-      ("num_hidden_layers", layers), ("num_attention_heads", heads),
-    ]
-  }
+  /// The kinds of text models that such directories hold.
+  private static let modelTypes = ["gemma3_text", "llama", "mistral", "qwen2"]
 }

@@ -1,6 +1,5 @@
 import Burin
 import BurinHub
-import Glibc
 import Testing
 
 /// Bad inputs 33 to 40: configurations that are wrong end in one line that names the key.
@@ -109,15 +108,24 @@ import Testing
     Case(
       name: "an odd head", key: "head_dim", value: 9, message: ["pairs of the 9 elements"],
       fixture: "llama-lm"),
+    Case(
+      name: "an odd part that is cut off", key: "partial_rotary_factor", value: 0.4,
+      message: ["partial_rotary_factor", "pairs of the 8 elements", "found 0.4"],
+      fixture: "phi-lm"),
+    Case(
+      name: "YaRN over an odd number of elements", key: "rope_parameters",
+      value: ["rope_type": "yarn", "factor": 2.0, "partial_rotary_factor": 0.45],
+      message: ["rope_parameters", "odd", "(5)"], fixture: "gpt-neox"),
+    Case(
+      name: "an activation with parameters", key: "hidden_act", value: "prelu",
+      message: ["hidden_act", "relu2", "mish", "prelu"], fixture: "llama-lm"),
   ]
 
   @Test("a wrong configuration names the key", arguments: cases)
   func wrong(_ example: Case) throws {
     let fixture = Fixture(name: example.fixture)
     let error = #expect(throws: HubError.self) {
-      try withCopy(of: fixture, setting: example.key, to: example.value) {
-        _ = try ModelDirectory($0).spec()
-      }
+      try fixture.withCopy([(example.key, example.value)]) { _ = try $0.spec() }
     }
     let text = error?.description ?? ""
     for part in example.message { #expect(text.contains(part), "\(text)") }
@@ -127,8 +135,8 @@ import Testing
   // 40
   @Test("auto_map is not obeyed")
   func autoMap() throws {
-    try withCopy(of: Fixture(name: "bert"), setting: "auto_map", to: ["AutoModel": "x.Y"]) {
-      let entries = try ModelDirectory($0).spec().program.entries.map(\.name)
+    try Fixture(name: "bert").withCopy([("auto_map", ["AutoModel": "x.Y"])]) {
+      let entries = try $0.spec().program.entries.map(\.name)
       #expect(entries == ["forward"])
     }
   }
@@ -139,30 +147,5 @@ import Testing
       try ModelDirectory(Fixture(name: "bert").path).spec(Limits(sequence: 1000))
     }
     #expect(error?.description.contains("1000") == true)
-  }
-
-  /// Copies a fixture with one member of its configuration replaced.
-  private func withCopy(
-    of fixture: Fixture, setting key: ByteString, to value: JSON, _ body: (String) throws -> Void
-  ) throws {
-    var template = Array("/tmp/burin-config-XXXXXX".utf8CString)
-    let directory = try #require(mkdtemp(&template).map { String(cString: $0) })
-    defer {
-      unlink(directory + "/config.json")
-      unlink(directory + "/model.safetensors")
-      rmdir(directory)
-    }
-    let source = try ModelDirectory(fixture.path)
-    let config = try source.config()
-    var members = try #require(config.value?.object).members.filter { $0.key != key }
-    members.append(JSONObject.Member(key, value))
-    func copy(_ bytes: [UInt8], _ name: String) throws {
-      let file = try AtomicFile(path: directory + "/" + name)
-      try bytes.withUnsafeBytes { try file.write($0) }
-      try file.commit()
-    }
-    try copy(JSON.object(JSONObject(members)).utf8, "config.json")
-    try copy(try #require(try source.bytes("model.safetensors")), "model.safetensors")
-    try body(directory)
   }
 }

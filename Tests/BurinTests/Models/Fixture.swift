@@ -30,6 +30,40 @@ struct Fixture: Sendable, CustomTestStringConvertible {
 
   var path: String { Fixture.root + "models/" + name }
 
+  /// Reads a copy of the configuration and the weights.
+  ///
+  /// - Parameters:
+  ///   - edits: members of the configuration that get another value; `nil` takes one out.
+  ///   - generation: what `generation_config.json` says; without it there is no such file.
+  func withCopy<Result>(
+    _ edits: [(ByteString, JSON?)], generation: JSON? = nil,
+    _ body: (ModelDirectory) throws -> Result
+  ) throws -> Result {
+    var template = Array("/tmp/burin-config-XXXXXX".utf8CString)
+    let directory = try #require(mkdtemp(&template).map { String(cString: $0) })
+    defer {
+      for name in ["config.json", "generation_config.json", "model.safetensors"] {
+        unlink(directory + "/" + name)
+      }
+      rmdir(directory)
+    }
+    let source = try ModelDirectory(path)
+    var members = try #require(try source.config().value?.object).members
+    for (key, value) in edits {
+      members.removeAll { $0.key == key }
+      if let value { members.append(JSONObject.Member(key, value)) }
+    }
+    func copy(_ bytes: [UInt8], _ name: String) throws {
+      let file = try AtomicFile(path: directory + "/" + name)
+      try bytes.withUnsafeBytes { try file.write($0) }
+      try file.commit()
+    }
+    try copy(JSON.object(JSONObject(members)).utf8, "config.json")
+    if let generation { try copy(generation.utf8, "generation_config.json") }
+    try copy(try #require(try source.bytes("model.safetensors")), "model.safetensors")
+    return try body(ModelDirectory(directory))
+  }
+
   /// One library for each fixture, precision and process, compiled when it is first asked for.
   func library(
     _ precision: Precision = .f32, cache: CacheType = .f32
