@@ -38,6 +38,7 @@ extension ModelDirectory {
     let checkpoint = try Checkpoint(
       directory, prefixes: prefixes, modules: modules, isInside: architecture.isInside)
     let own = architecture.config
+    try own.refuseSharedChanges()
     let model = try family.init(own, head: architecture.head, body: checkpoint.body)
     if let wanted = limits.sequence, wanted > model.maximumLength {
       throw HubError(
@@ -241,7 +242,8 @@ extension ModelSpec {
     }
   }
 
-  /// The end tokens of generation: one id or several. An id that no logit stands for is a warning.
+  /// The end tokens of generation: one id or several, of `generation_config.json`, or of the
+  /// configuration where there is no such file. An id that no logit stands for is a warning.
   private mutating func describeEndTokens(
     _ config: JSONField, _ own: JSONField
   ) throws(HubError) {
@@ -257,7 +259,8 @@ extension ModelSpec {
     let field = generation["eos_token_id"]
     guard field.exists else { return }
     let ids = field.value?.array == nil ? [field] : try field.array()
-    let vocabulary = try own["vocab_size"].int(in: 1...1 << 24, default: 1 << 24)
+    let vocabulary = try own.first(of: "decoder_vocab_size", "vocab_size").int(
+      in: 1...1 << 24, default: 1 << 24)
     for id in ids {
       let value = try id.int()
       if (0..<vocabulary).contains(value) {
@@ -272,6 +275,18 @@ extension ModelSpec {
 }
 
 extension JSONField {
+  /// Refuses what changes the weights of any family in transformers, and is known of none here.
+  fileprivate func refuseSharedChanges() throws(HubError) {
+    let pruned = self["pruned_heads"]
+    if let members = pruned.value?.object?.members, !members.isEmpty {
+      throw pruned.error(expected: "{}: layers with fewer heads are not known")
+    }
+    let tied = self["tie_encoder_decoder"]
+    if try tied.bool(default: false) {
+      throw tied.error(expected: "false: an encoder that is its decoder is not known")
+    }
+  }
+
   /// What a configuration says of generation, where no file says it: old models have it there. What
   /// it does not say may stand in that of the model's own inside of it.
   fileprivate func generation(_ own: JSONField) -> JSON {
@@ -283,11 +298,9 @@ extension JSONField {
     var members = keys.compactMap { key -> JSONObject.Member? in
       (self[key].value ?? own[key].value).map { JSONObject.Member(key, $0) }
     }
-    let type = self["model_type"].value?.string?.utf8String
-    if value?["forced_eos_token_id"] == nil,
-      let end = BartVariant.all.first(where: { $0.key == type })?.value.forcedEndID
-    {
-      members.append(.init("forced_eos_token_id", JSON(end)))
+    let type = self["model_type"].value?.string?.utf8String ?? ""
+    for (key, absent) in GenerationDefaults.of(modelType: type) where value?[key] == nil {
+      members.append(.init(key, absent))
     }
     return members.isEmpty ? .null : .object(JSONObject(members))
   }

@@ -29,6 +29,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+import fixture_keys
 import fixture_models as fixtures
 import fixture_pictures
 import fixture_sequences
@@ -37,6 +38,7 @@ import record_text
 import tokenizers_for_fixtures
 
 fixtures.FIXTURES.update(fixture_sequences.FIXTURES)
+fixtures.FIXTURES.update(fixture_keys.FIXTURES)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, "models")
@@ -202,7 +204,9 @@ def forward_in_double(model, inputs):
 
 def is_classifier_of_sequences(model):
     """Whether a decoder stands below a head that is no language model's."""
-    return getattr(model.config, "is_encoder_decoder", False) and "Token" not in type(model).__name__
+    name = type(model).__name__
+    alone = "Token" in name or "Encoder" in name
+    return getattr(model.config, "is_encoder_decoder", False) and not alone
 
 
 def is_decoder(model):
@@ -320,7 +324,7 @@ def record(name):
         lengths = [37, 34]
     def inputs(lengths, width, masked):
         drawn = random_inputs(config, generator, lengths, width, masked)
-        names = "Encoder", "Audio", "TokenClassification"
+        names = "Encoder", "Audio", "TokenClassification", "CausalLM"
         alone = any(name in kind.__name__ for name in names)
         return drawn if alone else with_target(config, drawn, generator, more)
 

@@ -107,6 +107,10 @@ public struct CrossAttention: Layer {
   }
 }
 
+/// Attention of a sequence to itself, of any kind.
+protocol SelfAttentionLayer: Layer where Input == (x: Tensor, mask: Tensor?), Output == Tensor {}
+extension SelfAttention: SelfAttentionLayer {}
+
 /// Multi-head attention of a sequence to itself.
 public struct SelfAttention: Layer {
   let attention: CrossAttention

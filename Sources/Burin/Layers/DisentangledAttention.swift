@@ -12,6 +12,14 @@ struct DistanceRows {
   /// Half as many as the table has rows.
   var span: Int { buckets > 0 ? buckets : farthest }
 
+  /// The longest sequence all of whose distances have a row; `nil` if all have. Where the distances
+  /// with a bucket of their own reach the farthest one, the reference divides by the logarithm of 1.
+  var longest: Int? { buckets > 0 && buckets / 2 == farthest - 1 ? farthest : nil }
+
+  /// Whether more distant places have rows nearer to an end of the table. Where more distances have a
+  /// bucket of their own than there should be distances, the reference turns back.
+  private var isOrdered: Bool { buckets == 0 || buckets / 2 < farthest - 1 }
+
   /// The row of each distance (query minus key) from `-reach` to `reach`, where `reach` is `limit`, or
   /// less where all distances beyond have the same rows.
   func rows(upTo limit: Int) -> [Int] {
@@ -20,7 +28,7 @@ struct DistanceRows {
       return min(max(place + span, 0), 2 * span - 1)
     }
     var reach = 1
-    while reach < limit, row(reach) < 2 * span - 1 || row(-reach) > 0 { reach += 1 }
+    while reach < limit, !isOrdered || row(reach) < 2 * span - 1 || row(-reach) > 0 { reach += 1 }
     return (-reach...reach).map(row)
   }
 
@@ -32,6 +40,8 @@ struct DistanceRows {
       logf(Float(abs(distance)) / Float(middle))
       / logf(Float(Double(farthest - 1) / Double(middle)))
     let bucket = ceilf(ratio * Float(middle - 1)) + Float(middle)
+    // Of a distance beyond the longest sequence there may be no number.
+    guard bucket.magnitude < Float(1 << 24) else { return distance }
     return Int(distance > 0 ? bucket : -bucket)
   }
 }
@@ -59,6 +69,20 @@ struct DistanceVectors {
   }
 }
 
+extension DistanceVectors {
+  /// The rows of a table that has one for each distance (query minus key) from `-(longest - 1)` to
+  /// `longest - 1`.
+  init(_ table: Embedding, seq: Dim, in trace: Trace) {
+    func constant(_ value: Int) -> Tensor { trace.constant(Double(value), .i32) }
+    let farthest = (table.count - 1) / 2
+    let offset = trace.iota([1, seq * 2 + 1], axis: 1) - trace.extent(seq)
+    let forward = (offset + constant(1)).binary(.maximum, constant(-farthest))
+      .binary(.minimum, constant(farthest))
+    queryMinusKey = table(forward + constant(farthest))
+    keyMinusQuery = table(constant(farthest) - forward)
+  }
+}
+
 /// Attention whose scores also add what a token says to a distance, and a distance to a token (He et
 /// al., 2020, section 3.1).
 struct DisentangledAttention {
@@ -69,17 +93,21 @@ struct DisentangledAttention {
   let distanceKey, distanceQuery: ((Tensor) -> Tensor)?
   let output: Linear
   let scale: Double
+  /// What the scores of distances are multiplied by, if not by `scale`.
+  var distanceScale: Double?
 
   /// - Parameter distances: `nil` without relative attention.
-  func callAsFunction(_ x: Tensor, distances: DistanceVectors?, mask: Tensor) -> Tensor {
+  func callAsFunction(_ x: Tensor, distances: DistanceVectors?, mask: Tensor?) -> Tensor {
     let (query, key, value) = projected(x)
     var parts: [Tensor] = []
     if let distances {
       /// The products of tokens and distances, `[batch, heads, seq, seq]`: row by token, column by
       /// the other token.
       func scores(_ tokens: Tensor, _ vectors: Tensor) -> Tensor {
-        let columns = vectors.heads(heads).transposed([0, 2, 3, 1])
-        let shape = [tokens.shape[0]] + columns.shape[1...]
+        let width = tokens.shape[3].constant ?? 1
+        let columns = vectors.heads((vectors.shape[2].constant ?? width) / width)
+          .transposed([0, 2, 3, 1])
+        let shape = [tokens.shape[0], Dim(heads)] + columns.shape[2...]
         return tokens.transposed([0, 2, 1, 3]).matmul(columns.broadcast(shape)).byDistance
       }
       if let distanceKey { parts.append(scores(query, distanceKey(distances.keyMinusQuery))) }
@@ -90,8 +118,33 @@ struct DisentangledAttention {
     let bias = parts.dropFirst().reduce(parts.first) { sum, part in sum.map { $0 + part } }
     return output(
       attention(
-        query: query, key: key, value: value, scale: scale, bias: bias.map { $0 * scale },
-        mask: mask))
+        query: query, key: key, value: value, scale: scale,
+        bias: bias.map { $0 * (distanceScale ?? scale) }, mask: mask))
+  }
+}
+
+/// Self-attention whose scores also add what a query says to a distance, in heads that share the
+/// vectors of distances (Shaw et al., 2018), and what a key says to it (Huang et al., 2020).
+struct RelativeKeyAttention: SelfAttentionLayer {
+  let attention: SelfAttention
+  /// The vectors of distances, of the width of a head.
+  let distances: Embedding
+  let keysLookToo: Bool
+  /// Whether what distances add is scaled as the other scores are.
+  let isScaled: Bool
+
+  func callAsFunction(_ input: (x: Tensor, mask: Tensor?)) -> Tensor {
+    let (x, own) = (input.x, attention.attention)
+    let vectors = DistanceVectors(distances, seq: x.shape[1], in: x.trace)
+    let heads = own.heads
+    return DisentangledAttention(
+      heads: heads,
+      projected: {
+        (own.query($0).heads(heads), own.key($0).heads(heads), own.value($0).heads(heads))
+      },
+      distanceKey: { $0 }, distanceQuery: keysLookToo ? { $0 } : nil, output: own.output,
+      scale: own.scale, distanceScale: isScaled ? nil : 1
+    )(x, distances: vectors, mask: input.mask)
   }
 }
 

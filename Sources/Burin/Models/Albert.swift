@@ -15,6 +15,7 @@ struct Albert: EncoderFamily {
   static func isUnused(_ name: String) -> Bool {
     name.hasSuffix("embeddings.position_ids") || name.hasPrefix("predictions.")
       || name.hasPrefix("sop_classifier.") || name.contains("pooler.")
+      || name.hasSuffix("embeddings.position_embeddings.weight")
   }
 
   let head: Head
@@ -23,24 +24,24 @@ struct Albert: EncoderFamily {
   let epsilon: Double
   let activation: Activation
   let isTied: Bool
-  let words, positionTable, tokenTypes: Embedding
+  let words, tokenTypes: Embedding
+  /// `nil` where attention knows the distances.
+  let positionTable: Embedding?
   let embeddingNorm: LayerNorm
   let projection: Linear
   let layers: [PostNormLayer]
   let maximumLength: Int
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
-    let hidden = try config["hidden_size"].width()
+    let sizes = try EncoderSizes(
+      config,
+      absent: .init(vocabulary: 30_000, hidden: 4096, intermediate: 16_384, heads: 64))
+    let (hidden, heads, intermediate) = (sizes.hidden, sizes.heads, sizes.intermediate)
+    let (count, longest) = (sizes.layers, sizes.positions)
     let narrow = try config["embedding_size"].width(default: 128)
-    let heads = try config["num_attention_heads"].heads(dividing: hidden)
-    let intermediate = try config["intermediate_size"].width()
     let epsilon = try config["layer_norm_eps"].epsilon(default: 1e-12)
     let activation = try config["hidden_act"].activation(default: "gelu_new")
-    let kind = config["position_embedding_type"]
-    guard try kind.string(default: "absolute") == "absolute" else {
-      throw kind.error(expected: "\"absolute\"")
-    }
-    let count = try config["num_hidden_layers"].layers()
+    let kind = try EncoderPositions(config)
     let groups = try config["num_hidden_groups"].int(in: 1...4096, default: 1)
     let inner = try config["inner_group_num"].int(in: 1...4096, default: 1)
     guard groups <= count else {
@@ -54,11 +55,11 @@ struct Albert: EncoderFamily {
     embeddingWidth = narrow
     labels = try config.labelCount()
     isTied = try config["tie_word_embeddings"].bool(default: true)
-    maximumLength = try config["max_position_embeddings"].int(in: 1...1 << 24, default: 512)
+    maximumLength = longest
     let embeddings = body["embeddings"]
-    words = Embedding(
-      try config["vocab_size"].int(in: 1...1 << 24), narrow, embeddings["word_embeddings"])
-    positionTable = Embedding(maximumLength, narrow, embeddings["position_embeddings"])
+    words = Embedding(sizes.vocabulary, narrow, embeddings["word_embeddings"])
+    positionTable =
+      kind == .absolute ? Embedding(longest, narrow, embeddings["position_embeddings"]) : nil
     tokenTypes = Embedding(
       try config["type_vocab_size"].int(in: 1...1 << 16, default: 2), narrow,
       embeddings["token_type_embeddings"])
@@ -72,11 +73,13 @@ struct Albert: EncoderFamily {
         let layer = group["albert_layers"][member]
         let attention = layer["attention"]
         return PostNormLayer(
-          attention: SelfAttention(
-            heads: heads, query: Linear(hidden, hidden, attention["query"]),
-            key: Linear(hidden, hidden, attention["key"]),
-            value: Linear(hidden, hidden, attention["value"]),
-            output: Linear(hidden, hidden, attention["dense"])),
+          attention: kind.attention(
+            SelfAttention(
+              heads: heads, query: Linear(hidden, hidden, attention["query"]),
+              key: Linear(hidden, hidden, attention["key"]),
+              value: Linear(hidden, hidden, attention["value"]),
+              output: Linear(hidden, hidden, attention["dense"])),
+            distances: attention["distance_embedding"], longest: longest, isScaled: false),
           attentionNorm: LayerNorm(hidden, attention["LayerNorm"], epsilon: epsilon),
           feedForward: FeedForward(
             up: Linear(hidden, intermediate, layer["ffn"]), activation: activation,
@@ -96,7 +99,8 @@ struct Albert: EncoderFamily {
     let embedded = inputs.ids.trace.scoped("embeddings") {
       var sum = words(inputs.ids)
       if let types = inputs.tokenTypes { sum = sum + tokenTypes(types) }
-      return projection(embeddingNorm(sum + positionTable(inputs.positions)))
+      sum = positionTable.map { sum + $0(inputs.positions) } ?? sum.reading(inputs.positions)
+      return projection(embeddingNorm(sum))
     }
     return layers(embedded, mask: inputs.mask)
   }

@@ -34,6 +34,7 @@ struct Bart: EncoderDecoderFamily {
   let variant: BartVariant
   let hidden: Int
   let sourceWords, targetWords: Embedding
+  let vocabulary: Int
   let embeddingScale: Double
   let isTied: Bool
   let encoder: [EncoderLayer]
@@ -46,7 +47,7 @@ struct Bart: EncoderDecoderFamily {
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
     let type = try config["model_type"].string().utf8String
     let variant = BartVariant.all.first { $0.key == type }?.value ?? BartVariant()
-    let hidden = try config["d_model"].width(default: variant.width)
+    let hidden = try config.first(of: "hidden_size", "d_model").width(default: variant.width)
     let activation = try config["activation_function"].activation(default: variant.activation)
     let positions = try config["max_position_embeddings"].int(
       in: 1...1 << 24, default: variant.positions)
@@ -76,7 +77,9 @@ struct Bart: EncoderDecoderFamily {
     /// The layers of the encoder or the decoder, without attention to the source.
     func layers(_ name: String) throws(HubError) -> [(EncoderLayer, Weights, heads: Int)] {
       func key(_ rest: String) -> JSONField { config[ByteString(name + rest)] }
-      let heads = try key("_attention_heads").heads(dividing: hidden, default: variant.heads)
+      let alias = config["num_attention_heads"]
+      let heads = try (name == "encoder" && alias.exists ? alias : key("_attention_heads"))
+        .heads(dividing: hidden, default: variant.heads)
       let intermediate = try key("_ffn_dim").width(default: variant.intermediate)
       let count = name == "encoder" ? variant.encoderLayers : variant.decoderLayers
       return (0..<(try key("_layers").layers(default: count))).map { index in
@@ -97,20 +100,22 @@ struct Bart: EncoderDecoderFamily {
     self.paddingID = paddingID
     startID = try config["decoder_start_token_id"].int(
       in: 0...1 << 24, default: variant.startID ?? 0)
-    heads = try SequenceHeads(config, head, hidden: hidden, endID: 2)
+    heads = try SequenceHeads(config, head, hidden: hidden, endID: variant.endID)
     let words = try config["vocab_size"].int(in: 1...1 << 24, default: variant.vocabulary)
+    isTied = try config["tie_word_embeddings"].bool(default: true)
     if try config["share_encoder_decoder_embeddings"].bool(default: true) {
       sourceWords = Embedding(words, hidden, body["shared"])
       targetWords = sourceWords
+      vocabulary = words
     } else {
       sourceWords = Embedding(words, hidden, body["encoder"]["embed_tokens"])
+      vocabulary = try config["decoder_vocab_size"].int(in: 1...1 << 24, default: words)
+      // transformers makes the decoder's table as large as the encoder's.
       targetWords = Embedding(
-        try config["decoder_vocab_size"].int(in: 1...1 << 24, default: words), hidden,
-        body["decoder"]["embed_tokens"])
+        isTied ? vocabulary : words, hidden, body["decoder"]["embed_tokens"])
     }
     let isScaled = try config["scale_embedding"].bool(default: variant.scalesEmbeddings)
     embeddingScale = isScaled ? Double(hidden).squareRoot() : 1
-    isTied = try config["tie_word_embeddings"].bool(default: true)
     encoder = try layers("encoder").map(\.0)
     decoder = try layers("decoder").map { layer, weights, heads in
       CrossDecoderLayer(
@@ -124,8 +129,6 @@ struct Bart: EncoderDecoderFamily {
     maximumLength = variant.places == .sinesAfterPadding ? 1 << 24 : positions
     defaultLength = positions
   }
-
-  var vocabulary: Int { targetWords.count }
 
   func encode(_ ids: Tensor, padding: Tensor) -> Tensor {
     let trace = ids.trace

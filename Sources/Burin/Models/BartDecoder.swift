@@ -9,7 +9,7 @@ struct BartDecoder: DecoderFamily {
   static let architectures: KeyValuePairs<String, Head> = [
     "BartForCausalLM": .languageModel, "MBartForCausalLM": .languageModel,
     "MarianForCausalLM": .languageModel, "PegasusForCausalLM": .languageModel,
-    "BlenderbotForCausalLM": .languageModel,
+    "BlenderbotForCausalLM": .languageModel, "BlenderbotSmallForCausalLM": .languageModel,
   ]
 
   static func isUnused(_ name: String) -> Bool {
@@ -22,16 +22,20 @@ struct BartDecoder: DecoderFamily {
   init(_ config: JSONField, head: Head, body weights: Weights) throws(HubError) {
     let bart = try Bart(config, head: head, body: weights)
     let ends = bart.decoderEnds
+    // Marian's decoder has a vocabulary of its own even where it says that both share one.
+    let words = try config["decoder_vocab_size"].int(
+      in: 1...1 << 24, default: bart.sourceWords.count)
     var body = try DecoderBody(
       config, hidden: bart.hidden, words: weights["decoder"]["embed_tokens"],
       layers: bart.decoder.map(\.own), norm: ends.norm, isTied: true,
-      positions: bart.variant.positions)
+      positions: bart.variant.positions, vocabulary: words)
     switch ends.positions {
     case .learned(let table): body.positions = table
     case .sines, .sinesAfterPadding: body.positions = SinusoidalPositions(width: bart.hidden)
     }
     body.embeddingScale = bart.embeddingScale
     body.embeddingNorm = ends.embeddingNorm
+    body.addsPositionsLast = !ends.normalizesPositions
     self.head = head
     self.body = body
   }

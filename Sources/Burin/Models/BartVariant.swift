@@ -28,19 +28,23 @@ struct BartVariant {
   var activation = "gelu"
   var scalesEmbeddings = false
   var paddingID = 1
+  var beginID: Int? = 0
+  var endID = 2
   var startID: Int?
   /// The token that a target which has become too long is ended with.
   var forcedEndID: Int?
+  /// Runs of the source of this many tokens that a target may not repeat.
+  var noSourceRun: Int?
 
   static let all: KeyValuePairs<String, BartVariant> = [
     "bart": BartVariant(shiftsSource: true, startID: 2, forcedEndID: 2),
     "mbart": BartVariant(isPreNorm: true, shiftsSource: true, beginsWithLast: true, forcedEndID: 2),
     "marian": BartVariant(
       places: .sines, normalizesEmbeddings: false, vocabulary: 58_101, paddingID: 58_100,
-      startID: 58_100, forcedEndID: 0),
+      beginID: nil, endID: 0, startID: 58_100, forcedEndID: 0),
     "pegasus": BartVariant(
-      places: .sines, isPreNorm: true, normalizesEmbeddings: false, paddingID: 0, startID: 0,
-      forcedEndID: 1),
+      places: .sines, isPreNorm: true, normalizesEmbeddings: false, paddingID: 0, beginID: nil,
+      endID: 1, startID: 0, forcedEndID: 1),
     "m2m_100": BartVariant(
       places: .sinesAfterPadding, isPreNorm: true, normalizesEmbeddings: false,
       hasScoreBias: false, vocabulary: 128_112, activation: "relu", scalesEmbeddings: true,
@@ -48,11 +52,11 @@ struct BartVariant {
     "blenderbot": BartVariant(
       places: .learned(offset: 0), isPreNorm: true, normalizesEmbeddings: false, width: 2560,
       heads: 32, intermediate: 10_240, encoderLayers: 2, decoderLayers: 24, vocabulary: 8008,
-      positions: 128, paddingID: 0, startID: 1, forcedEndID: 2),
+      positions: 128, paddingID: 0, beginID: 1, startID: 1, forcedEndID: 2, noSourceRun: 3),
     "blenderbot-small": BartVariant(
       places: .learned(offset: 0), addsTargetPositionsLast: true, width: 512,
       intermediate: 2048, encoderLayers: 8, decoderLayers: 8, positions: 512, paddingID: 0,
-      startID: 1, forcedEndID: 2),
+      beginID: 1, startID: 1, forcedEndID: 2),
   ]
 }
 

@@ -23,7 +23,7 @@ struct Bert: EncoderFamily {
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
     self.head = head
-    self.body = try BertBody(config, body, embeddingWidth: config["hidden_size"].width())
+    self.body = try BertBody(config, body, EncoderSizes(config))
     labels = try config.labelCount()
   }
 
@@ -76,24 +76,25 @@ struct BertBody {
   let maximumPositions: Int
   /// Whether the output projection is the word embeddings.
   let isTied: Bool
-  let words, positions, tokenTypes: Embedding
+  let words, tokenTypes: Embedding
+  /// `nil` where attention knows the distances.
+  let positions: Embedding?
   let embeddingNorm: LayerNorm
   /// ELECTRA's step from narrow embeddings to the hidden width.
   let projection: Linear?
   let layers: [PostNormLayer]
 
-  init(_ config: JSONField, _ weights: Weights, embeddingWidth: Int) throws(HubError) {
+  /// - Parameter embeddingWidth: the hidden width if `nil`.
+  init(
+    _ config: JSONField, _ weights: Weights, _ sizes: EncoderSizes, embeddingWidth: Int? = nil
+  ) throws(HubError) {
+    let (hidden, heads, intermediate) = (sizes.hidden, sizes.heads, sizes.intermediate)
+    let embeddingWidth = embeddingWidth ?? hidden
     self.weights = weights
     self.embeddingWidth = embeddingWidth
-    let hidden = try config["hidden_size"].width()
-    let heads = try config["num_attention_heads"].heads(dividing: hidden)
-    let intermediate = try config["intermediate_size"].width()
     let epsilon = try config["layer_norm_eps"].epsilon(default: 1e-12)
     let activation = try config["hidden_act"].activation(default: "gelu")
-    let kind = try config["position_embedding_type"].string(default: "absolute")
-    guard kind == "absolute" else {
-      throw config["position_embedding_type"].error(expected: "\"absolute\"")
-    }
+    let kind = try EncoderPositions(config)
     for flag in ["is_decoder", "add_cross_attention"] as [ByteString] {
       guard try !config[flag].bool(default: false) else {
         throw config[flag].error(expected: "false: only encoders of this family are known")
@@ -102,12 +103,13 @@ struct BertBody {
     self.hidden = hidden
     self.epsilon = epsilon
     self.activation = activation
-    maximumPositions = try config["max_position_embeddings"].int(in: 1...1 << 24)
+    maximumPositions = sizes.positions
     isTied = try config["tie_word_embeddings"].bool(default: true)
     let embeddings = weights["embeddings"]
-    words = Embedding(
-      try config["vocab_size"].int(in: 1...1 << 24), embeddingWidth, embeddings["word_embeddings"])
-    positions = Embedding(maximumPositions, embeddingWidth, embeddings["position_embeddings"])
+    words = Embedding(sizes.vocabulary, embeddingWidth, embeddings["word_embeddings"])
+    positions =
+      kind == .absolute
+      ? Embedding(sizes.positions, embeddingWidth, embeddings["position_embeddings"]) : nil
     tokenTypes = Embedding(
       try config["type_vocab_size"].int(in: 1...1 << 16, default: 2), embeddingWidth,
       embeddings["token_type_embeddings"])
@@ -115,15 +117,17 @@ struct BertBody {
     projection =
       embeddingWidth == hidden
       ? nil : Linear(embeddingWidth, hidden, weights["embeddings_project"])
-    layers = (0..<(try config["num_hidden_layers"].layers())).map { index in
+    layers = (0..<sizes.layers).map { index in
       let layer = weights["encoder"]["layer"][index]
       let attention = layer["attention"]
       return PostNormLayer(
-        attention: SelfAttention(
-          heads: heads, query: Linear(hidden, hidden, attention["self"]["query"]),
-          key: Linear(hidden, hidden, attention["self"]["key"]),
-          value: Linear(hidden, hidden, attention["self"]["value"]),
-          output: Linear(hidden, hidden, attention["output"]["dense"])),
+        attention: kind.attention(
+          SelfAttention(
+            heads: heads, query: Linear(hidden, hidden, attention["self"]["query"]),
+            key: Linear(hidden, hidden, attention["self"]["key"]),
+            value: Linear(hidden, hidden, attention["self"]["value"]),
+            output: Linear(hidden, hidden, attention["output"]["dense"])),
+          distances: attention["self"]["distance_embedding"], longest: sizes.positions),
         attentionNorm: LayerNorm(hidden, attention["output"]["LayerNorm"], epsilon: epsilon),
         feedForward: FeedForward(
           up: Linear(hidden, intermediate, layer["intermediate"]["dense"]),
@@ -137,7 +141,8 @@ struct BertBody {
     let embedded = trace.scoped("embeddings") {
       var sum = words(inputs.ids)
       if let types = inputs.tokenTypes { sum = sum + tokenTypes(types) }
-      let normed = embeddingNorm(sum + positions(inputs.positions))
+      sum = positions.map { sum + $0(inputs.positions) } ?? sum.reading(inputs.positions)
+      let normed = embeddingNorm(sum)
       return projection?(normed) ?? normed
     }
     return layers(embedded, mask: inputs.mask)
@@ -152,9 +157,11 @@ struct BertBody {
     return scores + bias.tensor("bias", [words.count], in: x.trace)
   }
 
-  /// Buffers that older files hold, and copies of tied tensors.
+  /// Buffers that older files hold, copies of tied tensors, and the positions of a model that knows
+  /// distances.
   static func isUnused(_ name: String) -> Bool {
-    name.hasSuffix("embeddings.position_ids") || name.hasSuffix("embeddings.token_type_ids")
+    name.hasSuffix("embeddings.position_embeddings.weight")
+      || name.hasSuffix("embeddings.position_ids") || name.hasSuffix("embeddings.token_type_ids")
       || name.hasSuffix("predictions.decoder.weight") || name.hasSuffix("predictions.decoder.bias")
   }
 }

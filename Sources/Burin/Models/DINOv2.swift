@@ -19,14 +19,16 @@ struct DINOv2: VisionFamily {
   let norm: LayerNorm
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
-    try self.init(config, head: head, body: body, registers: 0, resizing: .bicubic)
+    try self.init(config, head: head, body: body, registers: 0, patch: 14, resizing: .bicubic)
   }
 
   /// - Parameters:
   ///   - registers: tokens that stand between the first one and the patches.
+  ///   - patch: the side of a patch where the configuration names none.
   ///   - resizing: how positions become those of an image of another size.
   fileprivate init(
-    _ config: JSONField, head: Head, body: Weights, registers: Int, resizing: Interpolation
+    _ config: JSONField, head: Head, body: Weights, registers: Int, patch: Int,
+    resizing: Interpolation
   ) throws(HubError) {
     let hidden = try config["hidden_size"].width(default: 768)
     let heads = try config["num_attention_heads"].heads(dividing: hidden, default: 12)
@@ -45,7 +47,7 @@ struct DINOv2: VisionFamily {
     labels = try config.labelCount()
     embeddings = ImageEmbedding(
       patches: try config.patches(
-        outputs: hidden, body["embeddings"]["patch_embeddings"]["projection"]),
+        patch: patch, outputs: hidden, body["embeddings"]["patch_embeddings"]["projection"]),
       hidden: hidden, tokens: ["cls_token"], weights: body["embeddings"], registers: registers,
       resizing: resizing)
     let patches = embeddings.patches
@@ -111,7 +113,7 @@ struct DINOv2WithRegisters: VisionFamily {
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
     model = try DINOv2(
       config, head: head, body: body,
-      registers: config["num_register_tokens"].int(in: 0...1024, default: 4),
+      registers: config["num_register_tokens"].int(in: 0...1024, default: 4), patch: 16,
       resizing: .smoothBicubic)
   }
 

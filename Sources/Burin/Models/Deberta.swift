@@ -40,19 +40,23 @@ struct Deberta: EncoderFamily {
   let maximumLength, defaultLength: Int
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
-    let hidden = try config["hidden_size"].width(default: 1536)
+    let isFirst = try config["model_type"].string() == "deberta"
+    let sizes = try EncoderSizes(
+      config,
+      absent: isFirst
+        ? .init(vocabulary: 50_265)
+        : .init(vocabulary: 128_100, hidden: 1536, intermediate: 6144, layers: 24, heads: 24))
+    let (hidden, intermediate, length) = (sizes.hidden, sizes.intermediate, sizes.positions)
     let epsilon = try config["layer_norm_eps"].epsilon(default: 1e-7)
-    let attention = try DebertaAttentionConfiguration(config, hidden: hidden)
-    let intermediate = try config["intermediate_size"].width(default: 6144)
+    let attention = try DebertaAttentionConfiguration(config, sizes, isFirst: isFirst)
     let activation = try config["hidden_act"].activation(default: "gelu")
-    let length = try config["max_position_embeddings"].int(in: 1...1 << 24, default: 512)
     self.head = head
     self.hidden = hidden
     self.epsilon = epsilon
     self.activation = activation
     poolerActivation = try config["pooler_hidden_act"].activation(default: "gelu")
     let poolerWidth = try config["pooler_hidden_size"].width(default: hidden)
-    guard poolerWidth == hidden else {
+    guard poolerWidth == hidden || head != .sequenceClassification else {
       throw config["pooler_hidden_size"].error(expected: "hidden_size, \(hidden)")
     }
     labels = try config.labelCount()
@@ -64,8 +68,7 @@ struct Deberta: EncoderFamily {
     guard isLegacy || width == hidden || head != .maskedLanguageModel else {
       throw config["embedding_size"].error(expected: "hidden_size, \(hidden), unless legacy")
     }
-    words = Embedding(
-      try config["vocab_size"].int(in: 1...1 << 24), width, embeddings["word_embeddings"])
+    words = Embedding(sizes.vocabulary, width, embeddings["word_embeddings"])
     let addsPositions = try config["position_biased_input"].bool(default: true)
     positions = addsPositions ? Embedding(length, width, embeddings["position_embeddings"]) : nil
     let types = try config["type_vocab_size"].int(in: 0...1 << 16, default: 0)
@@ -79,10 +82,10 @@ struct Deberta: EncoderFamily {
       2 * (attention.distances?.span ?? 1), hidden, encoder["rel_embeddings"])
     let norms = try config["norm_rel_ebd"].string(default: "none").utf8String.lowercased()
     distanceNorm =
-      !attention.isFirst
+      !isFirst
         && norms.split(separator: "|").contains { $0.filter { $0 != " " } == "layer_norm" }
       ? LayerNorm(hidden, encoder["LayerNorm"], epsilon: epsilon) : nil
-    layers = (0..<(try config["num_hidden_layers"].layers(default: 24))).map { index in
+    layers = (0..<sizes.layers).map { index in
       let layer = encoder["layer"][index]
       return DebertaLayer(
         attention: attention.layer(layer["attention"]),
@@ -94,14 +97,14 @@ struct Deberta: EncoderFamily {
         feedForwardNorm: LayerNorm(hidden, layer["output"]["LayerNorm"], epsilon: epsilon))
     }
     convolution =
-      attention.isFirst
+      isFirst
       ? nil : try DebertaConvolution(config, hidden: hidden, encoder["conv"], epsilon: epsilon)
-    maximumLength = addsPositions ? length : 1 << 24
-    defaultLength = length
+    maximumLength = min(addsPositions ? length : 1 << 24, distances?.longest ?? .max)
+    defaultLength = min(length, maximumLength)
   }
 
-  var takesTokenTypes: Bool { tokenTypes != nil }
-  var takesPositions: Bool { positions != nil }
+  let takesTokenTypes = true
+  let takesPositions = true
 
   func positions(_ ids: Tensor) -> Tensor { ids.trace.iota(ids.shape, axis: 1) }
 
@@ -109,8 +112,10 @@ struct Deberta: EncoderFamily {
     let trace = inputs.ids.trace
     let embedded = trace.scoped("embeddings") {
       var sum = words(inputs.ids)
-      if let positions { sum = sum + positions(inputs.positions) }
-      if let tokenTypes, let types = inputs.tokenTypes { sum = sum + tokenTypes(types) }
+      sum = positions.map { sum + $0(inputs.positions) } ?? sum.reading(inputs.positions)
+      if let types = inputs.tokenTypes {
+        sum = tokenTypes.map { sum + $0(types) } ?? sum.reading(types)
+      }
       return embeddingNorm(projection?(sum) ?? sum)
     }
     let vectors = trace.scoped("distances") {

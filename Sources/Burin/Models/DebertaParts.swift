@@ -14,10 +14,10 @@ struct DebertaAttentionConfiguration {
   let sharesProjections: Bool
   let scale: Double
 
-  init(_ config: JSONField, hidden: Int) throws(HubError) {
-    self.hidden = hidden
-    isFirst = try config["model_type"].string() == "deberta"
-    heads = try config["num_attention_heads"].heads(dividing: hidden, default: isFirst ? 12 : 24)
+  init(_ config: JSONField, _ sizes: EncoderSizes, isFirst: Bool) throws(HubError) {
+    hidden = sizes.hidden
+    heads = sizes.heads
+    self.isFirst = isFirst
     let width = try config["attention_head_size"].width(default: hidden / heads)
     guard isFirst || width == hidden / heads else {
       throw config["attention_head_size"].error(expected: "\(hidden / heads), hidden_size / heads")
@@ -39,16 +39,14 @@ struct DebertaAttentionConfiguration {
       return
     }
     let limit = -1...1 << 16
-    let length = try config["max_position_embeddings"].int(in: 1...1 << 24, default: 512)
     let asked = try config["max_relative_positions"].int(in: limit, default: -1)
-    let farthest = asked < 1 ? length : asked
+    let farthest = asked < 1 ? sizes.positions : asked
     guard farthest <= 1 << 16 else {
       throw config["max_relative_positions"].error(expected: "at most \(1 << 16)")
     }
     let buckets = isFirst ? 0 : try config["position_buckets"].int(in: limit, default: -1)
-    guard buckets <= 0 || buckets >= 2 && buckets / 2 < farthest - 1 else {
-      throw config["position_buckets"].error(
-        expected: "at least 2, and less than two for each of \(farthest) positions")
+    guard buckets != 1 else {
+      throw config["position_buckets"].error(expected: "at least 2, or none")
     }
     distances = DistanceRows(buckets: max(buckets, 0), farthest: farthest)
   }
@@ -57,7 +55,8 @@ struct DebertaAttentionConfiguration {
   private static func kinds(_ field: JSONField) throws(HubError) -> [String] {
     guard field.exists else { return [] }
     if field.value?.array == nil {
-      return try field.string().utf8String.lowercased().split(separator: "|").map { part in
+      let text = try field.string().utf8String.lowercased()
+      return text.split(separator: "|", omittingEmptySubsequences: false).map { part in
         String(part.filter { $0 != " " })
       }
     }

@@ -14,6 +14,8 @@ struct DecoderBody {
   /// The step from embeddings to the hidden width, where they differ, and back.
   var projectionIn, projectionOut: Linear?
   var embeddingNorm: (any NormLayer)?
+  /// Whether positions are added behind that norm.
+  var addsPositionsLast = false
   let layers: [any DecoderLayer]
   var norm: (any NormLayer)?
   /// Whether the output projection is the word embeddings.
@@ -41,14 +43,17 @@ struct DecoderBody {
   ///   - output: where the output projection is.
   ///   - isTied: `tie_word_embeddings` where it is absent.
   ///   - positions: the longest sequence where the configuration names none.
+  ///   - vocabulary: where it is not that of the configuration.
   init(
     _ config: JSONField, hidden: Int, embeddingWidth: Int? = nil, words: Weights,
     layers: [any DecoderLayer], norm: (any NormLayer)?, output: Weights = Weights("lm_head"),
-    isTied: Bool, positionsKey: ByteString = "max_position_embeddings", positions: Int? = nil
+    isTied: Bool, positionsKey: ByteString = "max_position_embeddings", positions: Int? = nil,
+    vocabulary: Int? = nil
   ) throws(HubError) {
     self.hidden = hidden
-    self.words = Embedding(
-      try config["vocab_size"].int(in: 1...1 << 24), embeddingWidth ?? hidden, words)
+    let count =
+      if let vocabulary { vocabulary } else { try config["vocab_size"].int(in: 1...1 << 24) }
+    self.words = Embedding(count, embeddingWidth ?? hidden, words)
     self.layers = layers
     self.norm = norm
     self.isTied = try config["tie_word_embeddings"].bool(default: isTied)
@@ -77,8 +82,9 @@ struct DecoderBody {
     var x = words(ids)
     if embeddingScale != 1 { x = x * embeddingScale }
     if let projectionIn { x = projectionIn(x) }
+    if addsPositionsLast { x = embeddingNorm?(x) ?? x }
     if let positions { x = x + positions(places) }
-    return embeddingNorm?(x) ?? x
+    return addsPositionsLast ? x : embeddingNorm?(x) ?? x
   }
 
   /// What follows the last layer.

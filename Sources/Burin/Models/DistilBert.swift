@@ -22,6 +22,8 @@ struct DistilBert: EncoderFamily {
   let labels: Int
   let maximumLength: Int
   let activation: Activation
+  /// Whether the output projection is the word embeddings.
+  let isTied: Bool
   let words, positionTable: Embedding
   let embeddingNorm: LayerNorm
   let layers: [PostNormLayer]
@@ -29,20 +31,24 @@ struct DistilBert: EncoderFamily {
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
     self.head = head
-    let hidden = try config["dim"].width()
-    let heads = try config["n_heads"].heads(dividing: hidden)
-    let intermediate = try config["hidden_dim"].width()
+    let hidden = try config.first(of: "hidden_size", "dim").width(default: 768)
+    let heads = try config.first(of: "num_attention_heads", "n_heads").heads(
+      dividing: hidden, default: 12)
+    let intermediate = try config["hidden_dim"].width(default: 3072)
     let activation = try config["activation"].activation(default: "gelu")
     self.hidden = hidden
     self.activation = activation
     labels = try config.labelCount()
-    maximumLength = try config["max_position_embeddings"].int(in: 1...1 << 24)
+    isTied = try config["tie_word_embeddings"].bool(default: true)
+    maximumLength = try config["max_position_embeddings"].int(in: 1...1 << 24, default: 512)
     let embeddings = body["embeddings"]
     words = Embedding(
-      try config["vocab_size"].int(in: 1...1 << 24), hidden, embeddings["word_embeddings"])
+      try config["vocab_size"].int(in: 1...1 << 24, default: 30_522), hidden,
+      embeddings["word_embeddings"])
     positionTable = Embedding(maximumLength, hidden, embeddings["position_embeddings"])
     embeddingNorm = LayerNorm(hidden, embeddings["LayerNorm"], epsilon: 1e-12)
-    layers = (0..<(try config["n_layers"].layers())).map { index in
+    let count = try config.first(of: "num_hidden_layers", "n_layers").layers(default: 6)
+    layers = (0..<count).map { index in
       let layer = body["transformer"]["layer"][index]
       let attention = layer["attention"]
       return PostNormLayer(
@@ -84,8 +90,10 @@ struct DistilBert: EncoderFamily {
     case .maskedLanguageModel:
       let norm = LayerNorm(width, top["vocab_layer_norm"], epsilon: 1e-12)
       let h = norm(activation(Linear(width, width, top["vocab_transform"])(hidden)))
-      let bias = top["vocab_projector"].tensor("bias", [words.count], in: hidden.trace)
-      return [("logits", words.scores(h) + bias)]
+      let projector = top["vocab_projector"]
+      let output = Linear(width, words.count, projector, bias: false)
+      let bias = projector.tensor("bias", [words.count], in: hidden.trace)
+      return [("logits", (isTied ? words.scores(h) : output(h)) + bias)]
     default: return [("last_hidden_state", hidden)]
     }
   }

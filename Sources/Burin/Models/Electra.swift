@@ -25,8 +25,9 @@ struct Electra: EncoderFamily {
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
     self.head = head
+    let sizes = try EncoderSizes(config, absent: .init(hidden: 256, intermediate: 1024, heads: 4))
     self.body = try BertBody(
-      config, body, embeddingWidth: config["embedding_size"].int(in: 1...1 << 20, default: 128))
+      config, body, sizes, embeddingWidth: config["embedding_size"].width(default: 128))
     labels = try config.labelCount()
   }
 

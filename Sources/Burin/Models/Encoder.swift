@@ -89,10 +89,68 @@ extension EncoderFamily {
   }
 }
 
+/// The sizes of an encoder, with what transformers takes for keys that are absent.
+struct EncoderSizes {
+  var vocabulary = 30_522
+  var hidden = 768
+  var intermediate = 3072
+  var layers = 12
+  var heads = 12
+  var positions = 512
+}
+
+extension EncoderSizes {
+  /// Reads the keys that most encoders have.
+  init(_ config: JSONField, absent: EncoderSizes = EncoderSizes()) throws(HubError) {
+    let hidden = try config["hidden_size"].width(default: absent.hidden)
+    self.init(
+      vocabulary: try config["vocab_size"].int(in: 1...1 << 24, default: absent.vocabulary),
+      hidden: hidden,
+      intermediate: try config["intermediate_size"].width(default: absent.intermediate),
+      layers: try config["num_hidden_layers"].layers(default: absent.layers),
+      heads: try config["num_attention_heads"].heads(dividing: hidden, default: absent.heads),
+      positions: try config["max_position_embeddings"].int(
+        in: 1...1 << 24, default: absent.positions))
+  }
+}
+
+/// How BERT and those that transformers copied from it know where a token stands.
+enum EncoderPositions: String, CaseIterable {
+  /// By a vector of each position, added to the token's.
+  case absolute
+  /// By a vector of each distance that queries look at, or keys too.
+  case relativeKey = "relative_key"
+  case relativeKeyQuery = "relative_key_query"
+
+  /// Reads `position_embedding_type`.
+  init(_ config: JSONField) throws(HubError) {
+    let field = config["position_embedding_type"]
+    let name = try field.string(default: "absolute").utf8String
+    guard let known = EncoderPositions(rawValue: name) else {
+      throw field.error(
+        expected: "one of " + Self.allCases.map(\.rawValue).joined(separator: ", "))
+    }
+    self = known
+  }
+
+  /// - Parameters:
+  ///   - distances: where the vectors of distances are, of sequences of up to `longest`.
+  ///   - isScaled: whether what distances add is scaled as the other scores are.
+  func attention(
+    _ plain: SelfAttention, distances: Weights, longest: Int, isScaled: Bool = true
+  ) -> any SelfAttentionLayer {
+    guard self != .absolute else { return plain }
+    return RelativeKeyAttention(
+      attention: plain,
+      distances: Embedding(2 * longest - 1, plain.attention.width, distances),
+      keysLookToo: self == .relativeKeyQuery, isScaled: isScaled)
+  }
+}
+
 /// The encoder layer of the paper, normalised after each sublayer:
 /// `h = norm(x + attention(x)); norm(h + feedForward(h))`.
 struct PostNormLayer: Layer {
-  let attention: SelfAttention
+  let attention: any SelfAttentionLayer
   let attentionNorm: LayerNorm
   let feedForward: FeedForward
   let feedForwardNorm: LayerNorm
@@ -114,6 +172,12 @@ extension [PostNormLayer] {
 }
 
 extension Tensor {
+  /// The same `[batch, seq, width]`, though it reads `unused[batch, seq]`: what a forward call takes is
+  /// an input even where nothing follows from it.
+  func reading(_ unused: Tensor) -> Tensor {
+    self + unused.cast(.f32).reshaped([shape[0], shape[1], 1]) * 0
+  }
+
   /// Of ids `[batch, seq]`: positions that count from `padding + 1` the tokens that are not padding,
   /// whose own position is `padding`.
   func positions(afterPadding padding: Int) -> Tensor {

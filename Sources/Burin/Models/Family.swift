@@ -134,6 +134,11 @@ let families: [any Family.Type] = [
 ]
 
 extension JSONField {
+  /// The member under one of the names that transformers has for it, the first that is there.
+  func first(of names: ByteString...) -> JSONField {
+    names.map { self[$0] }.first { $0.exists } ?? self[names[names.count - 1]]
+  }
+
   /// An activation function by transformers' name.
   func activation(default absent: String? = nil) throws(HubError) -> Activation {
     let name = exists ? try string().utf8String : absent ?? ""
@@ -186,7 +191,7 @@ extension JSONField {
     return try int(in: range, default: absent)
   }
 
-  /// How many labels a classifier has: `id2label`'s, else `num_labels`, else two.
+  /// How many labels a classifier has: `id2label`'s, else `num_labels`, else two, or BART's three.
   func labelCount() throws(HubError) -> Int {
     let labels = self["id2label"]
     if labels.exists {
@@ -194,6 +199,7 @@ extension JSONField {
       guard count >= 1 else { throw labels.error(expected: "at least one label") }
       return count
     }
-    return try self["num_labels"].int(in: 1...1 << 20, default: 2)
+    let absent = self["model_type"].value?.string == "bart" ? 3 : 2
+    return try self["num_labels"].int(in: 1...1 << 20, default: absent)
   }
 }

@@ -32,12 +32,14 @@ struct MPNet: EncoderFamily {
   let layers: [PostNormLayer]
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
-    let hidden = try config["hidden_size"].width()
-    let heads = try config["num_attention_heads"].heads(dividing: hidden)
-    let intermediate = try config["intermediate_size"].width()
+    let sizes = try EncoderSizes(config, absent: .init(vocabulary: 30_527))
+    let (hidden, heads, intermediate) = (sizes.hidden, sizes.heads, sizes.intermediate)
     let epsilon = try config["layer_norm_eps"].epsilon(default: 1e-12)
     let activation = try config["hidden_act"].activation(default: "gelu")
-    let positions = try config["max_position_embeddings"].int(in: 3...1 << 24, default: 512)
+    guard sizes.positions > MPNet.paddingID + 1 else {
+      throw config["max_position_embeddings"].error(
+        expected: "more positions than the \(MPNet.paddingID + 1) that padding takes")
+    }
     self.head = head
     self.hidden = hidden
     self.epsilon = epsilon
@@ -45,16 +47,15 @@ struct MPNet: EncoderFamily {
     labels = try config.labelCount()
     isTied = try config["tie_word_embeddings"].bool(default: true)
     let embeddings = body["embeddings"]
-    words = Embedding(
-      try config["vocab_size"].int(in: 1...1 << 24), hidden, embeddings["word_embeddings"])
-    positionTable = Embedding(positions, hidden, embeddings["position_embeddings"])
+    words = Embedding(sizes.vocabulary, hidden, embeddings["word_embeddings"])
+    positionTable = Embedding(sizes.positions, hidden, embeddings["position_embeddings"])
     embeddingNorm = LayerNorm(hidden, embeddings["LayerNorm"], epsilon: epsilon)
     let rows = try config["relative_attention_num_buckets"].int(
       in: MPNet.buckets...1 << 16, default: MPNet.buckets)
     relativePositions = RelativePositions(
       table: Embedding(rows, heads, body["encoder"]["relative_attention_bias"]),
       buckets: MPNet.buckets, farthest: 128, isBidirectional: true)
-    layers = (0..<(try config["num_hidden_layers"].layers())).map { index in
+    layers = (0..<sizes.layers).map { index in
       let layer = body["encoder"]["layer"][index]
       let attention = layer["attention"]["attn"]
       return PostNormLayer(

@@ -30,9 +30,9 @@ struct ModernBert: EncoderFamily {
   let maximumLength: Int
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
-    let hidden = try config["hidden_size"].width()
-    let heads = try config["num_attention_heads"].heads(dividing: hidden)
-    let intermediate = try config["intermediate_size"].width()
+    let sizes = try EncoderSizes(
+      config, absent: .init(vocabulary: 50_368, intermediate: 1152, layers: 22, positions: 8192))
+    let (hidden, heads, intermediate) = (sizes.hidden, sizes.heads, sizes.intermediate)
     let epsilon = try config["norm_eps"].epsilon(default: 1e-5)
     let hasNormBias = try config["norm_bias"].bool(default: false)
     let activation = try config["hidden_activation"].activation(default: "gelu")
@@ -52,12 +52,10 @@ struct ModernBert: EncoderFamily {
     self.head = head
     self.hidden = hidden
     labels = try config.labelCount()
-    words = Embedding(
-      try config["vocab_size"].int(in: 1...1 << 24), hidden,
-      body["embeddings"]["tok_embeddings"])
+    words = Embedding(sizes.vocabulary, hidden, body["embeddings"]["tok_embeddings"])
     embeddingNorm = norm(body["embeddings"]["norm"])
     finalNorm = norm(body["final_norm"])
-    layers = (0..<(try config["num_hidden_layers"].layers())).map { index in
+    layers = (0..<sizes.layers).map { index in
       let layer = body["layers"][index]
       let isGlobal = index % interval == 0
       return ModernBertLayer(
@@ -81,7 +79,7 @@ struct ModernBert: EncoderFamily {
     poolsMean = pooling.exists ? try pooling.string(oneOf: ["cls", "mean"]) == "mean" : false
     isTied = try config["tie_word_embeddings"].bool(default: true)
     hasDecoderBias = try config["decoder_bias"].bool(default: true)
-    maximumLength = try config["max_position_embeddings"].int(in: 1...1 << 24, default: 8192)
+    maximumLength = sizes.positions
   }
 
   let takesTokenTypes = false

@@ -24,7 +24,7 @@ struct PatchTST: Family {
   let series: SeriesDescription?
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
-    let hidden = try config["d_model"].width(default: 128)
+    let hidden = try config.first(of: "hidden_size", "d_model").width(default: 128)
     let shape = try SeriesShape(config)
     self.shape = shape
     scaler = try config.seriesScaler(default: .standardDeviation)

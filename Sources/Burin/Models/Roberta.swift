@@ -33,10 +33,12 @@ struct Roberta: EncoderFamily {
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
     self.head = head
-    self.body = try BertBody(config, body, embeddingWidth: config["hidden_size"].width())
+    let isFirst = try config["model_type"].string() == "roberta"
+    let sizes = try EncoderSizes(config, absent: .init(vocabulary: isFirst ? 50_265 : 30_522))
+    self.body = try BertBody(config, body, sizes)
     labels = try config.labelCount()
     paddingID = try config["pad_token_id"].int(in: 0...1 << 24, default: 1)
-    guard paddingID + 1 < self.body.maximumPositions else {
+    guard self.body.positions == nil || paddingID + 1 < self.body.maximumPositions else {
       throw config["max_position_embeddings"].error(
         expected: "more positions than the \(paddingID + 1) that padding takes")
     }
@@ -44,7 +46,9 @@ struct Roberta: EncoderFamily {
 
   let takesTokenTypes = true
   let takesPositions = true
-  var maximumLength: Int { body.maximumPositions - paddingID - 1 }
+  var maximumLength: Int {
+    body.positions == nil ? body.maximumPositions : body.maximumPositions - paddingID - 1
+  }
 
   func positions(_ ids: Tensor) -> Tensor { ids.positions(afterPadding: paddingID) }
 

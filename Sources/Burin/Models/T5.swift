@@ -45,18 +45,21 @@ struct T5: EncoderDecoderFamily {
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
     let type = try config["model_type"].string().utf8String
     let isOldest = type == "t5"
-    let hidden = try config["d_model"].width(default: 512)
-    let heads = try config["num_heads"].int(in: 1...65_536, default: isOldest ? 8 : 6)
-    let width = try config["d_kv"].width(default: 64)
+    let hidden = try config.first(of: "hidden_size", "d_model").width(default: 512)
+    let heads = try config.first(of: "num_attention_heads", "num_heads").int(
+      in: 1...65_536, default: isOldest ? 8 : 6)
+    let width = try config.first(of: "head_dim", "d_kv").width(default: 64)
     let intermediate = try config["d_ff"].width(default: isOldest ? 2048 : 1024)
     let epsilon = try config["layer_norm_epsilon"].epsilon(default: 1e-6)
     let (activation, isGated) = try T5.feedForward(
       config, default: isOldest ? "relu" : "gated-gelu")
-    let count = try config["num_layers"].layers(default: isOldest ? 6 : 8)
+    let decoderCount = try config["num_layers"].layers(default: isOldest ? 6 : 8)
+    let count = try config["num_hidden_layers"].layers(default: decoderCount)
     let buckets = try config["relative_attention_num_buckets"].int(
       in: 4...1 << 16, default: 32)
+    // Half of a decoder's buckets are for one distance each.
     let farthest = try config["relative_attention_max_distance"].int(
-      in: buckets...1 << 20, default: 128)
+      in: buckets / 2 + 1...1 << 20, default: 128)
     func residual(_ weights: Weights) -> Residual {
       Residual(before: RMSNorm(hidden, weights["layer_norm"], epsilon: epsilon))
     }
@@ -94,7 +97,7 @@ struct T5: EncoderDecoderFamily {
         in: 1...1 << 24, default: isOldest ? 32_128 : 250_112), hidden, body["shared"])
     isTied = try config["tie_word_embeddings"].bool(default: type != "mt5")
     encoder = (0..<count).map { layer("encoder", $0, last: 1) }
-    decoder = (0..<(try config["num_decoder_layers"].layers(default: count))).map {
+    decoder = (0..<(try config["num_decoder_layers"].layers(default: decoderCount))).map {
       let sublayers = body["decoder"]["block"][$0]["layer"]
       return CrossDecoderLayer(
         own: layer("decoder", $0, last: 2), cross: attention(sublayers[1]["EncDecAttention"]),

@@ -29,7 +29,7 @@ struct TimeSeriesTransformer: Family {
   let series: SeriesDescription?
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
-    let hidden = try config["d_model"].width(default: 64)
+    let hidden = try config.first(of: "hidden_size", "d_model").width(default: 64)
     let activation = try config["activation_function"].activation(default: "gelu")
     let features = try SeriesFeatures(config)
     func attention(_ heads: Int, _ weights: Weights) -> CrossAttention {
@@ -43,10 +43,14 @@ struct TimeSeriesTransformer: Family {
     }
     /// The layers of the encoder or the decoder, without attention to the past.
     func layers(_ name: String) throws(HubError) -> [(EncoderLayer, Weights, heads: Int)] {
-      func key(_ rest: String) -> JSONField { config[ByteString(name + rest)] }
-      let heads = try key("_attention_heads").heads(dividing: hidden, default: 2)
+      func key(_ rest: String, _ alias: ByteString? = nil) -> JSONField {
+        let own = ByteString(name + rest)
+        return name == "encoder" ? config.first(of: alias ?? own, own) : config[own]
+      }
+      let heads = try key("_attention_heads", "num_attention_heads").heads(
+        dividing: hidden, default: 2)
       let inner = try key("_ffn_dim").width(default: 32)
-      return (0..<(try key("_layers").layers(default: 2))).map { index in
+      return (0..<(try key("_layers", "num_hidden_layers").layers(default: 2))).map { index in
         let weights = body[name]["layers"][index]
         let layer = EncoderLayer(
           attention: attention(heads, weights["self_attn"]),

@@ -98,7 +98,7 @@ struct WhisperEncoder {
 
   init(_ config: JSONField, _ weights: Weights) throws(HubError) {
     mels = try config["num_mel_bins"].width(default: 80)
-    hidden = try config["d_model"].width(default: 384)
+    hidden = try config.first(of: "hidden_size", "d_model").width(default: 384)
     length = try config["max_source_positions"].int(in: 1...1 << 20, default: 1500)
     convolutions = [
       Convolution(mels, hidden, kernel: 3, padding: 1, weights["conv1"]),
@@ -166,7 +166,9 @@ extension JSONField {
     _ name: String, _ hidden: Int, _ weights: Weights
   ) throws(HubError) -> [(EncoderLayer, heads: Int, Weights)] {
     func key(_ rest: String) -> JSONField { self[ByteString(name + rest)] }
-    let heads = try key("_attention_heads").heads(dividing: hidden, default: 6)
+    let alias = self["num_attention_heads"]
+    let heads = try (name == "encoder" && alias.exists ? alias : key("_attention_heads"))
+      .heads(dividing: hidden, default: 6)
     let intermediate = try key("_ffn_dim").width(default: 1536)
     let activation = try self["activation_function"].activation(default: "gelu")
     return (0..<(try key("_layers").layers(default: 4))).map { index in

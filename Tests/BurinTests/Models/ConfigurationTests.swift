@@ -55,8 +55,14 @@ import Testing
       message: ["intermediate_size", "an integer"]),
     // And what else cannot be.
     Case(
-      name: "relative positions", key: "position_embedding_type", value: "relative_key",
-      message: ["position_embedding_type", "absolute"]),
+      name: "unknown positions", key: "position_embedding_type", value: "sideways",
+      message: ["position_embedding_type", "absolute", "relative_key_query", "sideways"]),
+    Case(
+      name: "heads that were taken out", key: "pruned_heads", value: ["0": [1]],
+      message: ["pruned_heads", "{}"]),
+    Case(
+      name: "an encoder that is its decoder", key: "tie_encoder_decoder", value: true,
+      message: ["tie_encoder_decoder", "false"], fixture: "t5-lm"),
     Case(
       name: "labels out of order", key: "id2label", value: ["7": "x", "0": "y", "1": "z"],
       message: ["id2label"], fixture: "bert-sequence-classification"),
@@ -147,5 +153,17 @@ import Testing
       try ModelDirectory(Fixture(name: "bert").path).spec(Limits(sequence: 1000))
     }
     #expect(error?.description.contains("1000") == true)
+  }
+
+  /// Copies a fixture with one member of its configuration replaced.
+  private func withCopy(
+    of fixture: Fixture, setting key: ByteString, to value: JSON, _ body: (String) throws -> Void
+  ) throws {
+    try fixture.withCopy {
+      $0.removeAll { $0.key == key }
+      $0.append(JSONObject.Member(key, value))
+    } body: {
+      try body($0)
+    }
   }
 }

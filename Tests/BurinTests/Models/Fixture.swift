@@ -88,6 +88,32 @@ struct Fixture: Sendable, CustomTestStringConvertible {
   }
 }
 
+extension Fixture {
+  /// Runs `body` on a directory that holds the fixture's weights and its configuration, changed.
+  func withCopy(
+    changing change: (inout [JSONObject.Member]) -> Void, body: (String) throws -> Void
+  ) throws {
+    var template = Array("/tmp/burin-config-XXXXXX".utf8CString)
+    let directory = try #require(mkdtemp(&template).map { String(cString: $0) })
+    defer {
+      unlink(directory + "/config.json")
+      unlink(directory + "/model.safetensors")
+      rmdir(directory)
+    }
+    let source = try ModelDirectory(path)
+    var members = try #require(source.config().value?.object).members
+    change(&members)
+    func copy(_ bytes: [UInt8], _ name: String) throws {
+      let file = try AtomicFile(path: directory + "/" + name)
+      try bytes.withUnsafeBytes { try file.write($0) }
+      try file.commit()
+    }
+    try copy(JSON.object(JSONObject(members)).utf8, "config.json")
+    try copy(try #require(try source.bytes("model.safetensors")), "model.safetensors")
+    try body(directory)
+  }
+}
+
 /// Compiles each fixture once.
 private final class Libraries: @unchecked Sendable {
   private var models: [String: CompiledModel] = [:]
