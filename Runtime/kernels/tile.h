@@ -19,6 +19,13 @@ enum { TILE_ROWS = 6, TILE_VECTORS = 1 };  // AVX2: 12 of 16 registers, NEON: 24
 #define TILE_HEIGHTS(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6)
 #endif
 
+/// How high the tiles of so many rows are, the last one perhaps less, where as few as need be are to be
+/// about equally high.
+INLINE int64_t tile_step(int64_t rows) {
+  int64_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+  return tiles < 2 ? TILE_ROWS : (rows + tiles - 1) / tiles;
+}
+
 /// How the sums of a tile begin: at zero, or where an earlier call left them.
 typedef enum { TILE_FROM_ZERO, TILE_CONTINUE } TileStart;
 

@@ -195,11 +195,18 @@ public struct LinearTile: Hashable, Sendable {
   public var rows: Int
   public var vectors: Int
   public var rowBlock: Int
+  /// How many panels of 32 columns pass by a tile's rows before the next rows take their turn, and so
+  /// the least that threads split the columns into; `experts` take one.
+  public var panels: Int
+  /// Whether all tiles are about equally high, instead of all but the last one full.
+  public var isEven: Bool
 
-  public init(rows: Int, vectors: Int, rowBlock: Int) {
+  public init(rows: Int, vectors: Int, rowBlock: Int, panels: Int = 1, isEven: Bool = false) {
     self.rows = rows
     self.vectors = vectors
     self.rowBlock = rowBlock
+    self.panels = panels
+    self.isEven = isEven
   }
 }
 

@@ -238,7 +238,17 @@ extension TextReader: FieldCoder {
     }
     guard isWord(word) else { throw expected("'\(word)'") }
     index += 1
-    return Tile(rows: rows, vectors: vectors, block: try tileNumber())
+    var tile = Tile(rows: rows, vectors: vectors, block: try tileNumber())
+    guard word == "rows" else { return tile }
+    if isWord("panels") {
+      index += 1
+      tile.panels = try tileNumber()
+    }
+    if isWord("even") {
+      index += 1
+      tile.isEven = true
+    }
+    return tile
   }
 
   private mutating func tileNumber() throws(TextError) -> Int {

@@ -33,15 +33,36 @@ protocol FieldCoder {
   mutating func resultType(_ value: TensorType) throws(Failure) -> TensorType
   /// A shape that stands nowhere but in the type of the node's result.
   mutating func resultShape(_ value: [Dim]) throws(Failure) -> [Dim]
-  /// Three numbers after `tile:`, `8x2 rows 128`.
+  /// Three numbers after `tile:`, `8x2 rows 128`; after `rows` there may be `panels 4` and `even`.
   mutating func tile(_ word: String, _ value: Tile?) throws(Failure) -> Tile?
 }
 
-/// A kernel of `rows` x `vectors` and how many rows or queries it takes at a time.
+/// A kernel of `rows` x `vectors` and how many rows or queries it takes at a time; of products also
+/// how many panels, and how rows are cut into tiles.
 struct Tile {
   var rows: Int
   var vectors: Int
   var block: Int
+  var panels = 1
+  var isEven = false
+}
+
+extension Tile {
+  init(_ tile: LinearTile) {
+    self.init(
+      rows: tile.rows, vectors: tile.vectors, block: tile.rowBlock, panels: tile.panels,
+      isEven: tile.isEven)
+  }
+
+  var linear: LinearTile {
+    LinearTile(rows: rows, vectors: vectors, rowBlock: block, panels: panels, isEven: isEven)
+  }
+
+  /// What stands behind `tile:`; `word` says what there is a number of at a time.
+  func text(_ word: String) -> String {
+    "\(rows)x\(vectors) \(word) \(block)" + (panels == 1 ? "" : " panels \(panels)")
+      + (isEven ? " even" : "")
+  }
 }
 
 /// An attribute that is one word out of a list.
@@ -160,11 +181,9 @@ extension Op: Spelled {
       let weight = try coder.operand("weight", weight)
       let epilogues = try coder.epilogues(epilogues)
       let columns = try coder.integer("columns", columns)
-      let read = try coder.tile(
-        "rows", tile.map { Tile(rows: $0.rows, vectors: $0.vectors, block: $0.rowBlock) })
+      let read = try coder.tile("rows", tile.map { Tile($0) })
       return .linear(
-        x, weight: weight, columns: columns, epilogues: epilogues,
-        tile: read.map { LinearTile(rows: $0.rows, vectors: $0.vectors, rowBlock: $0.block) })
+        x, weight: weight, columns: columns, epilogues: epilogues, tile: read?.linear)
     case .experts(let x, let chosen, let weight, let count, let columns, let epilogues, let tile):
       let x = try coder.operand(nil, x)
       let chosen = try coder.operand("chosen", chosen)
@@ -172,11 +191,10 @@ extension Op: Spelled {
       let epilogues = try coder.epilogues(epilogues)
       let columns = try coder.integer("columns", columns)
       let count = try coder.integer("count", count)
-      let read = try coder.tile(
-        "rows", tile.map { Tile(rows: $0.rows, vectors: $0.vectors, block: $0.rowBlock) })
+      let read = try coder.tile("rows", tile.map { Tile($0) })
       return .experts(
         x, chosen: chosen, weight: weight, count: count, columns: columns, epilogues: epilogues,
-        tile: read.map { LinearTile(rows: $0.rows, vectors: $0.vectors, rowBlock: $0.block) })
+        tile: read?.linear)
     case .attention(let query, let key, let value, let scores, let tile):
       let query = try coder.operand("query", query)
       let key = try coder.operand("key", key)

@@ -154,7 +154,7 @@ private struct FieldWriter<Operand: CustomStringConvertible>: FieldCoder {
   mutating func resultShape(_ value: [Dim]) -> [Dim] { value }
 
   mutating func tile(_ word: String, _ value: Tile?) -> Tile? {
-    if let value { suffix = " tile: \(value.rows)x\(value.vectors) \(word) \(value.block)" }
+    if let value { suffix = " tile: " + value.text(word) }
     return value
   }
 }

@@ -18,16 +18,19 @@ public struct Pipeline: Sendable {
     public var multipliesPairs: Bool
     /// Names of passes that are left out.
     public var disabled: Set<String>
+    /// Schedules that were chosen by measuring.
+    public var schedules: Schedules
 
     public init(
       level: InstructionLevel, precision: Precision = .f32, cacheType: CacheType = .f32,
-      multipliesPairs: Bool = false, disabled: Set<String> = []
+      multipliesPairs: Bool = false, disabled: Set<String> = [], schedules: Schedules = Schedules()
     ) {
       self.level = level
       self.precision = precision
       self.cacheType = cacheType
       self.multipliesPairs = multipliesPairs
       self.disabled = disabled
+      self.schedules = schedules
     }
   }
 
@@ -63,7 +66,7 @@ public struct Pipeline: Sendable {
         .fuseProjections,
       ] + lowering + (options.cacheType == .f32 ? [] : [.lowerCaches(to: options.cacheType)]) + [
         .packWeights,
-        .tileMatmuls(for: options.level),
+        .tileMatmuls(for: options.level, schedules: options.schedules),
       ]
     return Pipeline(all.filter { !options.disabled.contains($0.name) })
   }

@@ -11,9 +11,17 @@ public enum InstructionLevel: String, Sendable, CaseIterable {
 }
 
 extension Pass {
-  /// Gives every product and attention that has none its schedule, from tables of what was measured.
-  public static func tileMatmuls(for level: InstructionLevel) -> Pass {
-    Pass("tile-matmuls", rules: [tileLinear(level), tileExperts(level), tileAttention(level)])
+  /// Gives every product and attention that has none its schedule: the one that was chosen for its
+  /// kernel, or else that of the cost model, tables of what was measured.
+  public static func tileMatmuls(
+    for level: InstructionLevel, schedules: Schedules = Schedules()
+  ) -> Pass {
+    Pass(
+      "tile-matmuls",
+      rules: [
+        tileLinear(level, schedules), tileExperts(level, schedules),
+        tileAttention(level, schedules),
+      ])
   }
 }
 
@@ -42,7 +50,7 @@ private func attentionTile(_ level: InstructionLevel) -> AttentionTile {
 }
 
 /// linear(...) ⟶ linear(..., tile)
-private func tileLinear(_ level: InstructionLevel) -> Rule {
+private func tileLinear(_ level: InstructionLevel, _ schedules: Schedules) -> Rule {
   Rule("tile-linear") { root in
     guard case .linear(let x, let weight, let columns, let epilogues, nil) = root.op,
       let depth = x.type.shape.last?.maximum
@@ -50,12 +58,13 @@ private func tileLinear(_ level: InstructionLevel) -> Rule {
     return .node(
       .linear(
         x, weight: weight, columns: columns, epilogues: epilogues,
-        tile: linearTile(level, rowBytes: depth * x.type.element.bytes)))
+        tile: root.chosen(among: schedules)?.linear
+          ?? linearTile(level, rowBytes: depth * x.type.element.bytes)))
   }
 }
 
 /// experts(...) ⟶ experts(..., tile)
-private func tileExperts(_ level: InstructionLevel) -> Rule {
+private func tileExperts(_ level: InstructionLevel, _ schedules: Schedules) -> Rule {
   Rule("tile-experts") { root in
     guard
       case .experts(
@@ -65,12 +74,13 @@ private func tileExperts(_ level: InstructionLevel) -> Rule {
     return .node(
       .experts(
         x, chosen: chosen, weight: weight, count: count, columns: columns, epilogues: epilogues,
-        tile: linearTile(level, rowBytes: depth * x.type.element.bytes)))
+        tile: root.chosen(among: schedules)?.linear
+          ?? linearTile(level, rowBytes: depth * x.type.element.bytes)))
   }
 }
 
 /// attention(...) ⟶ attention(..., tile)
-private func tileAttention(_ level: InstructionLevel) -> Rule {
+private func tileAttention(_ level: InstructionLevel, _ schedules: Schedules) -> Rule {
   Rule("tile-attention") { root in
     guard case .attention(let query, let key, let value, let scores, nil) = root.op else {
       return nil
@@ -78,6 +88,6 @@ private func tileAttention(_ level: InstructionLevel) -> Rule {
     return .node(
       .attention(
         query: query, key: key, value: value, scores: scores,
-        tile: attentionTile(level)))
+        tile: root.chosen(among: schedules)?.attention ?? attentionTile(level)))
   }
 }

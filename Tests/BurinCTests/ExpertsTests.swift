@@ -69,7 +69,10 @@ import Testing
     let blocks = try [1, 8].map {
       try Self.experts(9, 40, tile: LinearTile(rows: 8, vectors: 2, rowBlock: $0))
     }
-    try KernelLibrary([product] + blocks).check()
+    let even = try [8, 4096].map {
+      try Self.experts(9, 40, tile: LinearTile(rows: 8, vectors: 2, rowBlock: $0, isEven: true))
+    }
+    try KernelLibrary([product] + blocks + even).check()
   }
 
   @Test func largestElements() throws {

@@ -111,6 +111,10 @@ struct TextErrorTests {
       "line 5, column 48: expected 'x' and a number, found 'x0'"
     ),
     (
+      "%y = linear(%x, weight: %x, columns: 4) tile: 8x2 rows 1 panels 0",
+      "line 5, column 65: expected a number in 1...65536, found 0"
+    ),
+    (
       "%y = mask([causal, blue]) : f32[n, 1, 2, 2]",
       "line 5, column 20: expected one of padding, lengths, causal, window, found 'blue'"
     ),

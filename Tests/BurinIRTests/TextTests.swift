@@ -111,6 +111,43 @@ struct TextTests {
     #expect(again.entries[0].graph.nodes[0].op == graph.nodes[0].op, "\(program.text)")
   }
 
+  @Test(arguments: [
+    "8x2 rows 128", "6x1 rows 4096 panels 4", "8x2 rows 64 even", "8x2 rows 1 panels 65536 even",
+    "8x2 queries 64",
+  ])
+  func schedulesAreReadBack(text: String) throws {
+    let schedule = try #require(Schedule(text))
+    #expect(schedule.description == text)
+    let program = try Program(
+      text: """
+        program "p"
+        symbol n <= 4
+        entry "e" {
+          %x = input("x") : f32[n, 2, 4, 8]
+          %w = weight("w") : f32[8, 8]
+          %y = linear(%x, weight: %w, columns: 8)
+          %z = attention(query: %y, key: %y, value: %y, scale: 1)
+          output "z" = %z
+        }
+        """)
+    var graph = Graph()
+    for node in program.entries[0].graph.nodes {
+      let id = try graph.append(node.op.scheduled(schedule))
+      if let kept = graph[id].op.schedule { #expect(kept == schedule) }
+    }
+    var scheduled = program
+    scheduled.entries[0].graph = graph
+    #expect(scheduled.text.contains(" tile: \(text) : "))
+    let again = try Program(text: scheduled.text)
+    #expect(again.entries[0].graph.nodes.map(\.op) == graph.nodes.map(\.op))
+  }
+
+  @Test(arguments: [
+    "", "8x2", "8x2 rows", "8 rows 4", "8x2x1 rows 4", "8x0 rows 4", "8x2 rows 4 panels",
+    "8x2 rows 4 panels 1", "8x2 queries 4 even", "8x2 rows 4 odd", "8x2  rows 4", "8x2 rows 04",
+  ])
+  func whatIsNoScheduleIsNone(text: String) { #expect(Schedule(text) == nil) }
+
   @Test func operationsOverAnything() {
     #expect(
       Op<String>.linear(

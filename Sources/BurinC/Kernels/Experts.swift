@@ -44,6 +44,7 @@ func expertsKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> K
     "starts", "order", "gathered"
   )
   let (place, end): (CExpression, CExpression) = ("place", "end")
+  let step: CExpression = tile?.isEven == true ? "step" : "TILE_ROWS"
   let element = try CType(left)
   let rowBytes = depth / left.block * left.blockBytes
   let width = CExpression.integer(depth / left.block * left.blockStep)
@@ -79,10 +80,13 @@ func expertsKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> K
         Declare(
           .int64.const, end,
           smaller(block + .integer(tile?.rowBlock ?? 256), starts[expert + 1]))
+        if tile?.isEven == true {
+          Declare(.int64.const, "step", ("tile_step" as CExpression)(end - block))
+        }
         Pragma("omp for schedule(static) nowait")
         For("panel", to: .integer(columns), by: 32) { panel in
-          For("row", from: block, to: end, by: "TILE_ROWS") { row in
-            Declare(.int.const, "height", smaller("TILE_ROWS", end - row).cast(to: .int))
+          For("row", from: block, to: end, by: step) { row in
+            Declare(.int.const, "height", smaller(step, end - row).cast(to: .int))
             Declare(
               .array(.array(.float, 32), "TILE_ROWS"), "sums", attributes: [.aligned(64)])
             matrix.product(gathered + row * width, width, weights + expert * size)

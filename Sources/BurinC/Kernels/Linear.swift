@@ -25,7 +25,10 @@ extension [Epilogue<Place>] {
 ///     for block of rows: for 32 columns: for 8 rows: sums[8][32], then the epilogues
 ///
 /// The columns are the outer loop, so that a panel of weights stays in the second-level cache while
-/// the rows of the block pass by; blocks keep those rows in a cache as well.
+/// the rows of the block pass by; blocks keep those rows in a cache as well. A schedule of several
+/// panels has a loop over those inside:
+///
+///     for block of rows: for columns of the panels: for 8 rows: for 32 of the columns: ...
 func linearKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Kernel {
   guard case .linear(let x, let weight, let columns, let epilogues, let tile) = op else {
     throw IRError("not a linear")
@@ -53,34 +56,60 @@ func linearKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Ke
   let isOneBlock = input.count.constant.map { $0 <= block } ?? false
   let end: CExpression = isOneBlock ? rows : "end"
 
-  let tiles: [CStatement] = CBlockBuilder.build {
-    Pragma("omp for collapse(2) schedule(static)")
-    For("panel", to: .integer(columns), by: 32) { panel in
-      For("row", from: isOneBlock ? 0 : "block", to: end, by: "TILE_ROWS") { row in
-        Declare(.int.const, "height", smaller("TILE_ROWS", end - row).cast(to: .int))
-        Declare(
-          .array(.array(.float, 32), "TILE_ROWS"), "sums", attributes: [.aligned(64)])
-        matrix.product(from + row * stride, stride, weights)
-        For("r", to: "height") { r in
-          For("column", from: panel, to: last, by: 16) { column in
-            Declare(vectorType, "value", vectorLoad(("sums" as CExpression)[r] + column % 32))
-            steps(row + r, column)
-            switch result {
-            case .bf16: storeHalves(out + (row + r) * outStride + column, columns, column)
-            case .r8: vectorStore(("sums" as CExpression)[r] + column % 32, "value")
-            default:
-              isWhole
-                ? vectorStore(out + (row + r) * outStride + column, "value")
-                : vectorStoreFirst(
-                  out + (row + r) * outStride + column, "value", .integer(columns) - column)
-            }
-          }
+  let begin: CExpression = isOneBlock ? 0 : "block"
+  let step: CExpression = tile?.isEven == true ? "step" : "TILE_ROWS"
+  let height: [CStatement] =
+    Declare(.int.const, "height", smaller(step, end - "row").cast(to: .int)).statements
+  let (panel, row): (CExpression, CExpression) = ("panel", "row")
+  /// What a tile does with a panel.
+  let tileStatements: [CStatement] = CBlockBuilder.build {
+    Declare(
+      .array(.array(.float, 32), "TILE_ROWS"), "sums", attributes: [.aligned(64)])
+    matrix.product(from + row * stride, stride, weights)
+    For("r", to: "height") { r in
+      For("column", from: panel, to: last, by: 16) { column in
+        Declare(vectorType, "value", vectorLoad(("sums" as CExpression)[r] + column % 32))
+        steps(row + r, column)
+        switch result {
+        case .bf16: storeHalves(out + (row + r) * outStride + column, columns, column)
+        case .r8: vectorStore(("sums" as CExpression)[r] + column % 32, "value")
+        default:
+          isWhole
+            ? vectorStore(out + (row + r) * outStride + column, "value")
+            : vectorStoreFirst(
+              out + (row + r) * outStride + column, "value", .integer(columns) - column)
         }
-        if result == .r8 {
-          For("r", to: "height") { r in
-            ("r8_store" as CExpression)(
-              out + (row + r) * outStride + panel / 32 * .integer(result.blockStep),
-              vectorLoad(("sums" as CExpression)[r]), vectorLoad(("sums" as CExpression)[r] + 16))
+      }
+    }
+    if result == .r8 {
+      For("r", to: "height") { r in
+        ("r8_store" as CExpression)(
+          out + (row + r) * outStride + panel / 32 * .integer(result.blockStep),
+          vectorLoad(("sums" as CExpression)[r]), vectorLoad(("sums" as CExpression)[r] + 16))
+      }
+    }
+  }
+  let together = min(tile?.panels ?? 1, (columns + 31) / 32) * 32
+  let tiles: [CStatement] = CBlockBuilder.build {
+    if tile?.isEven == true {
+      Declare(.int64.const, "step", ("tile_step" as CExpression)(end - begin))
+    }
+    Pragma("omp for collapse(2) schedule(static)")
+    if together == 32 {
+      For("panel", to: .integer(columns), by: 32) { _ in
+        For("row", from: begin, to: end, by: step) { _ in
+          height
+          tileStatements
+        }
+      }
+    } else {
+      For("panels", to: .integer(columns), by: .integer(together)) { panels in
+        For("row", from: begin, to: end, by: step) { _ in
+          height
+          let next = panels + .integer(together)
+          let isFull = columns % together == 0
+          For("panel", from: panels, to: isFull ? next : smaller(next, .integer(columns)), by: 32) {
+            _ in tileStatements
           }
         }
       }
