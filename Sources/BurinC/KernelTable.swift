@@ -63,7 +63,8 @@ struct KernelTable {
   /// The kernel for an operation; `note` says which operation that is.
   mutating func kernel(for op: Op<Place>, results: [Place], note: String) throws -> Kernel {
     var kernel = try BurinC.kernel(for: op, results: results)
-    let stem = kernel.function.name.text
+    // With room for a number where names are cut.
+    let stem = kernel.function.name.text.prefix(CIdentifier.longest - 6)
     var number = 2
     while let place = places[kernel.function.name.text] {
       let known = rows[place].kernel

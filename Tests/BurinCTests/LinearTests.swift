@@ -90,6 +90,42 @@ import Testing
     try KernelLibrary(cases).check()
   }
 
+  @Test("every order of a product, with the flags", arguments: levels)
+  func orders(flags: [String]) throws {
+    var cases: [KernelCase] = []
+    for (columns, panels) in [(40, 2), (96, 2), (101, 4), (128, 2), (16, 4)] {
+      for (block, isEven) in [(4096, false), (4096, true), (16, true)] {
+        let tile = LinearTile(
+          rows: 8, vectors: 2, rowBlock: block, panels: panels, isEven: isEven)
+        let bias = Place(dense: TensorType(.f32, [Dim(columns)]))
+        cases.append(try Self.linear(10, columns, [.bias(bias)], tile: tile))
+        cases.append(try Self.linear(10, columns, isPacked: false, tile: tile))
+        cases.append(try Self.linear(10, columns, in: .bf16, tile: tile))
+      }
+    }
+    try KernelLibrary(cases, flags: flags).check()
+  }
+
+  /// Names are cut, but not before what tells them apart.
+  @Test func longNamesStayApart() throws {
+    let x = Place(dense: TensorType(.f32, [Self.seq, 12_288]))
+    let weight = Place(dense: TensorType(.f32, [128, 12_288, 32]))
+    let out = Place(dense: TensorType(.f32, [Self.seq, 4096]))
+    let bias = Place(dense: TensorType(.f32, [4096]))
+    var table = KernelTable()
+    for round in 0..<2 {
+      for block in 1...11 {
+        let op = Op<Place>.linear(
+          x, weight: weight, columns: 4096,
+          epilogues: [.bias(bias), .activation(.geluTanh), .gate(out), .residual(out)],
+          tile: LinearTile(rows: 8, vectors: 2, rowBlock: block))
+        _ = try table.kernel(for: op, results: [out], note: "")
+      }
+      #expect(table.rows.count == 11, "round \(round)")
+    }
+    #expect(Set(table.rows.map(\.kernel.function.name)).count == 11)
+  }
+
   @Test func namesSayWhatAKernelIs() throws {
     let bias = Place(dense: TensorType(.f32, [3072]))
     let kernel = try Self.linear(768, 3072, [.bias(bias), .activation(.geluTanh)]).kernel
