@@ -29,12 +29,17 @@ public struct Compiler: Sendable {
     public var emit: String?
     /// How many compilers may run side by side; `nil` for one a core.
     public var jobs: Int?
+    /// Schedules that were chosen for some kernels; the others have those of the cost model.
+    public var schedules: Schedules
+    /// Whether schedules are measured on this machine, and the best ones chosen besides.
+    public var tunes: Bool
 
     public init(
       target: Target = .native, lowerLevels: [Target] = [], precision: Precision = .f32,
       cacheType: CacheType = .f32,
       weights: LibraryFile.Placement = .embedded, disabledPasses: Set<String> = [],
-      emit: String? = nil, jobs: Int? = nil
+      emit: String? = nil, jobs: Int? = nil, schedules: Schedules = Schedules(),
+      tunes: Bool = false
     ) {
       self.target = target
       self.lowerLevels = lowerLevels
@@ -44,12 +49,18 @@ public struct Compiler: Sendable {
       self.disabledPasses = disabledPasses
       self.emit = emit
       self.jobs = jobs
+      self.schedules = schedules
+      self.tunes = tunes
     }
   }
 
   /// How far a compilation is.
   public enum Progress: Sendable {
     case passes
+    /// Kernels whose schedules are measured, of all.
+    case tuning(Int, of: Int)
+    /// What came of that.
+    case tuned(Tuning)
     case code
     case clang
     /// Bytes of weights written, of all.
@@ -96,7 +107,7 @@ public struct Compiler: Sendable {
       .init(
         level: target.instructionLevel, precision: options.precision,
         cacheType: options.cacheType, multipliesPairs: target.features.contains("avx512bf16"),
-        disabled: options.disabledPasses))
+        disabled: options.disabledPasses, schedules: options.schedules))
     let final = try pipeline(program) { pass, program, added in
       stages.append((pass?.name, program))
       notes += added
@@ -116,12 +127,17 @@ public struct Compiler: Sendable {
     _ spec: ModelSpec, to path: String, progress: (Progress) -> Void = { _ in }
   ) throws {
     progress(.passes)
+    if options.tunes {
+      var tuned = self
+      tuned.options.tunes = false
+      tuned.options.schedules = try schedules(of: spec, progress: progress)
+      return try tuned.compile(spec, to: path, progress: progress)
+    }
     let lowered = try lower(spec.program)
     progress(.code)
     let below = try options.lowerLevels.map { try lower(spec.program, for: $0) }
     if let directory = options.emit { try emit(lowered, to: directory) }
-    var toolchain = try toolchain ?? Toolchain.find()
-    if let jobs = options.jobs { toolchain.jobs = jobs }
+    let toolchain = try chosenToolchain()
     progress(.clang)
     let image = try image(of: lowered, below: below, with: toolchain)
     let layout = lowered.module.weights
@@ -129,6 +145,7 @@ public struct Compiler: Sendable {
     description.program = spec.program.text
     description.precision = options.precision
     description.cacheType = options.cacheType
+    description.schedules = options.schedules
     let header = try headerFile(of: lowered, for: path)
     try LibraryFile.write(
       to: path, image: image, target: options.lowerLevels.first ?? options.target,
@@ -142,6 +159,26 @@ public struct Compiler: Sendable {
       description.weightError = writer.loss.relative
     }
     if let error = description.weightError { progress(.rounded(error)) }
+  }
+
+  private func chosenToolchain() throws -> Toolchain {
+    var toolchain = try toolchain ?? Toolchain.find()
+    if let jobs = options.jobs { toolchain.jobs = jobs }
+    return toolchain
+  }
+
+  /// Measures which schedules are best here.
+  ///
+  /// - Throws: `ToolError` if this machine cannot run the code.
+  private func schedules(
+    of spec: ModelSpec, progress: (Progress) -> Void
+  ) throws -> Schedules {
+    try Tuner.check(options.target, lower: options.lowerLevels)
+    let tuner = Tuner(
+      toolchain: try chosenToolchain(), target: options.target, weights: spec.weights)
+    let tuning = try tuner(try lower(spec.program).program) { progress(.tuning($0, of: $1)) }
+    progress(.tuned(tuning))
+    return Schedules(options.schedules.chosen.merging(tuning.schedules.chosen) { $1 })
   }
 
   /// The compiled code of all levels.

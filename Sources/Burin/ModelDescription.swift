@@ -46,6 +46,8 @@ public struct ModelDescription: Sendable {
   public var chat: ChatDefinition?
   /// In what its caches keep keys and values.
   public var cacheType: CacheType
+  /// The schedules that its kernels have instead of the cost model's.
+  public var schedules: Schedules
   /// What rounding took off weights and large tables: the root mean square of the error, over that of
   /// the weights.
   public var weightError: Double?
@@ -73,6 +75,7 @@ public struct ModelDescription: Sendable {
     endTokens = []
     precision = .f32
     cacheType = .f32
+    schedules = Schedules()
   }
 }
 
@@ -101,7 +104,7 @@ extension ModelDescription {
       "padded_tokens": paddedTokens.map { JSON($0) } ?? .null, "preprocessor": preprocessor,
       "generation": generation, "tokenizer_config": tokenizerConfig,
       "dtype": JSON(precision.rawValue), "cache_dtype": JSON(cacheType.rawValue),
-      "weight_error": weightError.map { JSON($0) } ?? .null,
+      "weight_error": weightError.map { JSON($0) } ?? .null, "schedules": schedules.json,
       "series": series?.json ?? .null, "chat": chat?.json ?? .null,
       "program": program.map { JSON($0) } ?? .null, "tokenizer": tokenizer,
     ]
@@ -130,6 +133,7 @@ extension ModelDescription {
     for id in try field["end_tokens"].array() { endTokens.append(try id.int()) }
     precision = try text("dtype").flatMap(Precision.init(rawValue:)) ?? .f32
     cacheType = try text("cache_dtype").flatMap(CacheType.init(rawValue:)) ?? .f32
+    schedules = try Schedules(field["schedules"])
     if field["weight_error"].exists { weightError = try field["weight_error"].double() }
     if field["start_token"].exists { startToken = try field["start_token"].int() }
     if field["long_context"].exists {

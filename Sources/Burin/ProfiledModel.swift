@@ -30,7 +30,8 @@ public final class ProfiledModel {
     let target = try Target(file.features.reduce("x86-64") { $0 + "+" + $1 })
     let compiler = Compiler(
       options: Compiler.Options(
-        target: target, precision: description.precision, cacheType: description.cacheType))
+        target: target, precision: description.precision, cacheType: description.cacheType,
+        schedules: description.schedules))
     let module = try compiler.lower(Program(text: text), isTimed: true).module
     guard module.weights.bytes == file.weightsSize else {
       throw HubError(
@@ -54,9 +55,15 @@ public final class ProfiledModel {
   deinit { Leftovers.removeDirectory(directory) }
 
   /// What each kernel has taken since the last time that this was asked, in the order of the C.
-  public func takeLaps() -> [Lap] {
+  public func takeLaps() -> [Lap] { model.takeLaps() }
+}
+
+extension CompiledModel {
+  /// What each kernel has taken since the last time that this was asked, in the order of the C; empty
+  /// if the library does not time its kernels.
+  func takeLaps() -> [ProfiledModel.Lap] {
     typealias Function = @convention(c) (UnsafeMutablePointer<UnsafeMutableRawPointer?>) -> Int32
-    guard let symbol = model.interface.symbol("burin_laps") else { return [] }
+    guard let symbol = interface.symbol("burin_laps") else { return [] }
     var records: UnsafeMutableRawPointer?
     let count = unsafeBitCast(symbol, to: Function.self)(&records)
     guard let records else { return [] }
@@ -66,7 +73,7 @@ public final class ProfiledModel {
       let name = record.load(as: UnsafePointer<CChar>.self)
       defer { record.storeBytes(of: 0, toByteOffset: 8, as: Int64.self) }
       defer { record.storeBytes(of: 0, toByteOffset: 16, as: Double.self) }
-      return Lap(
+      return ProfiledModel.Lap(
         kernel: String(cString: name),
         calls: Int(record.load(fromByteOffset: 8, as: Int64.self)),
         seconds: record.load(fromByteOffset: 16, as: Double.self))

@@ -20,7 +20,7 @@ public struct Toolchain: Sendable {
   public var warningsAreErrors = false
 
   private let identity: [UInt8]
-  private let cache: KernelCache
+  let cache: KernelCache
 
   // MARK: Finding
 

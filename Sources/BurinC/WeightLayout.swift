@@ -61,7 +61,7 @@ public struct WeightLayout: Sendable {
 
 extension Graph {
   /// For every node, whether its value follows from the model's files and literals alone.
-  func weightExpressions() -> [Bool] {
+  public func weightExpressions() -> [Bool] {
     var result: [Bool] = []
     for node in nodes {
       let isLeaf =

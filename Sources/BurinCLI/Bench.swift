@@ -3,7 +3,6 @@ import Burin
 import BurinHub
 import BurinIR
 import BurinPasses
-import Glibc
 
 /// `burin bench`
 struct Bench: ParsableCommand {
@@ -68,7 +67,7 @@ struct Bench: ParsableCommand {
     }
     let meter = Meter(
       model: model, session: session, program: program, precision: description.precision,
-      threads: threads ?? Meter.defaultThreads, repeats: repeats, profiled: profiled)
+      threads: threads ?? Machine.threads, repeats: repeats, profiled: profiled)
     var result: Meter.Result
     if prompt == nil, generate == nil {
       result = try meter.forward(batch: batch ?? 1, positions: seq)
@@ -114,14 +113,6 @@ struct Meter {
     self.threads = threads
     self.repeats = repeats
     self.profiled = profiled
-  }
-
-  /// What OpenMP takes.
-  static var defaultThreads: Int {
-    if let text = getenv("OMP_NUM_THREADS"), let count = Int(String(cString: text)), count > 0 {
-      return count
-    }
-    return max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
   }
 
   struct Result {

@@ -64,6 +64,7 @@ enum Main {
   private static let flags: Set<String> = [
     "--help", "--version", "--json", "--ignore-eos", "--no-special-tokens", "--ir", "--c",
     "--memory", "--fusion", "--profile", "--clear-cache", "--timestamps", "--chat", "--plot",
+    "--tune",
   ]
 
   /// The value after an option is taken as it stands, even if it is `--`, which ArgumentParser takes

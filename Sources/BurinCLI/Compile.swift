@@ -2,6 +2,7 @@ import ArgumentParser
 import Burin
 import BurinHub
 import BurinIR
+import BurinPasses
 import Glibc
 
 /// `burin compile`
@@ -38,6 +39,11 @@ struct Compile: ParsableCommand {
     parsing: .unconditional,
     help: ArgumentHelp("Compilers side by side; one for each core if left out.", valueName: "N"))
   var threadsToBuild: Int?
+  @Flag(
+    help: ArgumentHelp(
+      "Measure the schedules of the kernels on this machine and choose the fastest; what was chosen "
+        + "is remembered in the cache."))
+  var tune = false
 
   func validate() throws {
     _ = try precision(named: dtype)
@@ -64,13 +70,16 @@ struct Compile: ParsableCommand {
         target: target, lowerLevels: levels.dropLast(), precision: try precision(named: dtype),
         cacheType: try cacheType(named: cacheDtype),
         weights: weights == "separate" ? .separate : .embedded, emit: emit,
-        jobs: threadsToBuild))
+        jobs: threadsToBuild, tunes: tune))
     var progress = ProgressLine()
     var lost: Double?
+    var tuning: Tuning?
     defer { progress.clear() }
     try compiler.compile(spec, to: output) { step in
       switch step {
       case .passes: progress.show("rewriting the program")
+      case .tuning(let done, let all): progress.show("measuring kernels", done, of: all)
+      case .tuned(let result): tuning = result
       case .code: progress.show("writing C")
       case .clang: progress.show("compiling C")
       case .weights(let done, let all):
@@ -83,10 +92,29 @@ struct Compile: ParsableCommand {
     var size = fileSize(output)
     if weights == "separate" { size += fileSize(LibraryFile.weightsPath(of: output)) }
     Standard.note("\(output): \(megabytes(size)) in \(seconds) s")
+    for line in tuning?.report ?? [] { Standard.note(line) }
     if let lost {
       Standard.note(
         "\(dtype) took \(decimal(lost * 100, 3)) % off the weights (root mean square)")
     }
+  }
+}
+
+extension Tuning {
+  /// A line for each kernel whose schedule changed, and what all of that gains.
+  fileprivate var report: [String] {
+    var lines = kernels.filter { $0.after != $0.before }.map { kernel in
+      "\(kernel.line): tile \(kernel.before) became \(kernel.after), "
+        + "\(decimal(kernel.gain * 100, 1)) % less time"
+    }
+    let remembered = kernels.count { $0.isRemembered }
+    let gains = tokenCounts.map { "\(decimal(gain(tokens: $0) * 100, 1)) % at \($0)" }
+    lines.append(
+      "measured \(kernels.count - remembered) kernels in \(decimal(seconds, 1)) s, knew \(remembered)"
+        + (skipped > 0 ? ", left \(skipped) that cannot run alone" : "")
+        + "; \(lines.count) schedules changed; gain over the cost model by tokens: "
+        + (gains.isEmpty ? "none" : gains.joined(separator: ", ")))
+    return lines
   }
 }
 

@@ -241,6 +241,7 @@ private final class Subject {
   let target: Target
   let precision: Precision
   let cacheType: CacheType
+  let schedules: Schedules
   let description: ModelDescription?
   let library: LibraryFile?
   private var known: Compiler.Lowered?
@@ -270,13 +271,16 @@ private final class Subject {
     precision = try options.dtype.map(BurinCLI.precision(named:)) ?? description?.precision ?? .f32
     cacheType =
       try options.cacheDtype.map(BurinCLI.cacheType(named:)) ?? description?.cacheType ?? .f32
+    // They were measured for the library's own target.
+    schedules = options.target == nil ? description?.schedules ?? Schedules() : Schedules()
     name = description?.name ?? program.name
   }
 
   /// The program through all passes, and its C.
   func lowered() throws -> Compiler.Lowered {
     if let known { return known }
-    let options = Compiler.Options(target: target, precision: precision, cacheType: cacheType)
+    let options = Compiler.Options(
+      target: target, precision: precision, cacheType: cacheType, schedules: schedules)
     let lowered = try Compiler(options: options).lower(program)
     known = lowered
     return lowered

@@ -79,6 +79,14 @@ struct ProgressLine {
     put("\r\u{1B}[K" + text)
   }
 
+  /// Shows how much of something is done, as a bar.
+  mutating func show(_ text: String, _ done: Int, of all: Int) {
+    let width = 24
+    let filled = all > 0 ? done * width / all : width
+    let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: width - filled)
+    show("\(text) [\(bar)] \(done) of \(all)")
+  }
+
   /// Takes the line away.
   mutating func clear() {
     guard isShown, !last.isEmpty else { return }
