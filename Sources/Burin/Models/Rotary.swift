@@ -5,8 +5,9 @@ import Glibc
 /// Rotary positions (Su et al., 2021) as a configuration describes them, and their extensions to
 /// longer contexts, as transformers' `modeling_rope_utils`.
 struct Rotary {
-  /// Radians per position, for each pair that turns.
-  let frequencies: [Double]
+  /// Radians per position, for each pair that turns; in f32 throughout, as torch computes them: far
+  /// from the start of a text it shows how they are rounded.
+  let frequencies: [Float]
   /// What the turned part is multiplied by.
   let factor: Double
   /// The width of a head, of which twice the number of frequencies turn.
@@ -14,7 +15,7 @@ struct Rotary {
   /// Whether a single element turns, with itself.
   private var isSingle: Bool
   /// What the frequencies are instead in sequences of more than `longAbove` positions.
-  private var extended: [Double]?
+  private var extended: [Float]?
   /// The longest sequence whose frequencies are those of short ones; `nil` if there are no others.
   private(set) var longAbove: Int?
 
@@ -52,7 +53,10 @@ struct Rotary {
         expected: "a factor that turns pairs of the \(width) elements of a head")
     }
     self.width = width
-    let plain = stride(from: 0, to: part, by: 2).map { 1 / pow(base, Double($0) / Double(part)) }
+    let periods = stride(from: 0, to: part, by: 2).map { index in
+      Float(pow(Double(Float(base)), Double(Float(index) / Float(part))))
+    }
+    let plain = periods.map { 1 / $0 }
     guard let scaling, scaling.exists else {
       (frequencies, factor) = (plain, 1)
       return
@@ -60,16 +64,16 @@ struct Rotary {
     switch try Rotary.kind(scaling, isLong: originalPositions != nil) {
     case .plain, .dynamic: (frequencies, factor) = (plain, 1)
     case .linear:
-      let factor = try scaling["factor"].double(above: 0)
+      let factor = Float(try scaling["factor"].double(above: 0))
       (frequencies, self.factor) = (plain.map { $0 / factor }, 1)
     case .llama3: (frequencies, factor) = (try Rotary.llama3(plain, scaling), 1)
     case .longrope, .su:
       let long = try Rotary.long(
-        plain, scaling, config, readsContext: parameters.exists, original: originalPositions)
+        periods, scaling, config, readsContext: parameters.exists, original: originalPositions)
       (frequencies, factor) = (long.0, long.1)
       (extended, longAbove) = (long.2?.frequencies, long.2?.above)
     case .yarn:
-      (frequencies, factor) = try Rotary.yarn(plain, scaling, base: base, part: part, config)
+      (frequencies, factor) = try Rotary.yarn(periods, scaling, base: base, part: part, config)
     }
   }
 
@@ -96,14 +100,14 @@ struct Rotary {
 
   /// Slow turns are slowed further, fast ones stay, with a smooth step between.
   private static func llama3(
-    _ plain: [Double], _ scaling: JSONField
-  ) throws(HubError) -> [Double] {
-    let factor = try scaling["factor"].double(above: 0)
-    let low = try scaling["low_freq_factor"].double(above: 0)
-    let high = try scaling["high_freq_factor"].double(above: 0)
-    let context = try scaling["original_max_position_embeddings"].double(above: 0)
+    _ plain: [Float], _ scaling: JSONField
+  ) throws(HubError) -> [Float] {
+    let factor = Float(try scaling["factor"].double(above: 0))
+    let low = Float(try scaling["low_freq_factor"].double(above: 0))
+    let high = Float(try scaling["high_freq_factor"].double(above: 0))
+    let context = Float(try scaling["original_max_position_embeddings"].double(above: 0))
     return plain.map { frequency in
-      let turns = context * frequency / (2 * Double.pi)
+      let turns = context / (2 * Float.pi / frequency)
       if turns < low { return frequency / factor }
       if turns >= high { return frequency }
       let smooth = (turns - low) / (high - low)
@@ -114,32 +118,32 @@ struct Rotary {
   /// YaRN (Peng et al., 2023): between two numbers of turns over the original context, frequencies
   /// go over from unchanged to divided by the factor.
   private static func yarn(
-    _ plain: [Double], _ scaling: JSONField, base: Double, part: Int, _ config: JSONField
-  ) throws(HubError) -> ([Double], Double) {
+    _ periods: [Float], _ scaling: JSONField, base: Double, part: Int, _ config: JSONField
+  ) throws(HubError) -> ([Float], Double) {
     let factor = try scaling["factor"].double(above: 0)
     let original = scaling["original_max_position_embeddings"]
     let context = try (original.exists ? original : config["max_position_embeddings"])
       .double(above: 0)
-    let width = Double(part)
     func place(_ turns: Double) -> Double {
-      width * log(context / (turns * 2 * Double.pi)) / (2 * log(base))
+      Double(part) * log(context / (turns * 2 * Double.pi)) / (2 * log(base))
     }
     var low = place(try scaling["beta_fast"].double(above: 0, default: 32))
     var high = place(try scaling["beta_slow"].double(above: 0, default: 1))
     if try scaling["truncate"].bool(default: true) { (low, high) = (floor(low), ceil(high)) }
     low = max(low, 0)
-    high = min(high, width - 1)
+    high = min(high, Double(part) - 1)
     // transformers' own step aside from a division by zero.
     if low == high { high += 0.001 }
     // transformers has a step for each whole pair; a single one serves the half pair beside it too.
     let steps = part / 2
-    guard steps == plain.count || steps == 1 else {
+    guard steps == periods.count || steps == 1 else {
       throw scaling.error(
         expected: "another scaling than yarn where an odd number of elements turns (\(part))")
     }
-    let frequencies = plain.enumerated().map { index, frequency in
-      let ramp = min(max((Double(min(index, steps - 1)) - low) / (high - low), 0), 1)
-      return frequency / factor * ramp + frequency * (1 - ramp)
+    let (start, width) = (Float(low), Float(high - low))
+    let frequencies = periods.enumerated().map { index, period in
+      let ramp = min(max((Float(min(index, steps - 1)) - start) / width, 0), 1)
+      return 1 / (Float(factor) * period) * ramp + 1 / period * (1 - ramp)
     }
     func magnitude(_ scale: Double) -> Double { factor <= 1 ? 1 : 0.1 * scale * log(factor) + 1 }
     let given = scaling["attention_factor"]
@@ -159,18 +163,18 @@ struct Rotary {
   ///     it beside `rope_scaling` alone.
   ///   - absent: the original context where none is named; that of the configuration if `nil`.
   private static func long(
-    _ plain: [Double], _ scaling: JSONField, _ config: JSONField, readsContext: Bool,
+    _ periods: [Float], _ scaling: JSONField, _ config: JSONField, readsContext: Bool,
     original absent: Int?
-  ) throws(HubError) -> ([Double], Double, (frequencies: [Double], above: Int)?) {
-    func divided(_ key: ByteString) throws(HubError) -> [Double] {
+  ) throws(HubError) -> ([Float], Double, (frequencies: [Float], above: Int)?) {
+    func divided(_ key: ByteString) throws(HubError) -> [Float] {
       let divisors = try scaling[key].array()
-      guard divisors.count == plain.count || divisors.count == 1 else {
-        throw scaling[key].error(expected: "\(plain.count) numbers")
+      guard divisors.count == periods.count || divisors.count == 1 else {
+        throw scaling[key].error(expected: "\(periods.count) numbers")
       }
-      var frequencies: [Double] = []
-      for (index, frequency) in plain.enumerated() {
+      var frequencies: [Float] = []
+      for (index, period) in periods.enumerated() {
         let divisor = try divisors[divisors.count == 1 ? 0 : index].double(above: 0)
-        frequencies.append(frequency / divisor)
+        frequencies.append(1 / (Float(divisor) * period))
       }
       return frequencies
     }
@@ -204,9 +208,9 @@ struct Rotary {
   func callAsFunction(_ x: Tensor, positions: Tensor, lengths: Tensor? = nil) -> Tensor {
     if frequencies.isEmpty { return x }
     if isSingle { return single(x, positions: positions, lengths: lengths) }
-    func turn(_ frequencies: [Double]) -> Tensor {
+    func turn(_ frequencies: [Float]) -> Tensor {
       x.rotated(
-        by: positions, frequencies: x.trace.constant(frequencies))
+        by: positions, frequencies: x.trace.constant(frequencies.map(Double.init)))
     }
     var turned = turn(frequencies)
     if let extended, let longAbove, let lengths {

@@ -210,6 +210,22 @@ import Testing
     }
   }
 
+  @Test("turns as far as torch does at far positions")
+  func farPositions() throws {
+    // transformers' inv_freq of a head of 24 elements and a base of 500,000.
+    let expected: [Float] = [
+      1, 0.3350316286087036, 0.11224619299173355, 0.03760603070259094, 0.012599208392202854,
+      0.004221134819090366, 0.001414213445968926, 0.0004738064017146826, 0.00015874006203375757,
+      5.3182957344688475e-05, 1.7817979824030772e-05, 5.969583526166389e-06,
+    ]
+    let config: JSON = ["rope_theta": 500_000.0]
+    let rotary = try Rotary(JSONField(config, file: "config.json"), width: 24)
+    for (mine, theirs) in zip(rotary.frequencies, expected) {
+      // Two libraries' powers may differ in the last place.
+      #expect(abs(mine - theirs) <= theirs.ulp, "\(mine) \(theirs)")
+    }
+  }
+
   @Test("OPT's padding stands at the row before the first")
   func padding() throws {
     let fixture = Fixture(name: "opt-lm")
