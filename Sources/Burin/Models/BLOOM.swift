@@ -62,6 +62,7 @@ struct BLOOM: DecoderFamily {
       config, hidden: hidden, words: body["word_embeddings"], layers: layers,
       norm: LayerNorm(hidden, body["ln_f"], epsilon: epsilon), isTied: true,
       positions: 1 << 24)
+    stack.readsPositions = false
     stack.embeddingNorm = LayerNorm(
       hidden, body["word_embeddings_layernorm"], epsilon: epsilon)
     self.head = head

@@ -37,7 +37,11 @@ extension DecoderFamily {
           "position_ids", .i32, ids.shape,
           fallback: countsPadding ? trace.iota(ids.shape, axis: 1) : padding.countedPositions)
         let context = DecoderContext(positions: positions, padding: padding)
-        let hidden = stack(ids, positions: positions) { _ in context }
+        // transformers takes positions where nothing follows from them, so they are added times 0.
+        let unread = positions * trace.constant(0, .i32)
+        let hidden = stack(body.readsPositions ? ids : ids + unread, positions: positions) { _ in
+          context
+        }
         return trace.scoped("head") { outputs(hidden, ids: ids) }
       }
     ]

@@ -9,6 +9,8 @@ struct DecoderBody {
   let words: Embedding
   /// The vectors of positions; `nil` where the layers know them, or need none.
   var positions: (any PositionVectors)?
+  /// Whether anything follows from positions.
+  var readsPositions = true
   /// What embeddings are multiplied by.
   var embeddingScale = 1.0
   /// The step from embeddings to the hidden width, where they differ, and back.

@@ -74,8 +74,13 @@ extension DecoderBody {
       config, hidden: sizes.hidden, words: weights["embed_tokens"], layers: layers,
       norm: sizes.norm(sizes.hidden, weights["norm"]), isTied: variant.isTied)
     embeddingScale = variant.embeddingScale(sizes.hidden)
+    readsPositions = layers.indices.contains { variant.isTurned($0) }
     let rereads = variant.originalPositions != nil
-    longContext = far.longAbove.map { LongContext(above: $0, rereads: rereads) }
+    let usesFar = layers.indices.contains {
+      variant.isTurned($0) && !(variant.hasLocalPositions && variant.isWindowed($0))
+    }
+    longContext =
+      usesFar ? far.longAbove.map { LongContext(above: $0, rereads: rereads) } : nil
     outputScale = variant.outputScale
     finalSoftCap = variant.finalSoftCap
   }

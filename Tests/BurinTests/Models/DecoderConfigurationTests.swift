@@ -210,6 +210,23 @@ import Testing
     }
   }
 
+  @Test("a context that no layer turns in is not long")
+  func unturned() throws {
+    let scaling: JSON = ["rope_type": "longrope", "short_factor": [1.0], "long_factor": [2.0]]
+    let edits: [(ByteString, JSON?)] = [
+      ("rope_scaling", scaling), ("original_max_position_embeddings", 16),
+    ]
+    func isLong(_ name: String, _ more: [(ByteString, JSON?)]) throws -> Bool {
+      try Fixture(name: name).withCopy(edits + more) {
+        try $0.spec().description.longContext != nil
+      }
+    }
+    #expect(try isLong("smollm3-lm", []))
+    #expect(try !isLong("smollm3-lm", [("no_rope_layers", [0, 0, 0, 0])]))
+    let types = JSON.array(Array(repeating: "sliding_attention", count: 4))
+    #expect(try isLong("gemma3-lm", []) && !isLong("gemma3-lm", [("layer_types", types)]))
+  }
+
   @Test("turns as far as torch does at far positions")
   func farPositions() throws {
     // transformers' inv_freq of a head of 24 elements and a base of 500,000.
@@ -224,6 +241,16 @@ import Testing
       // Two libraries' powers may differ in the last place.
       #expect(abs(mine - theirs) <= theirs.ulp, "\(mine) \(theirs)")
     }
+  }
+
+  @Test("takes positions that nothing follows from")
+  func unreadPositions() throws {
+    let model = try Fixture(name: "bloom-lm").library()
+    let ids = HostTensor([3, 1, 4, 1, 5].map(Int32.init), shape: [1, 5])
+    let places = HostTensor([9, 9, 0, 0, 7].map(Int32.init), shape: [1, 5])
+    let plain = try #require(try model.run(["input_ids": ids])["logits"]).floats
+    let placed = try model.run(["input_ids": ids, "position_ids": places])
+    #expect(try #require(placed["logits"]).floats == plain)
   }
 
   @Test("OPT's padding stands at the row before the first")
