@@ -125,11 +125,7 @@ struct Tuner {
     do throws(Files.Failure) { directory = try Files.makeTemporaryDirectory() } catch {
       throw ToolError(.cannotWrite, error.description)
     }
-    Leftovers.add(directory)
-    defer {
-      Files.removeDirectory(directory)
-      Leftovers.remove(directory)
-    }
+    defer { Leftovers.removeDirectory(directory) }
     let path = directory + "/tuning.so"
     let writer = WeightWriter(module.weights, source: weights)
     try LibraryFile.write(
