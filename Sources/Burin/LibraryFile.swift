@@ -37,10 +37,17 @@ public struct LibraryFile: Sendable {
     (library.hasSuffix(".so") ? String(library.dropLast(3)) : library) + ".weights"
   }
 
+  /// What its code was compiled for.
+  public var target: Target { Target(features: features) }
+
   // MARK: Reading
 
-  /// Reads and checks a library; `machine` is the list of features that it may need.
-  public init(_ path: String, machine: [String] = Target.machineFeatures) throws(HubError) {
+  /// Reads and checks a library.
+  ///
+  /// - Parameter machine: the features that it may need; `nil` where none of its code will run.
+  public init(
+    _ path: String, machine: [String]? = Target.machineFeatures
+  ) throws(HubError) {
     let file = try RegularFile(path: path)
     let header = try readHeader(file, magic: BURIN_FILE_MAGIC)
     guard header.abi == BURIN_ABI else {
@@ -77,7 +84,7 @@ public struct LibraryFile: Sendable {
     weightsIdentity = bytes(of: header.weights_identity)
     self.checksums = checksums
     self.features = String(decoding: features, as: UTF8.self).split(separator: ",").map(String.init)
-    let missing = Target.missing(self.features, on: machine)
+    let missing = machine.map { Target.missing(self.features, on: $0) } ?? []
     guard missing.isEmpty else {
       throw HubError(
         file: path, expected: "a CPU with " + self.features.joined(separator: " "),

@@ -27,7 +27,7 @@ public final class ProfiledModel {
       throw HubError(
         file: file.path, expected: "the program that it was compiled from", found: "none")
     }
-    let target = try Target(file.features.reduce("x86-64") { $0 + "+" + $1 })
+    let target = file.target
     let compiler = Compiler(
       options: Compiler.Options(
         target: target, precision: description.precision, cacheType: description.cacheType,

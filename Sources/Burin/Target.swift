@@ -60,6 +60,11 @@ public struct Target: Hashable, Sendable {
     }
   }
 
+  /// The target whose code may use these features.
+  init(features: [String]) {
+    self.init(features == Target.arm ? .arm : .x86, features: Set(features))
+  }
+
   /// What this machine has, and does well.
   public static var native: Target { Target(.native, features: Set(usefulFeatures)) }
 

@@ -255,15 +255,14 @@ private final class Subject {
       (program, description, library) = (spec.program, spec.description, nil)
       self.target = target ?? .native
     } else if try RegularFile(path: path).begins(with: [0x7F, 0x45, 0x4C, 0x46]) {
-      let file = try LibraryFile(path)
+      let file = try LibraryFile(path, machine: nil)
       let description = try ModelDescription(library: file)
       guard let text = description.program else {
         throw Failure.input("\(line(path)): expected the program that it was compiled from")
       }
       program = try Program(text: text)
       (self.description, library) = (description, file)
-      let level = file.features.reduce("x86-64") { $0 + "+" + $1 }
-      self.target = try target ?? Target(level)
+      self.target = target ?? file.target
     } else {
       (program, description, library) = (try Program(file: path), nil, nil)
       self.target = target ?? .native

@@ -65,7 +65,7 @@ struct Tokenize: ParsableCommand {
 /// What a model directory or a library says of its model.
 func describedModel(_ path: String) throws -> ModelDescription {
   if isDirectory(path) { return try ModelDirectory(path).tokenizerDescription() }
-  return try ModelDescription(library: LibraryFile(path))
+  return try ModelDescription(library: LibraryFile(path, machine: nil))
 }
 
 /// Whether a path leads to a directory.

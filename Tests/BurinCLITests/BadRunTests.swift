@@ -63,6 +63,9 @@ import Testing
     #expect(outcome.status == 0, "\(outcome.errors)")
     expect(try run(path), "one without " + lacking.utf8String)
     expect(try Burin.run(["bench", path]), "expected a CPU with")
+    // Looking at it runs none of its code.
+    let looked = try Burin.run(["inspect", path])
+    #expect(looked.status == 0 && looked.text.contains(lacking.utf8String), "\(looked.errors)")
   }
 
   @Test("68: weights that were swapped or altered after compilation are refused")

@@ -72,6 +72,8 @@ import Testing
     #expect {
       try LibraryFile(path, machine: Target("x86-64-v4").features)
     } throws: { "\($0)".contains("expected a CPU with neon") }
+    // Who only looks at it may.
+    #expect(try LibraryFile(path, machine: nil).target == Target("aarch64"))
   }
 
   @discardableResult
