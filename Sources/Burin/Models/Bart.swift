@@ -36,6 +36,7 @@ struct Bart: EncoderDecoderFamily {
   let sourceWords, targetWords: Embedding
   let vocabulary: Int
   let embeddingScale: Double
+  var targetScale: Double { variant.scalesTargets ? embeddingScale : 1 }
   let isTied: Bool
   let encoder: [EncoderLayer]
   let decoder: [CrossDecoderLayer]
@@ -161,7 +162,7 @@ struct Bart: EncoderDecoderFamily {
   }
 
   func embedTarget(_ ids: Tensor, positions: Tensor) -> Tensor {
-    decoderEnds.embed(targetWords(ids) * embeddingScale, ids, positions: positions)
+    decoderEnds.embed(targetWords(ids) * targetScale, ids, positions: positions)
   }
 
   func normalizeTarget(_ x: Tensor) -> Tensor { decoderEnds.norm?(x) ?? x }

@@ -33,7 +33,7 @@ struct BartDecoder: DecoderFamily {
     case .learned(let table): body.positions = table
     case .sines, .sinesAfterPadding: body.positions = SinusoidalPositions(width: bart.hidden)
     }
-    body.embeddingScale = bart.embeddingScale
+    body.embeddingScale = bart.targetScale
     body.embeddingNorm = ends.embeddingNorm
     body.addsPositionsLast = !ends.normalizesPositions
     self.head = head

@@ -10,6 +10,8 @@ struct BartVariant {
   var normalizesEmbeddings = true
   /// Whether the positions of a target come after that.
   var addsTargetPositionsLast = false
+  /// Whether `scale_embedding` holds for targets too.
+  var scalesTargets = true
   var hasScoreBias = true
   /// Whether forward() makes a target of the source where there is none, and whether that begins with
   /// the source's last token.
@@ -54,7 +56,7 @@ struct BartVariant {
       heads: 32, intermediate: 10_240, encoderLayers: 2, decoderLayers: 24, vocabulary: 8008,
       positions: 128, paddingID: 0, beginID: 1, startID: 1, forcedEndID: 2, noSourceRun: 3),
     "blenderbot-small": BartVariant(
-      places: .learned(offset: 0), addsTargetPositionsLast: true, width: 512,
+      places: .learned(offset: 0), addsTargetPositionsLast: true, scalesTargets: false, width: 512,
       intermediate: 2048, encoderLayers: 8, decoderLayers: 8, positions: 512, paddingID: 0,
       beginID: 1, startID: 1, forcedEndID: 2),
   ]

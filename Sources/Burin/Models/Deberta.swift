@@ -17,8 +17,10 @@ struct Deberta: EncoderFamily {
     "DebertaV2ForMaskedLM": .maskedLanguageModel,
   ]
 
+  /// Positions that are not added, the other heads, and the norm of distances where there are none.
   static func isUnused(_ name: String) -> Bool {
-    name.contains("position_embeddings") || name.hasSuffix("embeddings.position_ids")
+    name.contains("encoder.LayerNorm.") || name.contains("position_embeddings")
+      || name.hasSuffix("embeddings.position_ids")
       || name.hasPrefix("cls.") || name.hasPrefix("lm_predictions.")
       || name.hasPrefix("mask_predictions.")
   }

@@ -197,15 +197,18 @@ extension Generator {
     // What the beams begin with is computed once; they share its pages.
     var logits = Array(repeatElement(first, count: beams).joined())
     try model.runner.reorder(Array(repeating: 0, count: beams))
+    // transformers changes what the source makes more probable in its first row alone.
+    var others = rules
+    others.sourceBonus = 1
     while true {
       let width = logits.count / beams
       search.advance(
         search.running.enumerated().map { place, beam in
           var row = logSoftmax(logits[place * width..<(place + 1) * width])
-          rules.apply(
+          (place == 0 ? rules : others).apply(
             &row, after: start + beam.tokens, new: beam.tokens.count,
             isLast: beam.tokens.count == count - 1)
-          return row
+          return rules.renormalizes ? logSoftmax(row) : row
         })
       if search.isDone { return search.finished[0] }
       if isCancelled() { return nil }

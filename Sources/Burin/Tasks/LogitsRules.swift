@@ -35,6 +35,9 @@ struct LogitsRules {
   var suppressed: [Int] = []
   var suppressedFirst: [Int] = []
   var endTokens: [Int] = []
+  /// Whether a search with beams makes probabilities of what is left; which token is the most probable
+  /// does not change.
+  var renormalizes = false
   /// The source of an encoder-decoder, or the prompt.
   var source: [Int32] = []
 
@@ -43,7 +46,7 @@ struct LogitsRules {
     "sequence_bias", "repetition_penalty", "encoder_repetition_penalty", "no_repeat_ngram_size",
     "encoder_no_repeat_ngram_size", "bad_words_ids", "min_length", "min_new_tokens",
     "forced_bos_token_id", "forced_eos_token_id", "exponential_decay_length_penalty",
-    "suppress_tokens", "begin_suppress_tokens",
+    "suppress_tokens", "begin_suppress_tokens", "renormalize_logits",
   ]
   /// How Whisper's timestamps may stand; nil where there are none.
   var timestamps: TimestampRules?
@@ -87,6 +90,7 @@ struct LogitsRules {
     }
     suppressed = try ids(field["suppress_tokens"])
     suppressedFirst = try ids(field["begin_suppress_tokens"])
+    renormalizes = try field["renormalize_logits"].bool(default: false)
   }
 
   /// Changes the logits of the token that follows `sequence`, of which the last `new` are new ones;

@@ -39,6 +39,18 @@ import Testing
     #expect(try side(DINOv2WithRegisters.self) == 16)
   }
 
+  @Test("what embeddings are multiplied by")
+  func scales() throws {
+    func scales(_ type: JSON) throws -> [Double] {
+      let config = JSONField(["model_type": type, "scale_embedding": true], file: "config.json")
+      let bart = try Bart(config, head: .bare, body: Weights())
+      return [bart.embeddingScale, bart.targetScale]
+    }
+    #expect(try scales("bart") == [32, 32])
+    // The decoder of transformers' Blenderbot small does not scale.
+    #expect(try scales("blenderbot-small") == [Double(512).squareRoot(), 1])
+  }
+
   @Test("labels")
   func labels() throws {
     try Fixture(name: "bart-sequence-classification").withCopy {

@@ -123,7 +123,9 @@ def beams():
         (5, 16, {"length_penalty": -1.0}), (4, 18, {"no_repeat_ngram_size": 2}),
         (4, 20, {"length_penalty": 0.6, "early_stopping": "never", "repetition_penalty": 1.3}),
         (4, 12, {"forced_eos_token_id": 9, "min_new_tokens": 5, "suppress_tokens": [3, 4, 5]}),
-        (7, 1, {}), (3, 22, {"bad_words_ids": [[8], [11, 12]], "early_stopping": True})]
+        (7, 1, {}), (3, 22, {"bad_words_ids": [[8], [11, 12]], "early_stopping": True}),
+        (4, 20, {"suppress_tokens": [3, 4, 5], "renormalize_logits": True}),
+        (4, 20, {"encoder_repetition_penalty": 1.4, "encoder_no_repeat_ngram_size": 2})]
     results = []
     for name in "gpt2-lm", "mistral-lm":
         model = t.AutoModelForCausalLM.from_pretrained(
