@@ -1,15 +1,20 @@
 /// A tokenizer.json out of Marian's files, or M2M-100's: the SentencePiece model of the source, and a
 /// vocabulary of both sides.
 ///
-/// transformers has these tokenizers only in Python, on top of SentencePiece itself, so two parts of
-/// what stands here are read by Burin only: a character map with `longest_match`, and a Unigram model
+/// transformers has these tokenizers only in Python, on top of SentencePiece itself, so these parts
+/// of what stands here are read by Burin only: a character map with `longest_match`, and a Unigram model
 /// with `ids`, the vocabulary's, for the pieces of the source. A language code of Marian such as
 /// `>>fra<<` is found when the vocabulary has it; those of M2M-100 are numbered behind it. Punctuation
 /// is left as it is, as transformers leaves it where `sacremoses` is not installed. Ids turn back into
-/// text by the vocabulary, which takes no model of the target language.
+/// text by the vocabulary, or by the target's own (`target_vocab`, the third part that only Burin
+/// reads), which takes no model of the target language.
 extension TokenizerSettings {
   /// Converts a model.
-  func mapped(_ model: SentencePieceModel, vocabulary: JSONField) throws(HubError) -> JSON {
+  ///
+  /// - Parameter targets: the vocabulary of what the model gives, where it is another one.
+  func mapped(
+    _ model: SentencePieceModel, vocabulary: JSONField, targets: JSONField?
+  ) throws(HubError) -> JSON {
     guard var ids = vocabulary.value?.object else {
       throw vocabulary.error(expected: "an object of tokens and ids")
     }
@@ -58,6 +63,7 @@ extension TokenizerSettings {
         ],
       ],
       "model": try pieces(of: model, ids, file: vocabulary.file),
+      "target_vocab": targets?.value ?? .null,
     ]
   }
 

@@ -9,6 +9,8 @@ public struct Tokenizer: Sendable {
   private let postProcessor: PostProcessor?
   private let decoder: TokenDecoder?
   private let added: AddedTokens
+  /// The tokens that ids stand for in what a model gives, where these are others.
+  private let targets: Vocabulary?
 
   /// The truncation saved in the file; applied only when it is passed to `encode`.
   public let savedTruncation: Truncation?
@@ -51,10 +53,13 @@ public struct Tokenizer: Sendable {
     guard try field["version"].string(default: "1.0") == "1.0" else {
       throw field["version"].error(expected: "\"1.0\"")
     }
-    try field.requireKeys([
-      "version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
-      "post_processor", "decoder", "model",
-    ])
+    // Read by Burin only: a tokenizer.json has one vocabulary.
+    let other = field["target_vocab"]
+    try field.requireKeys(
+      [
+        "version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
+        "post_processor", "decoder", "model",
+      ] + (other.exists ? ["target_vocab"] : []))
     file = field.file
     normalizer = try Normalizer(field["normalizer"])
     preTokenizer = try PreTokenizer(field["pre_tokenizer"])
@@ -63,6 +68,7 @@ public struct Tokenizer: Sendable {
     decoder = try TokenDecoder(field["decoder"])
     added = try AddedTokens(
       field["added_tokens"], vocabulary: model.vocabulary, normalizer: normalizer)
+    targets = other.exists ? try Vocabulary(TokenList(other), field: other) : nil
     savedTruncation = try Truncation(field["truncation"])
     savedPadding = try Padding(field["padding"])
   }
@@ -90,6 +96,12 @@ public struct Tokenizer: Sendable {
   /// The bytes of an id's token as the vocabulary writes them, or nil in a hole.
   public func token(of id: Int32) -> ByteString? {
     added.byID[id]?.content ?? model.vocabulary.token(id).map { ByteString(Array($0)) }
+  }
+
+  /// The bytes of the token that an id stands for in what a model gives.
+  private func written(_ id: Int32) -> ByteString? {
+    guard let targets, added.byID[id]?.isSpecial != true else { return token(of: id) }
+    return targets.token(id).map { ByteString(Array($0)) }
   }
 
   /// Whether an id is a special token's, which decoding may leave out.
@@ -295,7 +307,7 @@ public struct Tokenizer: Sendable {
     var tokens: [[UInt8]] = []
     tokens.reserveCapacity(ids.count)
     for id in ids {
-      guard let token = token(of: id) else { continue }
+      guard let token = written(id) else { continue }
       if skipSpecialTokens, added.isSpecial(token) { continue }
       tokens.append(token.bytes)
     }

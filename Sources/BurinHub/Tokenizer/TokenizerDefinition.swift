@@ -82,12 +82,15 @@ public struct TokenizerDefinition: Sendable {
       guard settings.family == .marian || settings.family == .m2m100 else {
         return try settings.converted(model)
       }
-      guard let vocabulary = try directory.json("vocab.json") else {
+      func vocabulary(_ name: String) throws(HubError) -> JSONField {
+        if let vocabulary = try directory.json(name) { return vocabulary }
         throw HubError(
-          .cannotRead, file: directory.shown("vocab.json"), expected: "a vocabulary",
-          found: "nothing")
+          .cannotRead, file: directory.shown(name), expected: "a vocabulary", found: "nothing")
       }
-      return try settings.mapped(model, vocabulary: vocabulary)
+      let isApart = try settings.config["separate_vocabs"].bool(default: false)
+      return try settings.mapped(
+        model, vocabulary: vocabulary("vocab.json"),
+        targets: isApart ? vocabulary("target_vocab.json") : nil)
     }
     for name in TokenizerFamily.sentencePieceFiles where try directory.bytes(name) != nil {
       throw settings.config["tokenizer_class"].error(

@@ -57,6 +57,8 @@ def directories(found):
     many = {"sentencepiece.bpe.model": "xlm-roberta", "vocab.json": json.dumps({p: i for i, p in enumerate(
         ["<s>", "<pad>", "</s>", "<unk>"] + [p.piece for p in found["xlm-roberta"].pieces][3:])}, ensure_ascii=False)}
     marian = {"source.spm": "source", "target.spm": "target"} | vocab
+    apart = {"target_vocab.json": json.dumps({p.piece: i for i, p in enumerate(
+        found["target"].pieces)}, ensure_ascii=False)}
     return {
         "t5": {"spiece.model": "t5"} | kind("t5") | config(extra_ids=3),
         "t5, not legacy": {"spiece.model": "t5"} | kind("t5") | config(
@@ -91,6 +93,8 @@ def directories(found):
             tokenizer_class="M2M100Tokenizer", src_lang="fr", additional_special_tokens=["__en__", "__fr__"]),
         "marian, listed tokens": marian | config(
             tokenizer_class="MarianTokenizer", source_lang="eng", target_lang="deu", eos_token="</s>"),
+        "marian, two vocabularies": marian | apart | config(
+            tokenizer_class="MarianTokenizer", separate_vocabs=True),
     }
 
 
