@@ -108,11 +108,13 @@ extension Tuning {
         + "\(decimal(kernel.gain * 100, 1)) % less time"
     }
     let remembered = kernels.count { $0.isRemembered }
+    let measured = kernels.count - remembered
     let gains = tokenCounts.map { "\(decimal(gain(tokens: $0) * 100, 1)) % at \($0)" }
     lines.append(
-      "measured \(kernels.count - remembered) kernels in \(decimal(seconds, 1)) s, knew \(remembered)"
+      "measured \(measured) kernel\(measured == 1 ? "" : "s") in \(decimal(seconds, 1)) s, "
+        + "knew \(remembered)"
         + (skipped > 0 ? ", left \(skipped) that cannot run alone" : "")
-        + "; \(lines.count) schedules changed; gain over the cost model by tokens: "
+        + "; schedules changed: \(lines.count); gain over the cost model by tokens: "
         + (gains.isEmpty ? "none" : gains.joined(separator: ", ")))
     return lines
   }
