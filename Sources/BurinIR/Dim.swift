@@ -46,7 +46,9 @@ public struct Dim: Hashable, Sendable {
 
   private init(summing terms: [Term]) {
     var sums: [[Factor]: Int] = [:]
-    for term in terms { sums[term.factors, default: 0] += term.coefficient }
+    for term in terms {
+      sums[term.factors, default: 0] = limitedSum(sums[term.factors, default: 0], term.coefficient)
+    }
     self.terms = sums.filter { $0.value != 0 }
       .map { Term(coefficient: $0.value, factors: $0.key) }
       .sorted { Dim.precedes($0.factors, $1.factors) }
@@ -103,13 +105,13 @@ public struct Dim: Hashable, Sendable {
         switch factor {
         case .symbol(let symbol):
           guard let value = values[symbol.name] else { return nil }
-          product *= value
+          product = limitedProduct(product, value)
         case .quotient(let dividend, let divisor):
           guard let value = dividend.evaluate(values) else { return nil }
-          product *= floorDivide(value, divisor)
+          product = limitedProduct(product, floorDivide(value, divisor))
         }
       }
-      sum += product
+      sum = limitedSum(sum, product)
     }
     return sum
   }
@@ -135,30 +137,34 @@ public struct Dim: Hashable, Sendable {
           let inner = dividend.bounds
           (least, most) = (floorDivide(inner.lower, divisor), floorDivide(inner.upper, divisor))
         }
-        let corners = (low * least, low * most, high * least, high * most)
+        let corners = (
+          limitedProduct(low, least), limitedProduct(low, most), limitedProduct(high, least),
+          limitedProduct(high, most)
+        )
         low = min(corners.0, corners.1, corners.2, corners.3)
         high = max(corners.0, corners.1, corners.2, corners.3)
       }
-      lower += low
-      upper += high
+      lower = limitedSum(lower, low)
+      upper = limitedSum(upper, high)
     }
     return (lower, upper)
   }
 
   public static func + (left: Dim, right: Dim) -> Dim {
-    if let a = left.constant, let b = right.constant { return Dim(a + b) }
+    if let a = left.constant, let b = right.constant { return Dim(limitedSum(a, b)) }
     return Dim(summing: left.terms + right.terms)
   }
 
   public static func - (left: Dim, right: Dim) -> Dim { left + right * -1 }
 
   public static func * (left: Dim, right: Dim) -> Dim {
-    if let a = left.constant, let b = right.constant { return Dim(a * b) }
+    if let a = left.constant, let b = right.constant { return Dim(limitedProduct(a, b)) }
     return Dim(
       summing: left.terms.flatMap { a in
         right.terms.map { b in
           Term(
-            coefficient: a.coefficient * b.coefficient, factors: (a.factors + b.factors).sorted())
+            coefficient: limitedProduct(a.coefficient, b.coefficient),
+            factors: (a.factors + b.factors).sorted())
         }
       })
   }
@@ -202,9 +208,21 @@ public struct Dim: Hashable, Sendable {
   public func rounded(upTo unit: Int) -> Dim { (self + Dim(unit - 1)) / unit * Dim(unit) }
 }
 
+// Sums and products stop at the largest numbers, from which no limit on extents lets them come back.
+
+private func limitedSum(_ left: Int, _ right: Int) -> Int {
+  let (sum, overflows) = left.addingReportingOverflow(right)
+  return overflows ? (left < 0 ? -Int.max : Int.max) : max(sum, -Int.max)
+}
+
+private func limitedProduct(_ left: Int, _ right: Int) -> Int {
+  let (product, overflows) = left.multipliedReportingOverflow(by: right)
+  return overflows ? ((left < 0) == (right < 0) ? Int.max : -Int.max) : max(product, -Int.max)
+}
+
 /// `floor(dividend / divisor)` for a positive divisor.
 private func floorDivide(_ dividend: Int, _ divisor: Int) -> Int {
-  dividend >= 0 ? dividend / divisor : -((-dividend + divisor - 1) / divisor)
+  dividend >= 0 ? dividend / divisor : -((-(dividend + 1)) / divisor) - 1
 }
 
 extension Dim: ExpressibleByIntegerLiteral, Comparable, CustomStringConvertible {

@@ -30,7 +30,7 @@ public struct IRError: Error, CustomStringConvertible, Equatable {
 /// that is there already returns the node that it has.
 public struct Graph: Sendable {
   public private(set) var nodes: [Node] = []
-  private var known: [Op<NodeID>: NodeID] = [:]
+  private var known: [Identity: NodeID] = [:]
 
   public init() {}
 
@@ -56,14 +56,35 @@ public struct Graph: Sendable {
   ///
   /// - Throws: `IRError` if the operands do not fit the operation's type rule.
   public mutating func append(_ op: Op<NodeID>, scope: String = "") throws(IRError) -> NodeID {
-    if let id = known[op] { return id }
+    let identity = Identity(op)
+    if let id = known[identity] { return id }
     for operand in op.operands where !nodes.indices.contains(operand.index) {
       throw IRError("\(operand) is not a node of this graph")
     }
     let type = try typeRule(op.map { nodes[$0.index].type })
     let id = NodeID(nodes.count)
     nodes.append(Node(op: op, type: type, scope: scope))
-    known[op] = id
+    known[identity] = id
     return id
+  }
+}
+
+/// What makes an operation the same as another one: its fields, and of factors that are zero the sign,
+/// which `==` overlooks.
+private struct Identity: Hashable {
+  private let op: Op<NodeID>
+  private let negativeZeros: [Bool]
+
+  init(_ op: Op<NodeID>) {
+    self.op = op
+    let isNegativeZero = { (factor: Double) in factor == 0 && factor.sign == .minus }
+    switch op {
+    case .scale(_, let factor) where isNegativeZero(factor): negativeZeros = [true]
+    case .linear(_, _, _, let epilogues, _), .experts(_, _, _, _, _, let epilogues, _):
+      negativeZeros = epilogues.compactMap { (epilogue) -> Bool? in
+        if case .scale(let factor) = epilogue { isNegativeZero(factor) } else { nil }
+      }
+    default: negativeZeros = []
+    }
   }
 }

@@ -51,9 +51,10 @@ extension Binary {
     }
   }
 
-  /// The function's value for integers: division truncates towards zero, and by zero gives zero.
+  /// The function's value for integers: what is none is truncated towards zero, and division by zero
+  /// gives zero.
   fileprivate func integer(_ x: Double, _ y: Double) -> Double {
-    self == .divide ? (y == 0 ? 0 : (x / y).rounded(.towardZero)) : self(x, y)
+    self == .divide && y == 0 ? 0 : self(x, y).rounded(.towardZero)
   }
 }
 

@@ -9,6 +9,8 @@ private let maximumRank = 16
 private let maximumTerms = 16
 /// Columns, rows and widths that are plain numbers.
 private let maximumCount = 1 << 40
+/// Weights of which each row chooses some.
+private let maximumExperts = 1 << 16
 
 extension Dim {
   /// A bound on the magnitude of the value and of everything that leads to it; `nil` if that is
@@ -71,8 +73,9 @@ func checkAttributes<Operand>(_ op: Op<Operand>) throws(IRError) {
       throw IRError("slice: \(dim) is too large or too intricate")
     }
   case .experts(_, _, _, let count, let columns, _, _):
-    for number in [count, columns] where !(1...maximumCount).contains(number) {
-      throw IRError("\(op.mnemonic): \(number) is not in 1...\(maximumCount)")
+    for (number, limit) in [(count, maximumExperts), (columns, maximumCount)]
+    where !(1...limit).contains(number) {
+      throw IRError("\(op.mnemonic): \(number) is not in 1...\(limit)")
     }
     guard Dim(count).multiplied(by: Dim(columns)) != nil else {
       throw IRError("\(op.mnemonic): \(count) weights of \(columns) columns are too large")

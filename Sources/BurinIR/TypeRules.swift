@@ -145,7 +145,7 @@ private func tensorRule(_ op: Op<TensorType>) throws(IRError) -> TensorType {
     return x
   case .rotary(let x, let positions, let frequencies, _):
     guard x.rank == 4, positions.rank == 2, positions.element == .i32, frequencies.rank == 1,
-      x.element.isFloat, frequencies.element.isFloat,
+      x.element.isFloat, frequencies.element == .f32,
       Array(x.shape[..<2]) == positions.shape, let width = x.shape[3].constant,
       let half = frequencies.shape[0].constant, 2 * half <= width
     else { throw IRError("rotary: \(x) by positions \(positions) and frequencies \(frequencies)") }
@@ -299,7 +299,8 @@ private func attentionType(
 ) throws(IRError) -> TensorType {
   guard query.rank == 4, key.rank == 4, value.rank == 4,
     query.shape[0] == key.shape[0], key.shape[..<3] == value.shape[..<3],
-    query.shape[3] == key.shape[3], query.element.isFloat,
+    query.shape[3] == key.shape[3], query.element.isFloat, key.element.isFloat,
+    value.element.isFloat,
     query.element != .bf16 || key.element == .bf16 && value.element == .bf16,
     let heads = query.shape[2].constant, let groups = key.shape[2].constant, heads % groups == 0
   else { throw IRError("attention: query \(query), key \(key), value \(value)") }
@@ -334,7 +335,7 @@ private func normType(_ x: TensorType, _ norm: Norm<TensorType>) throws(IRError)
   guard x.element.isFloat, let width = x.shape.last else { throw IRError("norm: \(x)") }
   for vector in [norm.scale, norm.bias].compactMap({ $0 }) {
     try require(
-      vector.shape == [width] && vector.element.isFloat, "norm: a scale or bias \(vector) for \(x)")
+      vector == TensorType(x.element, [width]), "norm: a scale or bias \(vector) for \(x)")
   }
   return x
 }

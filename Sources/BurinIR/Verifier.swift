@@ -82,7 +82,11 @@ private struct Verifier {
     try requireUnique(entry.outputs.map(\.name), "two outputs are named")
     try requireUnique(entry.successors.map(\.state), "two successors for the state")
     for output in entry.outputs {
-      _ = try tensor(output.value, graph, "output \(quoted(output.name))")
+      let what = "output \(quoted(output.name))"
+      let type = try tensor(output.value, graph, what)
+      guard type.element.block == 1 else {
+        throw IRError("\(what) is a \(type); blocks are cast before they are given away")
+      }
     }
     for successor in entry.successors {
       let what = "successor \(quoted(successor.state))"

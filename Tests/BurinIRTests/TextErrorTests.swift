@@ -115,6 +115,18 @@ struct TextErrorTests {
       "line 5, column 65: expected a number in 1...65536, found 0"
     ),
     (
+      "%w = cast(%x, to: q8)\noutput \"w\" = %w",
+      "entry \"forward\": output \"w\" is a q8[n, 4]; blocks are cast before they are given away"
+    ),
+    (
+      "%s = weight(\"s\") : bf16[4]\n%y = norm(%x, rms, scale: %s, epsilon: 1)",
+      "line 6, column 6: norm: a scale or bias bf16[4] for f32[n, 4]"
+    ),
+    (
+      "%i = constant(0) : i32[1]\n%y = experts(%x, chosen: %i, weight: %x, columns: 1, count: 65537)",
+      "line 6, column 6: experts: 65537 is not in 1...65536"
+    ),
+    (
       "%y = mask([causal, blue]) : f32[n, 1, 2, 2]",
       "line 5, column 20: expected one of padding, lengths, causal, window, found 'blue'"
     ),
@@ -179,6 +191,10 @@ struct TextErrorTests {
     let doublings = (0..<80).map { "%y\($0 + 1) = concat([%y\($0), %y\($0)], axis: 0)" }
     let doubled = message((["%y0 = input(\"y\") : f32[n]"] + doublings).joined(separator: "\n"))
     #expect(doubled.contains("is too large or too intricate"), "\(doubled)")
+    let many = Array(repeating: "%y", count: 300).joined(separator: ", ")
+    let sum = message(
+      "%y = input(\"y\") : f32[72057594037927936]\n%z = concat([\(many)], axis: 0)")
+    #expect(sum.contains("is too large or too intricate"), "\(sum)")
     let wide = String(repeating: "1, ", count: 20_000) + "1"
     #expect(message("%y = input(\"y\") : f32[\(wide)]").contains("axes, expected at most 16"))
     let polynomial = "(n + 1)*(n + 2)*(n + 3)*(n + 4)*(n + 5)*(n + 6)*(n + 7)*(n + 8)*(n + 9)"
