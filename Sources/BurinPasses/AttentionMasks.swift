@@ -87,7 +87,7 @@ extension Value {
     guard depth > 0 else { return nil }
     switch op {
     case .iota(let type, let axis):
-      return counter(type.shape, axis, on: grid)
+      return type.element.counts ? counter(type.shape, axis, on: grid) : nil
     case .broadcast(let x, _): return x.distance(on: grid, depth: depth - 1)
     case .reshape(let x, let shape):
       let varying = shape.indices.filter { shape[$0] != 1 }
@@ -98,7 +98,7 @@ extension Value {
       else { return nil }
       return Distance(vector: x)
     case .cast(let x, let element):
-      guard x.type.element.isInteger, element.isInteger || element == .f32 else { return nil }
+      guard x.type.element.isInteger, element.counts else { return nil }
       return x.distance(on: grid, depth: depth - 1)
     case .unary(.negate, let x): return x.distance(on: grid, depth: depth - 1)?.negated
     case .binary(let function, let x, let y) where function == .add || function == .subtract:
@@ -110,11 +110,11 @@ extension Value {
     }
   }
 
-  /// Whether the node is 0, 1, 2 ..., of whichever element type.
+  /// Whether the node is 0, 1, 2 ..., of any element type that holds all of them.
   private var isCounter: Bool {
     var value = self
-    while case .cast(let x, _) = value.op { value = x }
-    if case .iota = value.op { return true }
+    while case .cast(let x, let element) = value.op, element.counts { value = x }
+    if case .iota(let type, _) = value.op { return type.element.counts }
     return false
   }
 
@@ -242,4 +242,9 @@ extension Value {
     default: nil
     }
   }
+}
+
+extension ElementType {
+  /// Whether the type holds every position that there may be; narrow ones wrap around or round.
+  fileprivate var counts: Bool { self == .i32 || self == .i64 || self == .f32 }
 }

@@ -8,8 +8,8 @@ let evaluateLiterals = Rule("evaluate-literals") { root in
   case .slice, .concat, .reshape, .transpose: isElementwise = false
   default: return nil
   }
-  // Blocks are the writer's business: a literal has none.
-  guard root.type.element.block == 1 else { return nil }
+  // Blocks are the writer's business: a literal has none, and none depends on a symbol.
+  guard root.type.element.block == 1, root.type.count.constant != nil else { return nil }
   var literals: [Literal] = []
   for operand in root.op.operands {
     guard let literal = operand.literal else { return nil }

@@ -69,10 +69,14 @@ private let hoistScale = Rule("hoist-scale") { root in
 }
 
 /// cast(x : t, t) ⟶ x; cast(cast(x : t, u), v) ⟶ cast(x, v), if every t is a u
+///
+/// Floats saturate where integers wrap around, so integers stay floats on their way to others.
 private let mergeCasts = Rule("merge-casts") { root in
   guard case .cast(let x, let element) = root.op else { return nil }
   if x.type.element == element { return .old(x) }
-  guard case .cast(let y, let middle) = x.op, y.type.element.isExact(in: middle) else { return nil }
+  guard case .cast(let y, let middle) = x.op, y.type.element.isExact(in: middle),
+    !(y.type.element.isInteger && middle.isFloat && element.isInteger)
+  else { return nil }
   return .node(.cast(y, to: element))
 }
 

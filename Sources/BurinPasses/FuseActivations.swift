@@ -28,7 +28,9 @@ private let findSilu = Rule("find-silu") { root in
   for (x, gate) in root.commuted(.multiply) {
     if case .unary(.sigmoid, x) = gate.op { return .node(.unary(.silu, x)) }
   }
-  if case .binary(.divide, let x, let divisor) = root.op, divisor.onePlusExpOfNegative == x {
+  if case .binary(.divide, let x, let divisor) = root.op, divisor.onePlusExpOfNegative == x,
+    x.type == root.type
+  {
     return .node(.unary(.silu, x))
   }
   return nil

@@ -24,8 +24,8 @@ private let findLinear = Rule("find-linear") { root in
 /// linear(x) + bias ⟶ linear(x, bias), for one number per column
 private let absorbBias = Rule("absorb-bias") { (root) throws(NearMiss) in
   for (product, bias) in root.commuted(.add) {
-    guard case .linear(_, _, let columns, _, _) = product.op, product.type == root.type,
-      bias.isVector(of: Dim(columns))
+    guard case .linear(_, _, let columns, _, _) = product.op, product.takesEpilogues,
+      product.type == root.type, bias.isVector(of: Dim(columns))
     else { continue }
     return try product.absorbing(.bias(.reshaped(bias, [Dim(columns)])))
   }
@@ -70,10 +70,11 @@ extension [(Value, Value)] {
 }
 
 extension Value {
-  /// Whether the node is a product by weights, which can end in epilogues.
+  /// Whether the node is a product by weights that can have one more epilogue: nothing follows a cast.
   var takesEpilogues: Bool {
     switch op {
-    case .linear, .experts: true
+    case .linear(_, _, _, let epilogues, _), .experts(_, _, _, _, _, let epilogues, _):
+      if case .cast? = epilogues.last { false } else { true }
     default: false
     }
   }

@@ -34,7 +34,7 @@ private let findRootMeanSquareNorm = Rule("find-rms-norm") { root in
 private let absorbScale = Rule("absorb-norm-scale") { root in
   for (normed, vector) in root.commuted(.multiply) {
     guard case .norm(let x, var norm) = normed.op, norm.scale == nil, norm.bias == nil,
-      normed.uses == 1, let vector = vector.asVector(like: root)
+      normed.uses == 1, normed.type == root.type, let vector = vector.asVector(like: root)
     else { continue }
     norm.scale = vector
     return .node(.norm(x, norm))
@@ -46,7 +46,7 @@ private let absorbScale = Rule("absorb-norm-scale") { root in
 private let absorbBias = Rule("absorb-norm-bias") { root in
   for (normed, vector) in root.commuted(.add) {
     guard case .norm(let x, var norm) = normed.op, norm.kind == .layer, norm.bias == nil,
-      normed.uses == 1, let vector = vector.asVector(like: root)
+      normed.uses == 1, normed.type == root.type, let vector = vector.asVector(like: root)
     else { continue }
     norm.bias = vector
     return .node(.norm(x, norm))
@@ -66,7 +66,10 @@ private let normOfAdd = Rule("norm-of-add") { (root) throws(NearMiss) in
   guard x.type == residual.type else {
     throw NearMiss("\(x.type) and \(residual.type) differ, so the sum broadcasts")
   }
-  guard sum.users.first(where: \.isNorm) == root else {
+  guard root.isNorm(of: sum) else {
+    throw NearMiss("its scale or bias is not known when the model is compiled")
+  }
+  guard sum.users.first(where: { $0.isNorm(of: sum) }) == root else {
     throw NearMiss("another normalisation of the same sum has taken it")
   }
   return .new(.part(.node(.addNorm(x, residual: residual, norm)), 1))
@@ -75,14 +78,16 @@ private let normOfAdd = Rule("norm-of-add") { (root) throws(NearMiss) in
 /// x + r beside norm(x + r) ⟶ part(add_norm(x, r), 0)
 private let addBesideNorm = Rule("add-beside-norm") { root in
   guard case .binary(.add, let x, let residual) = root.op, x.type == residual.type, root.uses > 1,
-    case .norm(_, let norm)? = root.users.first(where: \.isNorm)?.op
+    case .norm(_, let norm)? = root.users.first(where: { $0.isNorm(of: root) })?.op
   else { return nil }
   return .new(.part(.node(.addNorm(x, residual: residual, norm)), 0))
 }
 
 extension Value {
-  fileprivate var isNorm: Bool {
-    if case .norm = op { true } else { false }
+  /// Whether the node is a normalisation of `sum` whose scale and bias do not depend on it.
+  fileprivate func isNorm(of sum: Value) -> Bool {
+    guard case .norm(sum, let norm) = op else { return false }
+    return [norm.scale, norm.bias].allSatisfy { $0?.isWeightExpression ?? true }
   }
 
   /// x and ε, if the node is x × rsqrt(mean(x²) + ε) or x ÷ √(mean(x²) + ε), over the last axis.

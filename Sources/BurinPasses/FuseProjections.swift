@@ -15,7 +15,9 @@ private let mergeProjections = Rule("merge-projections") { (root) throws(NearMis
   let siblings = own.x.users.compactMap(Projection.init)
     .filter { $0.x == own.x && $0.root.nearestAttention == attention }
   guard siblings.count > 1 else { return nil }
-  let alike = siblings.filter { $0.after == own.after }
+  let alike = siblings.filter {
+    $0.after == own.after && $0.weight.type.element == own.weight.type.element
+  }
   guard alike.count > 1 else {
     throw NearMiss("its siblings do something else after the product")
   }
@@ -37,7 +39,7 @@ private let mergeProjections = Rule("merge-projections") { (root) throws(NearMis
     .slice(merged, axis: root.type.rank - 1, start: Dim(before), count: Dim(own.columns)))
 }
 
-/// A product of which nothing but a bias and functions without operands is made.
+/// A product by what is known when the model is compiled, of which nothing but a bias and functions without operands is made.
 private struct Projection {
   let root: Value
   let x: Value
@@ -49,13 +51,14 @@ private struct Projection {
 
   init?(_ root: Value) {
     guard case .linear(let x, let weight, let columns, let epilogues, nil) = root.op,
-      weight.type.rank == 2
+      weight.type.rank == 2, weight.isWeightExpression
     else { return nil }
     self.root = root
     self.x = x
     self.weight = weight
     self.columns = columns
     if case .bias(let vector)? = epilogues.first {
+      guard vector.isWeightExpression else { return nil }
       bias = vector
       after = Array(epilogues.dropFirst())
     } else {

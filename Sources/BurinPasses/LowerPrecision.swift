@@ -103,7 +103,7 @@ private let absorbCast = Rule("absorb-cast") { (root) throws(NearMiss) in
 private func lowerProduct(to narrow: ElementType, times left: ElementType) -> Rule {
   Rule("lower-product") { (root) throws(NearMiss) in
     guard case .linear(let x, let weight, let columns, let epilogues, let tile) = root.op,
-      weight.type.element == .f32, weight.type.rank == 2
+      weight.type.element == .f32, weight.type.rank == 2, weight.isWeightExpression
     else { return nil }
     guard narrow != .bf16 || x.followsProduct else {
       throw NearMiss("it is the first product, and everything after it would see its rounding")
@@ -131,7 +131,7 @@ private func lowerExperts(to element: ElementType, times left: ElementType) -> R
     guard
       case .experts(
         let x, let chosen, let weight, let count, let columns, let epilogues, let tile) = root.op,
-      weight.type.element == .f32, weight.type.rank == 2
+      weight.type.element == .f32, weight.type.rank == 2, weight.isWeightExpression
     else { return nil }
     guard weight.fills(element, axis: 0) else {
       throw NearMiss(
@@ -180,7 +180,7 @@ extension Scores {
 private func lowerTable(to element: ElementType, _ tied: TiedTables) -> Rule {
   Rule("lower-table") { root in
     guard case .embedding(let table, let indices, let rows) = root.op,
-      table.type.element == .f32, table.type.rank == 2,
+      table.type.element == .f32, table.type.rank == 2, table.isWeightExpression,
       tied.contains(table) || table.type.count.minimum >= 1 << 20, table.fills(element, axis: 1)
     else { return nil }
     let lookup = Expression.new(

@@ -13,10 +13,10 @@ extension Pass {
   public static let panelWidth = 32
 }
 
-/// linear(x, w) ⟶ linear(x, pack(w))
+/// linear(x, w) ⟶ linear(x, pack(w)), for a w that is known when the model is compiled; here and below
 private let packWeight = Rule("pack-weight") { root in
   guard case .linear(let x, let weight, let columns, let epilogues, let tile) = root.op,
-    weight.type.rank == 2
+    weight.type.rank == 2, weight.isWeightExpression
   else { return nil }
   return .new(
     .linear(
@@ -28,7 +28,7 @@ private let packWeight = Rule("pack-weight") { root in
 private let packExperts = Rule("pack-experts") { root in
   guard
     case .experts(let x, let chosen, let weight, let count, let columns, let epilogues, let tile) =
-      root.op, weight.type.rank == 2
+      root.op, weight.type.rank == 2, weight.isWeightExpression
   else { return nil }
   return .new(
     .experts(
@@ -80,7 +80,7 @@ extension Value {
 private func packTable(_ tied: TiedTables) -> Rule {
   Rule("pack-table") { root in
     guard case .embedding(let table, let indices, let rows) = root.op, table.type.rank == 2,
-      tied.contains(table) || table.type.element.isTurned,
+      table.isWeightExpression, tied.contains(table) || table.type.element.isTurned,
       table.type.shape[1].dividedExactly(by: Dim(table.type.element.termsPerGroup)) != nil
     else { return nil }
     let packed = Expression.new(
