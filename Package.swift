@@ -58,7 +58,8 @@ let package = Package(
       name: "BurinPassesTests", dependencies: ["BurinPasses", "BurinTestSupport"],
       swiftSettings: strict),
     .testTarget(
-      name: "BurinCTests", dependencies: ["BurinC", "BurinTestSupport"], swiftSettings: strict),
+      name: "BurinCTests", dependencies: ["BurinC", "BurinPasses", "BurinTestSupport"],
+      swiftSettings: strict),
     .testTarget(
       name: "BurinHubTests", dependencies: ["BurinHub", "BurinTestSupport"],
       swiftSettings: strict),

@@ -30,15 +30,20 @@ INLINE void top_k(
   }
 }
 
+/// What was chosen at a place, as an expert that there is: a model that computes it may be wrong.
+INLINE int64_t expert_at(const int32_t *chosen, int64_t place, int64_t count) {
+  return larger(0, smaller(chosen[place], count - 1));
+}
+
 /// Sorts places by what was chosen there: those of expert `e` become
 /// `order[starts[e] ..< starts[e + 1]]`, ascending.
 INLINE void experts_sort(
     int64_t places, int64_t count, const int32_t *chosen, int64_t *starts, int32_t *order) {
   for (int64_t expert = 0; expert <= count; expert++) starts[expert] = 0;
-  for (int64_t place = 0; place < places; place++) starts[chosen[place] + 1]++;
+  for (int64_t place = 0; place < places; place++) starts[expert_at(chosen, place, count) + 1]++;
   for (int64_t expert = 0; expert < count; expert++) starts[expert + 1] += starts[expert];
   for (int64_t place = 0; place < places; place++)
-    order[starts[chosen[place]]++] = (int32_t)place;
+    order[starts[expert_at(chosen, place, count)]++] = (int32_t)place;
   // Each start has moved on to the next one.
   for (int64_t expert = count; expert > 0; expert--) starts[expert] = starts[expert - 1];
   starts[0] = 0;

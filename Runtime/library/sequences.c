@@ -86,8 +86,9 @@ static int64_t first_needed(const struct burin_pages *p, int64_t length) {
 }
 
 int32_t burin_sequences_extend(struct burin_sequences *s, int64_t batch, int64_t count) {
+  /* A program may count as it likes. */
   for (int64_t b = 0; b < batch; b++)
-    if (s->lengths[b] + count > s->context)
+    if (s->lengths[b] < 0 || s->lengths[b] + count > s->context)
       return burin_fail(
           BURIN_FULL, "sequence %lld holds %d positions: %lld more exceed the context of %lld",
           (long long)b, s->lengths[b], (long long)count, (long long)s->context);
@@ -157,7 +158,7 @@ burin_truncate(struct burin_session *session, int64_t sequence, int64_t length) 
   if (status) return status;
   struct burin_sequences *s = &session->sequences;
   pthread_mutex_lock(&session->lock);
-  if (length < 0 || length > s->lengths[sequence]) {
+  if (length < 0 || length > s->lengths[sequence] || length > s->context) {
     status = burin_fail(
         BURIN_MISUSE, "length %lld, expected 0 to %d, what sequence %lld holds", (long long)length,
         s->lengths[sequence], (long long)sequence);

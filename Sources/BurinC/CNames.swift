@@ -31,8 +31,8 @@ struct CIdentifier: Hashable, Sendable, ExpressibleByStringLiteral, CustomString
   }
 
   /// The nearest valid identifier to any text; two texts may share one (``CNames`` tells them apart).
-  init(cleaning source: String) {
-    let name = CIdentifier.plain(source, longest: CIdentifier.longest)
+  init(cleaning source: String, longest: Int = CIdentifier.longest) {
+    let name = CIdentifier.plain(source, longest: longest)
     // The mathematical functions come in three widths: exp, expf, expl.
     let isSuffixed = name.hasSuffix("f") || name.hasSuffix("l")
     let isTaken =

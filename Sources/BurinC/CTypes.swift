@@ -28,9 +28,23 @@ extension ElementType {
     }
   }
 
-  /// A value of this type in C.
+  /// The least and the largest integer that an input of this type takes.
+  var portLimits: (lower: Int, upper: Int) {
+    switch self {
+    case .bool: (0, 1)
+    case .u8: (0, 255)
+    case .i8: (-128, 127)
+    default: (Int(Int32.min), Int(Int32.max))
+    }
+  }
+
+  /// The nearest value of this type in C.
   func literal(_ value: Double) -> CExpression {
-    isFloat ? .float(Float(value)) : .integer(Int(value))
+    let value = rounded(value)
+    return switch self {
+    case .bf16: .integer(Int(Float(value).bitPattern >> 16))
+    default: isFloat ? .float(Float(value)) : .integer(Int(value))
+    }
   }
 }
 

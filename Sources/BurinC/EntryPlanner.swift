@@ -10,13 +10,18 @@ struct EntryPlanner {
   private let isWeight: [Bool]
   private let isNeeded: [Bool]
   private var locations: [NodeID: [Location]] = [:]
+  /// The axes of an input or output, as `BURIN_MAX_RANK` says.
+  private static let longestPort = 8
 
   init(_ entry: Entry, function: CIdentifier, plan: MemoryPlan) {
     self.entry = entry
     self.plan = plan
     entryPlan = EntryPlan(name: entry.name, function: function)
     isWeight = entry.graph.weightExpressions()
-    isNeeded = entry.graph.reachable(from: entry.roots, stoppingAt: isWeight)
+    // An input is part of the interface, whether or not anything reads it.
+    isNeeded = entry.graph.reachable(
+      from: entry.roots + entry.graph.ids.filter { entry.graph[$0].op.isInput },
+      stoppingAt: isWeight)
   }
 
   mutating func run() throws {
@@ -25,7 +30,11 @@ struct EntryPlanner {
     }
     for id in graph.ids where isNeeded[id.index] && !isWeight[id.index] { try place(id) }
     for (index, output) in entry.outputs.enumerated() { try store(output.value, asOutput: index) }
-    for successor in entry.successors { try store(successor) }
+    try storeSuccessors()
+    for port in entryPlan.inputs + entryPlan.outputs where port.type.rank > Self.longestPort {
+      throw IRError(
+        "\(port.name) is a \(port.type): inputs and outputs have at most \(Self.longestPort) axes")
+    }
     assignSlots()
   }
 
@@ -55,7 +64,11 @@ struct EntryPlanner {
       locations[id] = [try location(of: tuple, part: index, for: id)]
     case .append(let cache, let values, _, _):
       try proveDead(cache, before: id)
-      entryPlan.appended = graph.tensorType(values).shape[1]
+      let appended = graph.tensorType(values).shape[1]
+      guard appended.symbol != nil, entryPlan.appended ?? appended == appended else {
+        throw IRError("\(id) appends \(appended) positions, expected one symbol for all caches")
+      }
+      entryPlan.appended = appended
       let pages = try location(of: cache, for: id)
       try compute(id, results: [pages])
     case .cast(let x, let element)
@@ -201,21 +214,29 @@ struct EntryPlanner {
     if location != target { try copy(location, to: target, scope: "outputs") }
   }
 
-  /// A plain state gets its successor at the very end, when nothing reads the old value any more;
-  /// pages have theirs already.
-  private mutating func store(_ successor: Entry.Successor) throws {
-    let location = try location(of: successor.value, for: successor.value)
-    guard let index = plan.states.firstIndex(where: { $0.name == successor.state }) else { return }
-    if let pages = plan.states[index].pages {
-      guard location.place == pages else {
-        throw IRError("the successor of the cache \(successor.state) is not an append to it")
+  /// Plain states get their successors at the very end, when nothing reads the old values any more,
+  /// but for what shows another state, or the same one moved: that is put aside before any is written.
+  /// Pages have theirs already.
+  private mutating func storeSuccessors() throws {
+    var stores: [(from: Location, to: Location)] = []
+    for successor in entry.successors {
+      let location = try location(of: successor.value, for: successor.value)
+      guard let index = plan.states.firstIndex(where: { $0.name == successor.state }) else {
+        continue
       }
-      return
+      if let pages = plan.states[index].pages {
+        guard location.place == pages else {
+          throw IRError("the successor of the cache \(successor.state) is not an append to it")
+        }
+        continue
+      }
+      let plain = plan.states[..<index].count { $0.pages == nil }
+      let target = Location(
+        base: .state(plain), place: Place(dense: plan.states[index].type))
+      guard location != target else { continue }
+      stores.append((location.showsState ? try copy(location, scope: "states") : location, target))
     }
-    let plain = plan.states[..<index].count { $0.pages == nil }
-    let target = Location(
-      base: .state(plain), place: Place(dense: plan.states[index].type))
-    if location != target { try copy(location, to: target, scope: "states") }
+    for store in stores { try copy(store.from, to: store.to, scope: "states") }
   }
 
   /// Whether nothing but appends to caches uses the value.
@@ -270,6 +291,10 @@ struct EntryPlanner {
   }
 }
 
+extension Op {
+  fileprivate var isInput: Bool { if case .input = self { true } else { false } }
+}
+
 extension Graph {
   /// For every node, whether a root needs it; what lies behind a node in `boundary` is not asked.
   fileprivate func reachable(from roots: [NodeID], stoppingAt boundary: [Bool]) -> [Bool] {
@@ -284,8 +309,7 @@ extension Graph {
   /// The values that an integer input may have: the rows of every table that it chooses from.
   fileprivate func bounds(ofInput input: NodeID) -> ClosedRange<Int> {
     var views: Set<NodeID> = [input]
-    var upper = Int(Int32.max)
-    var lower = Int(Int32.min)
+    var (lower, upper) = tensorType(input).element.portLimits
     for id in ids {
       switch self[id].op {
       case .reshape(let x, _), .slice(let x, _, _, _), .transpose(let x, _), .broadcast(let x, _):

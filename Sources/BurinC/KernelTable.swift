@@ -27,6 +27,7 @@ func requirement(of op: Op<Place>, operand: Int) -> Requirement {
 /// - Parameter name: what to call it, or `nil` for a name that says what it does.
 /// - Throws: `IRError` if the operation is none of a kernel's, or its types have no kernel.
 func kernel(for op: Op<Place>, results: [Place], name: String? = nil) throws -> Kernel {
+  try checkPages(of: op)
   switch op {
   case .linear: return try linearKernel(op, results: results, name: name)
   case .experts: return try expertsKernel(op, results: results, name: name)
@@ -48,6 +49,31 @@ func kernel(for op: Op<Place>, results: [Place], name: String? = nil) throws -> 
   }
 }
 
+/// Pages are read by attention, keys as keys and values as values of the same pages, and written by
+/// `append`.
+private func checkPages(of op: Op<Place>) throws {
+  switch op {
+  case .append(_, let values, let start, let counts):
+    guard [values, start, counts].allSatisfy({ $0.page == nil }) else {
+      throw IRError("append: what is appended lies in a cache itself")
+    }
+  case .attention(let query, let key, let value, _, _):
+    guard ([query] + op.operands.dropFirst(3)).allSatisfy({ $0.page == nil }) else {
+      throw IRError("attention: a cache that is neither its keys nor its values")
+    }
+    guard key.page?.role != .values, value.page?.role != .keys else {
+      throw IRError("attention: a cache holds keys for one reader and values for another")
+    }
+    if let keys = key.page, let values = value.page, keys.cache != values.cache {
+      throw IRError("attention: readers of its keys look back farther than those of its values")
+    }
+  default:
+    guard op.operands.allSatisfy({ $0.page == nil }) else {
+      throw IRError("\(op.mnemonic): only attention reads a cache")
+    }
+  }
+}
+
 /// The distinct kernels of a module, in order of first use: operations whose C is the same share
 /// one.
 struct KernelTable {
@@ -59,21 +85,33 @@ struct KernelTable {
 
   private(set) var rows: [Row] = []
   private var places: [String: Int] = [:]
+  /// The names of the kernels' helpers.
+  private var helpers: Set<String> = []
+  /// The longest name that a number can follow, and `_chunk`, within an identifier.
+  private static let longestStem = 36
 
   /// The kernel for an operation; `note` says which operation that is.
   mutating func kernel(for op: Op<Place>, results: [Place], note: String) throws -> Kernel {
     var kernel = try BurinC.kernel(for: op, results: results)
-    // With room for a number where names are cut.
-    let stem = kernel.function.name.text.prefix(CIdentifier.longest - 6)
+    let stem = kernel.function.name.text.prefix(Self.longestStem)
     var number = 2
-    while let place = places[kernel.function.name.text] {
-      let known = rows[place].kernel
-      if known.function == kernel.function && known.helpers == kernel.helpers { return kernel }
+    while isTaken(kernel) {
+      if let place = places[kernel.function.name.text] {
+        let known = rows[place].kernel
+        if known.function == kernel.function && known.helpers == kernel.helpers { return kernel }
+      }
       kernel = try BurinC.kernel(for: op, results: results, name: "\(stem)_\(number)")
       number += 1
     }
     places[kernel.function.name.text] = rows.count
+    helpers.formUnion(kernel.helpers.map(\.name.text))
     rows.append(Row(kernel: kernel, note: note))
     return kernel
+  }
+
+  /// Whether a name of the kernel, or of a helper, is another's already.
+  private func isTaken(_ kernel: Kernel) -> Bool {
+    places[kernel.function.name.text] != nil
+      || kernel.helpers.contains { helpers.contains($0.name.text) }
   }
 }

@@ -22,6 +22,14 @@ struct Location: Hashable, Sendable {
 }
 
 extension Location {
+  /// Whether it lies in a plain state, perhaps as the value of an input that is absent.
+  var showsState: Bool {
+    switch base {
+    case .state, .input: true
+    case .output, .weight, .constant, .buffer, .pages: false
+    }
+  }
+
   /// Where the result of an operation that only moves is, if it is a view of its operand `x`;
   /// `nil` if it must be copied.
   static func view(_ op: Op<Location>, type: TensorType) -> Location? {

@@ -85,11 +85,16 @@ struct MemoryPlan: Sendable {
     try planStates(program)
     var names = CNames()
     for entry in program.entries {
-      var planner = EntryPlanner(entry, function: names.make("run_" + entry.name), plan: self)
+      var planner = EntryPlanner(entry, function: names.make(function(of: entry)), plan: self)
       try planner.run()
       self = planner.plan
       entries.append(planner.entryPlan)
     }
+  }
+
+  /// The name of an entry's function, so short that those of its tables fit behind it.
+  private func function(of entry: Entry) -> CIdentifier {
+    CIdentifier(cleaning: "run_" + entry.name, longest: CIdentifier.longest - 12)
   }
 
   /// The plain states, in the order of their indices.
@@ -120,6 +125,7 @@ struct MemoryPlan: Sendable {
         }
       }
     }
+    var first: TensorType?
     states = try program.states.map { state in
       let isContinued = program.continues(state.name)
       guard let role = roles[state.name] else {
@@ -130,10 +136,23 @@ struct MemoryPlan: Sendable {
       else {
         throw IRError("the cache \(state.name) of type \(state.type) has no rows of known size")
       }
+      guard state.type.shape[0].symbol != nil, state.type.shape[1].symbol != nil else {
+        throw IRError(
+          "the cache \(state.name) of type \(state.type): its first two extents are no symbols")
+      }
+      if let first, first.shape[..<2] != state.type.shape[..<2] {
+        throw IRError(
+          "the cache \(state.name) of type \(state.type) holds not as much as another, \(first)")
+      }
+      first = state.type
       let window = reaches[state.name]?.window
       let cache = caches.firstIndex { $0.window == window } ?? caches.count
       if cache == caches.count { caches.append(Cache(window: window)) }
       let offset = caches[cache].pageBytes
+      // Far from what any arithmetic on it could exceed.
+      guard groups * width < 1 << 40 else {
+        throw IRError("the cache \(state.name) of type \(state.type) is too large")
+      }
       caches[cache].pageBytes += groups * role.bytes(state.type.element, width: width)
       return State(
         name: state.name, type: state.type,

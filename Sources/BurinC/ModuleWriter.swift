@@ -83,13 +83,19 @@ public struct ModuleWriter {
     return Module(program, plan, source: CPrinter.print(CFile(items: writer.items)))
   }
 
+  /// What a function of an entry says besides the names that come from the program.
+  private static let reserved: [CIdentifier] = [
+    "call", "w", "table_stride", "weights_block", "burin_call", "int64_t", "int32_t", "int8_t",
+    "uint8_t", "uint16_t", "lap", "laps", "INLINE",
+  ]
+
   private init(_ program: Program, _ plan: MemoryPlan, _ banner: Banner, isTimed: Bool) {
     self.program = program
     laps = isTimed ? LapTable(kernels: plan.kernels.rows.map(\.kernel.function.name)) : nil
     self.plan = plan
     self.banner = banner
     symbols = program.symbols
-    var names = CNames(reserving: plan.kernels.rows.map(\.kernel.function.name))
+    var names = CNames(reserving: plan.kernels.rows.map(\.kernel.function.name) + Self.reserved)
     constantNames = plan.constants.map { _ in names.make("constant") }
     symbolNames = Dictionary(
       uniqueKeysWithValues: symbols.map { ($0, CExpression.name(names.make($0.name))) })
@@ -203,9 +209,6 @@ private struct EntryWriter {
     self.entry = entry
     self.writer = writer
     names = writer.sharedNames
-    for name in ["call", "w", "table_stride"] as [CIdentifier] {
-      _ = names.make(name)
-    }
     declareSymbols()
     declareBuffers()
     declareInputs()

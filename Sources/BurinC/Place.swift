@@ -42,6 +42,12 @@ struct Place: Hashable, Sendable {
 
   var shape: [Dim] { type.shape }
 
+  /// What it holds of which cache, if it lies in pages.
+  var page: (role: PageRole, cache: Int)? {
+    guard case .pages(let role, let cache, _, _) = storage else { return nil }
+    return (role, cache)
+  }
+
   /// The strides of a tensor in memory.
   ///
   /// - Requires: the tensor is not in pages.

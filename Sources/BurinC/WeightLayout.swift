@@ -37,7 +37,10 @@ public struct WeightLayout: Sendable {
       throw IRError("the weight \(role) of type \(type) has no constant size")
     }
     items.append(Item(node: copy, offset: bytes, name: names.make(role)))
-    bytes += (size + Self.alignment - 1) / Self.alignment * Self.alignment
+    let (end, overflows) = bytes.addingReportingOverflow(
+      (size + Self.alignment - 1) / Self.alignment * Self.alignment)
+    guard !overflows else { throw IRError("the weights are too large together") }
+    bytes = end
     places[copy] = items.count - 1
     return items.count - 1
   }
@@ -60,18 +63,27 @@ public struct WeightLayout: Sendable {
 }
 
 extension Graph {
-  /// For every node, whether its value follows from the model's files and literals alone.
+  /// For every node, whether its value follows from the model's files and literals alone; what is
+  /// counted is too, where it is packed, but is not worth a place in the file otherwise.
   public func weightExpressions() -> [Bool] {
     var result: [Bool] = []
+    var isKnown: [Bool] = []
     for node in nodes {
-      let isLeaf =
-        switch node.op {
-        case .weight, .constant: true
-        case .input, .state, .iota, .extent, .mask: false
-        default: node.op.operands.allSatisfy { result[$0.index] }
-        }
       let isConstant = node.type.tensor?.shape.allSatisfy { $0.constant != nil } ?? false
-      result.append(isLeaf && isConstant)
+      func follows(from known: [Bool], counting: Bool) -> Bool {
+        switch node.op {
+        case .weight, .constant: isConstant
+        case .iota: counting && isConstant
+        case .input, .state, .extent, .mask: false
+        default: isConstant && node.op.operands.allSatisfy { known[$0.index] }
+        }
+      }
+      isKnown.append(follows(from: isKnown, counting: true))
+      if case .pack = node.op {
+        result.append(isKnown[isKnown.count - 1])
+      } else {
+        result.append(follows(from: result, counting: false))
+      }
     }
     return result
   }

@@ -121,10 +121,7 @@ struct AttentionWriter {
     let words = (["attention_\(heads)x\(width)"] + own + types.prefix(1) + rules.words).joined(
       separator: "_")
     let stem = name ?? words
-    // A long name is cut before the number that tells it from others.
-    let number = name?.split(separator: "_").last.map { "_\($0)" } ?? ""
-    let short = stem.count <= 40 ? stem : String(stem.prefix(40 - number.count)) + number
-    let chunk = CIdentifier(cleaning: short + "_chunk")
+    let chunk = CIdentifier(cleaning: String(stem.prefix(40)) + "_chunk")
     var kernel = parts.kernel(
       CIdentifier(cleaning: stem),
       headers: [element == .f32 ? "attention.h" : "attention_bf16.h"]

@@ -244,8 +244,9 @@ private func castExpression(
   }
 }
 
-/// `out[..., i, ...] = i` along the axis.
+/// `out[..., i, ...] = i` along the axis, or the largest value of a type that is too narrow for that.
 private func iotaKernel(_ type: TensorType, axis: Int, name: String?) throws -> Kernel {
+  guard type.element != .bf16 else { throw IRError("no kernel counts in bf16") }
   // One tensor says where the axis is, the other where its elements go.
   let along = type.shape.indices.map { $0 == axis ? 1 : 0 as Dim }
   let nest = Nest(over: type.shape, [along, Place.denseStrides(type.shape)])
@@ -257,9 +258,14 @@ private func iotaKernel(_ type: TensorType, axis: Int, name: String?) throws -> 
   let position = parts.offset(of: "i", 0, in: nest, over: nest.axes.count)
   let element = try CType(type.element)
   let out = try parts.result(0, "out", type.element, note: KernelParts.note(nest))
+  let largest = type.element.rounded(Double(type.shape[axis].maximum - 1))
+  let isNarrow = type.element.isInteger && Int(largest) < type.shape[axis].maximum - 1
+  let value =
+    isNarrow
+    ? (position < .integer(Int(largest))).then(position, else: .integer(Int(largest))) : position
   return parts.kernel(kernelName(name, "iota", nest.constants, type.element)) {
     parallelLoops(loops) {
-      out[place].assign(position.cast(to: element))
+      out[place].assign(value.cast(to: element))
     }
   }
 }

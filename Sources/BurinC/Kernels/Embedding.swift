@@ -13,8 +13,8 @@ func embeddingRequirement(_ op: Op<Place>, operand: Int) -> Requirement {
 /// `embedding`, `gather` and `rotary`.
 func embeddingKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Kernel {
   switch op {
-  case .embedding(let table, let indices, _):
-    try lookupKernel(table, indices, name: name)
+  case .embedding(let table, let indices, let rows):
+    try lookupKernel(table, indices, rows: rows, name: name)
   case .gather(let x, let indices): try gatherKernel(x, indices, name: name)
   case .rotary(let x, let positions, let frequencies, let interleaved):
     try rotaryKernel(x, positions, frequencies, interleaved: interleaved, name: name)
@@ -22,18 +22,26 @@ func embeddingKernel(_ op: Op<Place>, results: [Place], name: String?) throws ->
   }
 }
 
+/// An index as a row that there is: one that a model computes may lie anywhere, and inputs that are
+/// indices themselves have been checked.
+private func within(_ index: CExpression, _ rows: CExpression) -> CExpression {
+  larger(0, smaller(index, rows - 1))
+}
+
 /// `out[token] = table[indices[token]]`; the rows of a packed table are columns of its panels.
 ///
 ///     for token: for column: out[token][column] = table[index][column]
-private func lookupKernel(_ table: Place, _ indices: Place, name: String?) throws -> Kernel {
+private func lookupKernel(
+  _ table: Place, _ indices: Place, rows count: Int, name: String?
+) throws -> Kernel {
   if table.type.element.isTurned {
-    return try blockLookupKernel(table, indices, name: name)
+    return try blockLookupKernel(table, indices, rows: count, name: name)
   }
   let group = table.shape.count == 4 ? table.type.element.termsPerGroup : 1
   let width = table.shape[1] * Dim(group)
   let panel = table.shape.count > 2 ? table.shape[2].constant : nil
   var parts = KernelParts()
-  let count = parts.size(indices.type.count, "tokens")
+  let tokens = parts.size(indices.type.count, "tokens")
   let columns = parts.size(width, "columns")
   let element = table.type.element
   let tableNote =
@@ -42,19 +50,21 @@ private func lookupKernel(_ table: Place, _ indices: Place, name: String?) throw
         ? "[panels, \(columns.flat), \(panel)]"
         : "[panels, \(columns.flat) / \(group), \(panel), \(group)]"
     } ?? "[rows, \(columns.flat)]"
+  // A parameter even though it is known: tables of one width share the kernel.
+  let rows = parts.parameter(.int64, "rows", .size(Dim(count)))
   let values = try parts.operand(0, "table", element, note: tableNote)
-  let places = try parts.operand(1, "indices", .i32, note: "[\(count.flat)]")
-  let out = try parts.result(0, "out", element, note: "[\(count.flat), \(columns.flat)]")
+  let places = try parts.operand(1, "indices", .i32, note: "[\(tokens.flat)]")
+  let out = try parts.result(0, "out", element, note: "[\(tokens.flat), \(columns.flat)]")
   let token: CExpression = "token"
   let (row, target): (CExpression, CExpression) = ("row", "out_row")
   let type = try CType(element)
   let stem = panel.map { "embedding_packed_\($0)" } ?? "embedding"
   let kernel = kernelName(name, stem, width.constant.map { [$0] } ?? [], element)
-  return parts.kernel(kernel) {
-    parallelLoops([("token", count, 1)]) {
+  return parts.kernel(kernel, headers: ["vectors.h"]) {
+    parallelLoops([("token", tokens, 1)]) {
       if let panel {
         let panel = CExpression.integer(panel)
-        Declare(CType.int64.const, "index", places[token])
+        Declare(CType.int64.const, "index", within(places[token], rows))
         Declare(
           type.const.pointer, row,
           values + "index" / panel * (columns * panel) + "index" % panel * .integer(group))
@@ -68,7 +78,7 @@ private func lookupKernel(_ table: Place, _ indices: Place, name: String?) throw
         }
       } else {
         Declare(
-          type.const.pointer, row, values + places[token].cast(to: .int64) * columns)
+          type.const.pointer, row, values + within(places[token], rows) * columns)
         Declare(type.pointer, target, out + token * columns)
         For("column", to: columns) { column in
           target[column].assign(row[column])
@@ -79,28 +89,31 @@ private func lookupKernel(_ table: Place, _ indices: Place, name: String?) throw
 }
 
 /// The same for a packed table of blocks, whose rows come out as f32.
-private func blockLookupKernel(_ table: Place, _ indices: Place, name: String?) throws -> Kernel {
+private func blockLookupKernel(
+  _ table: Place, _ indices: Place, rows count: Int, name: String?
+) throws -> Kernel {
   guard table.shape.count == 4, let groups = table.shape[1].constant, table.shape[2] == 32 else {
     throw IRError("no kernel looks up rows of \(table.type)")
   }
   let element = table.type.element
   let width = groups * element.termsPerGroup
   var parts = KernelParts()
-  let count = parts.size(indices.type.count, "tokens")
+  let tokens = parts.size(indices.type.count, "tokens")
   let columns = CExpression.integer(width)
+  let rows = parts.parameter(.int64, "rows", .size(Dim(count)))
   let values = try parts.operand(
     0, "table", element,
     note: "[panels, \(width / 32)] x (32 scales, [\(32 / element.termsPerGroup), 32, 4])")
-  let places = try parts.operand(1, "indices", .i32, note: "[\(count.flat)]")
-  let out = try parts.result(0, "out", .f32, note: "[\(count.flat), \(width)]")
+  let places = try parts.operand(1, "indices", .i32, note: "[\(tokens.flat)]")
+  let out = try parts.result(0, "out", .f32, note: "[\(tokens.flat), \(width)]")
   let token: CExpression = "token"
   let column = CExpression.name(CIdentifier(cleaning: "\(element.rawValue)_column"))
   let stem = "embedding_\(element.rawValue)"
   return parts.kernel(
     kernelName(name, stem, [width]), headers: ["tile_\(element.rawValue).h"]
   ) {
-    parallelLoops([("token", count, 1)]) {
-      Declare(CType.int64.const, "index", places[token])
+    parallelLoops([("token", tokens, 1)]) {
+      Declare(CType.int64.const, "index", within(places[token], rows))
       column(
         out + token * columns, values + "index" / 32 * .integer(width * element.blockBytes),
         "index" % 32, columns)
@@ -117,6 +130,7 @@ private func gatherKernel(_ x: Place, _ indices: Place, name: String?) throws ->
   let batch = parts.size(indices.shape[0], "batch")
   let places = parts.size(indices.shape[1], "places")
   let columns = parts.size(width, "columns")
+  let rows = parts.size(x.shape[1], "rows")
   let strides = (
     parts.size(x.strides[0], "x_sequence_stride"), parts.size(x.strides[1], "x_row_stride")
   )
@@ -133,9 +147,10 @@ private func gatherKernel(_ x: Place, _ indices: Place, name: String?) throws ->
     0, "out", element, note: "[\(batch.flat), \(places.flat), \(columns.flat)]")
   let (sequence, place): (CExpression, CExpression) = ("sequence", "place")
   let kernel = kernelName(name, "gather", width.constant.map { [$0] } ?? [], element)
-  return parts.kernel(kernel) {
+  return parts.kernel(kernel, headers: ["vectors.h"]) {
     parallelLoops([("sequence", batch, 1), ("place", places, 1)]) {
-      Declare(CType.int64.const, "row", chosen[sequence * steps.0 + place * steps.1])
+      Declare(
+        CType.int64.const, "row", within(chosen[sequence * steps.0 + place * steps.1], rows))
       Declare(type.const.pointer, "x_row", values + sequence * strides.0 + "row" * strides.1)
       Declare(type.pointer, "out_row", out + (sequence * places + place) * columns)
       For("column", to: columns) { column in

@@ -80,12 +80,13 @@ static void iota_i32(
 // embedding(f32[101, 36], indices: i32[batch, seq], rows: 101) : f32[batch, seq, 36]
 static void embedding_36(
     int64_t tokens,
+    int64_t rows,
     const float *restrict table,      // [rows, 36]
     const int32_t *restrict indices,  // [tokens]
     float *restrict out) {            // [tokens, 36]
   #pragma omp for schedule(static)
   for (int64_t token = 0; token < tokens; token++) {
-    const float *row = table + (int64_t)indices[token] * 36;
+    const float *row = table + larger(0, smaller(indices[token], rows - 1)) * 36;
     float *out_row = out + token * 36;
     for (int64_t column = 0; column < 36; column++) {
       out_row[column] = row[column];
@@ -528,10 +529,10 @@ static void run_forward(const struct burin_call *call) {
     iota_i32(batch, seq, positions);
 
     // embeddings
-    embedding_36(batch * seq, w->embeddings_table, input_ids, embedded);
-    embedding_36(batch * seq, w->embeddings_table_2, token_type_ids, embedded_2);
+    embedding_36(batch * seq, 101, w->embeddings_table, input_ids, embedded);
+    embedding_36(batch * seq, 2, w->embeddings_table_2, token_type_ids, embedded_2);
     add_f32(batch * seq * 36, embedded, embedded_2, sum);
-    embedding_36(batch * seq, w->embeddings_table_3, position_ids, embedded);
+    embedding_36(batch * seq, 67, w->embeddings_table_3, position_ids, embedded);
     add_norm_layer_36(batch * seq, sum, embedded, w->embeddings_normed_scale,
                       w->embeddings_normed_bias, normed, normed_2);
 

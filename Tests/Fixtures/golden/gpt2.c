@@ -81,12 +81,13 @@ static void iota_i32(
 // embedding(f32[9, 20, 32], indices: i32[batch, seq], rows: 283) : f32[batch, seq, 20]
 static void embedding_packed_32_20(
     int64_t tokens,
+    int64_t rows,
     const float *restrict table,      // [panels, 20, 32]
     const int32_t *restrict indices,  // [tokens]
     float *restrict out) {            // [tokens, 20]
   #pragma omp for schedule(static)
   for (int64_t token = 0; token < tokens; token++) {
-    const int64_t index = indices[token];
+    const int64_t index = larger(0, smaller(indices[token], rows - 1));
     const float *row = table + index / 32 * 640 + index % 32;
     float *out_row = out + token * 20;
     for (int64_t column = 0; column < 20; column++) {
@@ -98,12 +99,13 @@ static void embedding_packed_32_20(
 // embedding(f32[103, 20], indices: i32[batch, seq], rows: 103) : f32[batch, seq, 20]
 static void embedding_20(
     int64_t tokens,
+    int64_t rows,
     const float *restrict table,      // [rows, 20]
     const int32_t *restrict indices,  // [tokens]
     float *restrict out) {            // [tokens, 20]
   #pragma omp for schedule(static)
   for (int64_t token = 0; token < tokens; token++) {
-    const float *row = table + (int64_t)indices[token] * 20;
+    const float *row = table + larger(0, smaller(indices[token], rows - 1)) * 20;
     float *out_row = out + token * 20;
     for (int64_t column = 0; column < 20; column++) {
       out_row[column] = row[column];
@@ -762,6 +764,7 @@ static void add_i32_3(
 // gather(f32[batch, seq, 20], indices: i32[batch, 1]) : f32[batch, 1, 20]
 static void gather_20(
     int64_t batch,
+    int64_t rows,
     int64_t x_sequence_stride,
     const float *restrict x,          // [batch, rows, 20]
     const int32_t *restrict indices,  // [batch, 1]
@@ -769,7 +772,7 @@ static void gather_20(
   #pragma omp for collapse(2) schedule(static)
   for (int64_t sequence = 0; sequence < batch; sequence++) {
     for (int64_t place = 0; place < 1; place++) {
-      const int64_t row = indices[sequence + place];
+      const int64_t row = larger(0, smaller(indices[sequence + place], rows - 1));
       const float *x_row = x + sequence * x_sequence_stride + row * 20;
       float *out_row = out + (sequence + place) * 20;
       for (int64_t column = 0; column < 20; column++) {
@@ -828,8 +831,8 @@ static void run_forward(const struct burin_call *call) {
     iota_i32(batch, seq, positions);
 
     // embeddings
-    embedding_packed_32_20(batch * seq, w->embeddings_table, input_ids, embedded);
-    embedding_20(batch * seq, w->embeddings_table_2, position_ids, embedded_2);
+    embedding_packed_32_20(batch * seq, 283, w->embeddings_table, input_ids, embedded);
+    embedding_20(batch * seq, 103, w->embeddings_table_2, position_ids, embedded_2);
     add_norm_layer_20(batch * seq, embedded, embedded_2, w->embeddings_normed_scale,
                       w->embeddings_normed_bias, normed, normed_2);
 
@@ -923,8 +926,8 @@ static void run_step(const struct burin_call *call) {
     add_i32_2(batch, lengths, counts, sum_2);
 
     // embeddings
-    embedding_packed_32_20(batch * seq, w->embeddings_table, input_ids, embedded);
-    embedding_20(batch * seq, w->embeddings_table_2, sum, embedded_2);
+    embedding_packed_32_20(batch * seq, 283, w->embeddings_table, input_ids, embedded);
+    embedding_20(batch * seq, 103, w->embeddings_table_2, sum, embedded_2);
     add_norm_layer_20(batch * seq, embedded, embedded_2, w->embeddings_normed_scale,
                       w->embeddings_normed_bias, normed, normed_2);
 
@@ -972,7 +975,7 @@ static void run_step(const struct burin_call *call) {
 
     // head
     add_i32_3(batch, counts, constant_2, sum_3);
-    gather_20(batch, seq * 20, summed_2, sum_3, gathered);
+    gather_20(batch, seq, seq * 20, summed_2, sum_3, gathered);
     norm_layer_20(batch, gathered, w->head_normed_scale, w->head_normed_bias, normed_4);
     linear_20x283(batch, normed_4, w->embeddings_table, logits);
 
@@ -1028,8 +1031,8 @@ static void run_verify(const struct burin_call *call) {
     add_i32_2(batch, lengths, counts, sum_2);
 
     // embeddings
-    embedding_packed_32_20(batch * drafts, w->embeddings_table, input_ids, embedded);
-    embedding_20(batch * drafts, w->embeddings_table_2, sum, embedded_2);
+    embedding_packed_32_20(batch * drafts, 283, w->embeddings_table, input_ids, embedded);
+    embedding_20(batch * drafts, 103, w->embeddings_table_2, sum, embedded_2);
     add_norm_layer_20(batch * drafts, embedded, embedded_2, w->embeddings_normed_scale,
                       w->embeddings_normed_bias, normed, normed_2);
 

@@ -1,0 +1,165 @@
+import BurinIR
+import BurinPasses
+import Testing
+
+@testable import BurinC
+
+/// What a `.burin` file may ask of the code generator, and what it must not get.
+@Suite("The C of unusual programs") struct UnusualProgramTests {
+  /// The C of one entry, or why there is none.
+  private func emitted(
+    _ nodes: String, results: String = "output \"y\" = %3", entry: String = "e"
+  ) throws -> String {
+    let program = try Program(
+      text: """
+        program "p"
+        symbol n <= 8
+        symbol w <= 64
+        entry "\(entry)" {
+        \(nodes)
+        \(results)
+        }
+        """)
+    let lowered = try Pipeline.standard(Pipeline.Options(level: .v3))(program)
+    let banner = Banner(passes: [], build: "clang", target: "x86-64-v3")
+    do { return try ModuleWriter.write(lowered, banner: banner).source } catch let error as IRError
+    {
+      return error.description
+    }
+  }
+
+  private let cache = """
+    %0 = state("lengths") : i32[n]
+    %1 = state("cache") : f32[n, w, 2, 4]
+    %2 = input("values") : f32[n, n, 2, 4]
+    %4 = append(%1, values: %2, start: %0, counts: %0)
+    """
+
+  @Test func onlyAttentionReadsCaches() throws {
+    let reduced = try emitted(cache + "\n%3 = reduce(sum, %4, axes: [1])")
+    #expect(reduced == "reduce: only attention reads a cache")
+    let given = try emitted(cache + "\n%3 = transpose(%4, permutation: [1, 0, 2, 3])")
+    #expect(given == "transpose: only attention reads a cache")
+    let other = try emitted(cache, results: "output \"y\" = %4")
+    #expect(other.contains("only attention reads a cache"))
+  }
+
+  @Test func cachesHoldOneThing() throws {
+    let both = try emitted(
+      cache + "\n%3 = attention(query: %2, key: %4, value: %4, scale: 1)")
+    #expect(both == "attention: a cache holds keys for one reader and values for another")
+    let reaches = try emitted(
+      cache + """
+
+        %5 = state("values") : f32[n, w, 2, 4]
+        %6 = append(%5, values: %2, start: %0, counts: %0)
+        %7 = state("keys") : f32[n, w, 2, 4]
+        %8 = append(%7, values: %2, start: %0, counts: %0)
+        %9 = attention(query: %2, key: %4, value: %6, scale: 1, masks: [window(3, start: %0)])
+        %10 = attention(query: %2, key: %8, value: %6, scale: 1)
+        %3 = add(%9, %10)
+        """)
+    #expect(reaches == "attention: readers of its keys look back farther than those of its values")
+  }
+
+  /// The library counts positions by symbols, and reserves as many for all caches.
+  @Test func appendsAreCounted() throws {
+    let one = try emitted(
+      """
+      %0 = state("lengths") : i32[n]
+      %1 = state("cache") : f32[n, w, 2, 4]
+      %2 = input("values") : f32[n, 1, 2, 4]
+      %4 = append(%1, values: %2, start: %0, counts: %0)
+      %3 = attention(query: %2, key: %4, value: %4, scale: 1)
+      """)
+    #expect(one == "%3 appends 1 positions, expected one symbol for all caches")
+    let fixed = try emitted(
+      """
+      %0 = state("lengths") : i32[2]
+      %1 = state("cache") : f32[2, 64, 2, 4]
+      %2 = input("values") : f32[2, n, 2, 4]
+      %4 = append(%1, values: %2, start: %0, counts: %0)
+      %3 = attention(query: %2, key: %4, value: %4, scale: 1)
+      """)
+    #expect(fixed.contains("its first two extents are no symbols"))
+  }
+
+  /// States that take each other's values, or their own ones moved.
+  @Test func successorsAreSimultaneous() throws {
+    let nodes = """
+      %0 = state("a") : f32[n, 8]
+      %1 = state("b") : f32[n, 8]
+      %3 = add(%0, %1)
+      """
+    let source = try emitted(
+      nodes, results: "output \"y\" = %3\nsuccessor \"a\" = %1\nsuccessor \"b\" = %0")
+    let copies = source.split(separator: "\n").filter { $0.contains("copy") && $0.contains("(n") }
+    // The old values are put aside, then both are written.
+    #expect(copies.count == 4 || source.components(of: "copied") >= 2, "\(source)")
+  }
+
+  /// Literals are those of their type, whatever the text says.
+  @Test func literals() throws {
+    #expect(ElementType.i64.literal(1e300) == .integer(Int(9_223_372_036_854_774_784)))
+    #expect(ElementType.i32.literal(.nan) == 0)
+    #expect(ElementType.bool.literal(0.5) == 1)
+    #expect(ElementType.u8.literal(300) == 255)
+    #expect(ElementType.bf16.literal(1) == .integer(0x3f80))
+  }
+
+  /// Names that differ where they are cut, and names that the C has use for itself.
+  @Test func names() throws {
+    let long = String(repeating: "long_", count: 20)
+    let source = try emitted(
+      "%0 = input(\"int64_t\") : f32[w, 4]\n%3 = tanh(%0)", entry: long)
+    #expect(source.contains("_inputs[]") && source.contains("_outputs[]"))
+    #expect(!source.contains("*int64_t = ") && !source.contains(" w = call->symbols"))
+    let epilogues = "scale: 2, scale: 3, scale: 4, scale: 5, scale: 6, scale: 7, scale: 8"
+    let two = try emitted(
+      """
+      %0 = input("x") : f32[n, 4]
+      %1 = weight("w") : f32[4, 4]
+      %2 = linear(%0, weight: %1, \(epilogues), tanh, columns: 4)
+      %3 = linear(%2, weight: %1, \(epilogues), gelu, columns: 4)
+      """)
+    #expect(two.contains("vector_tanh") && two.contains("vector_gelu"))
+  }
+
+  @Test func portsHaveAsManyAxesAsTheInterface() throws {
+    let source = try emitted("%3 = input(\"x\") : f32[1, 1, 1, 1, 1, 1, 1, 1, n]")
+    #expect(source.contains("inputs and outputs have at most 8 axes"))
+  }
+
+  /// What nothing reads still says how large the call is.
+  @Test func unusedInputsArePorts() throws {
+    let source = try emitted(
+      "%0 = input(\"unused\") : f32[n]\n%3 = iota(axis: 0) : i32[n]")
+    #expect(source.contains("\"unused\""))
+  }
+
+  /// A counted matrix can be packed: it follows from nothing but its type.
+  @Test func countedWeights() throws {
+    let source = try emitted(
+      """
+      %0 = input("x") : f32[n, 8]
+      %1 = iota(axis: 0) : f32[8, 8]
+      %2 = iota(axis: 1) : f32[8, 8]
+      %4 = less_or_equal(%1, %2)
+      %5 = cast(%4, to: f32)
+      %3 = matmul(%0, %5)
+      """)
+    #expect(source.contains("linear_8x8"))
+  }
+}
+
+extension String {
+  fileprivate func components(of part: String) -> Int {
+    var count = 0
+    var rest = self[...]
+    while let place = rest.firstRange(of: part) {
+      count += 1
+      rest = rest[place.upperBound...]
+    }
+    return count
+  }
+}
