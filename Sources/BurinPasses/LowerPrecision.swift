@@ -26,7 +26,8 @@ public enum Precision: String, Sendable, CaseIterable {
 extension Pass {
   /// Products multiply in a narrower type. What follows a product stays f32, and so do norms,
   /// softmax, and embeddings unless their table is large or a product shares it. An encoder's attention multiplies
-  /// pairs of bf16, whatever the precision, where there are instructions for them.
+  /// pairs of bf16, whatever the precision, where there are instructions for them and its heads are
+  /// wide enough.
   ///
   /// After `fuse-projections`, so that one rounding serves all of them, and before `pack-weights`,
   /// since a type has its own panels. With bf16 the first products of a model, which no other
@@ -149,7 +150,8 @@ private func lowerExperts(to element: ElementType, times left: ElementType) -> R
 /// themselves, as in an encoder
 ///
 /// A decoder's attention stays f32: one query reads from a cache what a whole prompt computes, and both
-/// have to be the same.
+/// have to be the same. So do heads narrower than 32: in their scores few roundings average out, and
+/// what follows the products takes most of the time.
 private let lowerAttention = Rule("lower-attention") { (root) throws(NearMiss) in
   guard case .attention(let query, let key, let value, let scores, let tile) = root.op,
     query.type.element == .f32, key.type.element == .f32, value.type.element == .f32
@@ -157,8 +159,8 @@ private let lowerAttention = Rule("lower-attention") { (root) throws(NearMiss) i
   guard query.type.shape[1] == key.type.shape[1], !scores.isCausal else {
     throw NearMiss("its queries do not attend to all of their own sequence")
   }
-  guard let width = query.type.shape[3].constant, width % 2 == 0 else {
-    throw NearMiss("queries of \(query.type.shape[3]) numbers do not fill pairs of bf16")
+  guard let width = query.type.shape[3].constant, width >= 32, width % 2 == 0 else {
+    throw NearMiss("its heads are \(query.type.shape[3]) wide, and not 32 or more in pairs")
   }
   return .new(
     .attention(
