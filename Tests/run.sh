@@ -8,6 +8,23 @@ cd "$root"
 
 install_missing
 
+# Whether a clang links OpenMP by itself, as the tests want it; the Swift toolchain's own finds no libomp.
+links_openmp() {
+  local program status=0
+  program=$(mktemp)
+  echo 'int main(void) { return 0; }' | "$1" -fopenmp -x c - -o "$program" 2>/dev/null || status=1
+  rm -f "$program"
+  return "$status"
+}
+
+if ! links_openmp clang; then
+  if ! links_openmp /usr/bin/clang; then
+    say "Installing with apt, for the tests: clang"
+    install_packages clang || die "could not install clang"
+  fi
+  export PATH=/usr/bin:$PATH
+fi
+
 if ! have_aarch64; then
   say "Installing with apt, for the tests of aarch64: a cross compiler's libraries, qemu-user"
   install_packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user ||
