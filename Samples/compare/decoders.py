@@ -251,7 +251,9 @@ def compare(label, precision, folder, arguments):
             "cpu" if arguments.cpu_time else "wall"))
         import numpy
         logits[name] = numpy.load(path + ".npy")
-        workers[-1].megabytes = os.path.getsize(path) / 2**20
+        parts = [path, path.removesuffix(".xml") + ".bin"]  # OpenVINO's weights are beside its graph
+        workers[-1].megabytes = sum(
+            os.path.getsize(part) for part in parts if os.path.exists(part)) / 2**20
     for worker in workers:
         worker.measure(16, 16, 4)
         worker.prefill, worker.decode = [], {}
