@@ -28,18 +28,18 @@ import Testing
     ])
   }()
 
-  private static let program: Program = {
+  private static func program(_ activation: Unary) -> Program {
     let (batch, seq) = (Dim(Symbol("batch", maximum: 4)), Dim(Symbol("seq", maximum: 16)))
     return Program.trace("blocks") { trace in
       let table = trace.weight("table", [vocabulary, width])
       let x = table.embedding(trace.input("ids", .i32, [batch, seq]))
         .matmul(trace.weight("first", [width, width]))
       let up = trace.weight("up", [inner, width]).transposed
-      let hidden = (x.matmul(up) + trace.weight("bias", [inner])).gelu()
+      let hidden = (x.matmul(up) + trace.weight("bias", [inner])).unary(activation)
       let y = x + hidden.matmul(trace.weight("down", [inner, width]))
       return [("logits", y.matmul(table.transposed))]
     }
-  }()
+  }
 
   private static func numbers(_ name: String) throws -> NumericArray {
     let tensor = try #require(weights.tensors[name])
@@ -48,8 +48,18 @@ import Testing
 
   @Test(arguments: ["native", "x86-64-v4", "x86-64-v3", "x86-64"], [Precision.int8, .int4])
   func isWhatTheInterpreterComputes(target: String, precision: Precision) throws {
+    // A value at the border of two multiples may fall to either side; behind a GELU, which is a coarse
+    // one where its result is rounded, more of them do.
+    for (activation, border) in [(Unary.silu, 2e-3), (.gelu, 8e-3)] {
+      try check(Self.program(activation), target: target, precision: precision, border: border)
+    }
+  }
+
+  private func check(
+    _ program: Program, target: String, precision: Precision, border: Double
+  ) throws {
     let compiler = Compiler(options: .init(target: try Target(target), precision: precision))
-    let lowered = try compiler.lower(Self.program)
+    let lowered = try compiler.lower(program)
     let packed = lowered.program.entries[0].graph.nodes.compactMap { node in
       if case .pack = node.op { node.type.tensor?.element } else { nil }
     }
@@ -59,12 +69,12 @@ import Testing
 
     let path = try Self.temporaryPath()
     defer { Self.remove(path) }
-    try compiler.compile(Self.program, weights: Self.weights, to: path)
+    try compiler.compile(program, weights: Self.weights, to: path)
     let model = try CompiledModel(path)
     for shape in [[1, 1], [2, 5], [3, 16]] {
       let ids = (0..<shape[0] * shape[1]).map { Int32($0 * 31 % Self.vocabulary) }
       let inputs = ["ids": NumericArray(.i32, shape, ids.map(Double.init))]
-      let exact = try Interpreter(Self.program).run(
+      let exact = try Interpreter(program).run(
         "forward", inputs: inputs, weights: Self.numbers)["logits"]
       let expected = try Interpreter(lowered.program).run(
         "forward", inputs: inputs, weights: Self.numbers)["logits"]
@@ -74,7 +84,7 @@ import Testing
         "forward", ["ids": HostTensor(ids, shape: shape)])
       let found = try #require(one["logits"]).floats
       #expect(found.map(\.bitPattern) == two["logits"]?.floats.map(\.bitPattern))
-      #expect(difference(found, try #require(expected)) < Self.border)
+      #expect(difference(found, try #require(expected)) < border)
       let rounding = difference(found, try #require(exact))
       #expect(rounding < (precision == .int8 ? 2e-2 : 2e-1) && rounding > 1e-4)
     }
@@ -110,7 +120,7 @@ import Testing
             let y = x.matmul(weight(trace, columns, depth))
             let isWhole = columns % 32 == 0
             guard isWhole else { return ("y\(depth)_\(columns)", y) }
-            let hidden = y.relu().matmul(weight(trace, 64, columns)).gelu()
+            let hidden = y.relu().matmul(weight(trace, 64, columns)).silu()
             return ("y\(depth)_\(columns)", hidden.matmul(weight(trace, 5, 64)))
           }
         }
@@ -138,14 +148,10 @@ import Testing
         "forward", inputs.mapValues { HostTensor($0.floats, shape: $0.shape) })
       for (name, want) in expected {
         let got = try #require(found[name]).floats
-        #expect(difference(got, want) < Self.border, "\(name) of \(count) rows")
+        #expect(difference(got, want) < 2e-3, "\(name) of \(count) rows")
       }
     }
   }
-
-  /// How far from the interpreter a product may be: a value at the border of two multiples falls to
-  /// either side, and what is rounded behind a GELU is a coarse one.
-  private static let border = 8e-3
 
   private static func temporaryPath() throws -> String {
     var template = Array("/tmp/burin-blocks-XXXXXX".utf8CString)
