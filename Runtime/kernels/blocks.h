@@ -129,7 +129,7 @@ enum { R8_ROWS = TILE_ROWS / 2 };
 /// `height` rows (at most `TILE_ROWS`), `x_stride` bytes apart, and a `depth` of whole blocks. The
 /// blocks of a sum are added in the order of k in one accumulator, whatever the height.
 #define R8_TILE_PRODUCT(product, block)                                                            \
-  __attribute__((noinline, unused)) static void product(                                           \
+  IN_REGISTERS __attribute__((noinline, unused)) static void product(                              \
       int height, int64_t depth, const int8_t *x, int64_t x_stride, const uint8_t *panel,          \
       float *sums) {                                                                               \
     for (int row = 0; row < height; row += R8_ROWS, x += R8_ROWS * x_stride, sums += R8_ROWS * 32) \

@@ -5,6 +5,12 @@
 
 #include "vectors.h"
 
+// What a tile keeps in registers is an array whose indices are constant once its loops are unrolled.
+// clang 14 takes those loops for memset and memcpy before it unrolls them, and the array stays in memory:
+// so every such loop says UNROLL (one that is inside of another need not), and its function IN_REGISTERS.
+#define UNROLL _Pragma("clang loop unroll(full)")
+#define IN_REGISTERS __attribute__((no_builtin("memset", "memcpy")))
+
 // As many sums as the registers hold beside a row of the panel.
 #ifdef __AVX512F__
 enum { TILE_ROWS = 8, TILE_VECTORS = 2 };  // 16 of 32 registers, and each row of x read once
@@ -30,13 +36,15 @@ INLINE int64_t tile_step(int64_t rows) {
 typedef enum { TILE_FROM_ZERO, TILE_CONTINUE } TileStart;
 
 /// The sums of a tile in registers, as they begin.
-INLINE void tile_begin(
+IN_REGISTERS INLINE void tile_begin(
     const int height, const int vectors, f32x16 sum[TILE_ROWS][TILE_VECTORS], const float *sums,
     int64_t sums_stride, TileStart start) {
   if (start == TILE_FROM_ZERO) {
+    UNROLL
     for (int row = 0; row < height; row++)
       for (int v = 0; v < vectors; v++) sum[row][v] = (f32x16){0};
   } else {
+    UNROLL
     for (int row = 0; row < height; row++)
       for (int v = 0; v < vectors; v++)
         sum[row][v] = vector_load(sums + row * sums_stride + 16 * v);
@@ -44,15 +52,16 @@ INLINE void tile_begin(
 }
 
 /// The sums of a tile back to memory.
-INLINE void tile_end(
+IN_REGISTERS INLINE void tile_end(
     const int height, const int vectors, f32x16 sum[TILE_ROWS][TILE_VECTORS], float *sums,
     int64_t sums_stride) {
+  UNROLL
   for (int row = 0; row < height; row++)
     for (int v = 0; v < vectors; v++) vector_store(sums + row * sums_stride + 16 * v, sum[row][v]);
 }
 
 /// `tile_product` for a constant height and width, which is then all in registers.
-INLINE void tile_block(
+IN_REGISTERS INLINE void tile_block(
     const int height, const int vectors, int64_t depth, const float *x, int64_t x_stride,
     const float *panel, int64_t panel_stride, float *sums, int64_t sums_stride,
     TileStart start) {
@@ -61,7 +70,9 @@ INLINE void tile_block(
 #pragma clang loop unroll(disable)
   for (int64_t k = 0; k < depth; k++) {
     f32x16 column[TILE_VECTORS];
+    UNROLL
     for (int v = 0; v < vectors; v++) column[v] = vector_load(panel + k * panel_stride + 16 * v);
+    UNROLL
     for (int row = 0; row < height; row++)
       for (int v = 0; v < vectors; v++) sum[row][v] += x[row * x_stride + k] * column[v];
   }
@@ -71,7 +82,7 @@ INLINE void tile_block(
 /// `sums[row][0 ..< columns] += sum over k of x[row][k] * panel[k][0 ..< columns]` for `height` rows
 /// (at most `TILE_ROWS`) and 16 or 32 columns; strides in elements. The terms of each sum are added
 /// in the order of k in one accumulator, whatever the height.
-__attribute__((noinline, unused)) static void tile_product(
+IN_REGISTERS __attribute__((noinline, unused)) static void tile_product(
     int height, int columns, int64_t depth, const float *x, int64_t x_stride, const float *panel,
     int64_t panel_stride, float *sums, int64_t sums_stride, TileStart start) {
   for (int column = 0; column < columns; column += 16 * TILE_VECTORS) {

@@ -37,7 +37,7 @@ INLINE bf16x2x16 bf16_load_pairs(const uint16_t *from) {
 }
 
 /// `tile_product_bf16` for a constant height and width, which is then all in registers.
-INLINE void tile_block_bf16(
+IN_REGISTERS INLINE void tile_block_bf16(
     const int height, const int vectors, int64_t depth, const uint16_t *x, int64_t x_stride,
     const uint16_t *panel, int64_t panel_stride, float *sums, int64_t sums_stride,
     TileStart start) {
@@ -46,10 +46,13 @@ INLINE void tile_block_bf16(
 #pragma clang loop unroll(disable)
   for (int64_t k = 0; k < depth; k += 2) {
     bf16x2x16 column[TILE_VECTORS];
+    UNROLL
     for (int v = 0; v < vectors; v++)
       column[v] = bf16_load_pairs(panel + k * panel_stride + 32 * v);
+    UNROLL
     for (int row = 0; row < height; row++) {
       bf16x2x16 pair = bf16_splat_pair(x + row * x_stride + k);
+      UNROLL
       for (int v = 0; v < vectors; v++)
         sum[row][v] = bf16_multiply_add(sum[row][v], pair, column[v]);
     }
@@ -58,25 +61,30 @@ INLINE void tile_block_bf16(
 }
 
 /// `tile_product_f32_bf16` for a constant height, which is then all in registers.
-INLINE void tile_block_f32_bf16(
+IN_REGISTERS INLINE void tile_block_f32_bf16(
     const int height, int64_t depth, const float *x, int64_t x_stride, const uint16_t *panel,
     float *sums) {
   f32x16 sum[TILE_ROWS][TILE_VECTORS];
+  UNROLL
   for (int row = 0; row < height; row++)
     for (int v = 0; v < TILE_VECTORS; v++) sum[row][v] = (f32x16){0};
 #pragma clang loop unroll(disable)
   for (int64_t k = 0; k < depth; k += 2) {
     f32x16 first[TILE_VECTORS], second[TILE_VECTORS];
+    UNROLL
     for (int v = 0; v < TILE_VECTORS; v++) {
       bf16x2x16 pairs = bf16_load_pairs(panel + k * 32 + 32 * v);
       first[v] = bf16_first(pairs);
       second[v] = bf16_second(pairs);
     }
+    UNROLL
     for (int row = 0; row < height; row++)
       for (int v = 0; v < TILE_VECTORS; v++) sum[row][v] += x[row * x_stride + k] * first[v];
+    UNROLL
     for (int row = 0; row < height; row++)
       for (int v = 0; v < TILE_VECTORS; v++) sum[row][v] += x[row * x_stride + k + 1] * second[v];
   }
+  UNROLL
   for (int row = 0; row < height; row++)
     for (int v = 0; v < TILE_VECTORS; v++) vector_store(sums + row * 32 + 16 * v, sum[row][v]);
 }
@@ -84,7 +92,7 @@ INLINE void tile_block_f32_bf16(
 /// `tile_product` of pairs: `panel[k / 2][0 ..< columns][k % 2]`, its rows of pairs `panel_stride`
 /// pairs apart, and an even `depth`. The pairs of each sum are added in the order of k in one
 /// accumulator, whatever the height.
-__attribute__((noinline, unused)) static void tile_product_bf16(
+IN_REGISTERS __attribute__((noinline, unused)) static void tile_product_bf16(
     int height, int columns, int64_t depth, const uint16_t *x, int64_t x_stride,
     const uint16_t *panel, int64_t panel_stride, float *sums, int64_t sums_stride,
     TileStart start) {
@@ -110,7 +118,7 @@ __attribute__((noinline, unused)) static void tile_product_bf16(
 
 /// `sums[row][0 ..< 32] = sum over k of x[row][k] * panel[k / 2][0 ..< 32][k % 2]` for `height` rows
 /// of f32 (at most `TILE_ROWS`) and an even `depth`: the products are those of f32.
-__attribute__((noinline, unused)) static void tile_product_f32_bf16(
+IN_REGISTERS __attribute__((noinline, unused)) static void tile_product_f32_bf16(
     int height, int64_t depth, const float *x, int64_t x_stride, const uint16_t *panel,
     float *sums) {
   for (int v = 0; v < 2; v += TILE_VECTORS) switch (height) {

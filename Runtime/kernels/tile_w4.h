@@ -15,10 +15,11 @@ INLINE f32x16 w4_scales(const uint8_t *from, float factor) {
 }
 
 /// `tile_product_r8_w4` for a constant height; the sums of a block are all in registers.
-INLINE void tile_block_r8_w4(
+IN_REGISTERS INLINE void tile_block_r8_w4(
     const int height, int64_t depth, const int8_t *x, int64_t x_stride, const uint8_t *panel,
     int part, float *sums) {
   f32x16 sum[R8_ROWS][TILE_VECTORS];
+  UNROLL
   for (int row = 0; row < height; row++)
     for (int v = 0; v < TILE_VECTORS; v++) sum[row][v] = (f32x16){0};
 #pragma clang loop unroll(disable)
@@ -28,21 +29,26 @@ INLINE void tile_block_r8_w4(
     // Upper halves of bytes: the terms count 16 times, and 8 too many are 128.
     const float factor = 0x1p112f / 32 / 16;
     i32x16 product[R8_ROWS][TILE_VECTORS];
+    UNROLL
     for (int row = 0; row < height; row++)
       for (int v = 0; v < TILE_VECTORS; v++) product[row][v] = r8_start(x + row * x_stride);
 #pragma clang loop unroll(disable)
     for (int eight = 0; eight < BLOCK; eight += 8) {
       i32x16 first[TILE_VECTORS], second[TILE_VECTORS];
+      UNROLL
       for (int v = 0; v < TILE_VECTORS; v++) {
         i32x16 pairs =
             vector_load_i32((const int32_t *)(const void *)(columns + eight * 16 + 64 * v));
         first[v] = pairs << 4 & (int32_t)0xf0f0f0f0;
         second[v] = pairs & (int32_t)0xf0f0f0f0;
       }
+      UNROLL
       for (int row = 0; row < height; row++) {
         const int8_t *terms = x + row * x_stride + R8_TERMS + eight;
+        UNROLL
         for (int v = 0; v < TILE_VECTORS; v++)
           product[row][v] = r8_multiply_add(product[row][v], terms, first[v]);
+        UNROLL
         for (int v = 0; v < TILE_VECTORS; v++)
           product[row][v] = r8_multiply_add(product[row][v], terms + 4, second[v]);
       }
@@ -52,28 +58,34 @@ INLINE void tile_block_r8_w4(
     float terms[R8_ROWS][BLOCK];
     r8_widen(height, x, x_stride, terms);
     f32x16 product[R8_ROWS][TILE_VECTORS];
+    UNROLL
     for (int row = 0; row < height; row++)
       for (int v = 0; v < TILE_VECTORS; v++) product[row][v] = (f32x16){0};
 #pragma clang loop unroll(disable)
     for (int term = 0; term < BLOCK; term++) {
       int shift = term % 4 * 8 + term / 4 % 2 * 4;
       f32x16 column[TILE_VECTORS];
+      UNROLL
       for (int v = 0; v < TILE_VECTORS; v++) {
         i32x16 eights = vector_load_i32(
             (const int32_t *)(const void *)(columns + term / 8 * 128 + 64 * v));
         column[v] = __builtin_convertvector((eights >> shift & 15) - 8, f32x16);
       }
+      UNROLL
       for (int row = 0; row < height; row++)
         for (int v = 0; v < TILE_VECTORS; v++) product[row][v] += terms[row][term] * column[v];
     }
 #endif
+    UNROLL
     for (int v = 0; v < TILE_VECTORS; v++) {
       f32x16 scale = w4_scales(panel + 32 * (part + v), factor);
+      UNROLL
       for (int row = 0; row < height; row++)
         sum[row][v] += __builtin_convertvector(product[row][v], f32x16) *
                        (scale * r8_scale(x + row * x_stride));
     }
   }
+  UNROLL
   for (int row = 0; row < height; row++)
     for (int v = 0; v < TILE_VECTORS; v++) vector_store(sums + row * 32 + 16 * v, sum[row][v]);
 }

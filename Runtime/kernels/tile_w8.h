@@ -12,15 +12,17 @@ enum { W8_TERMS = 4 * 32, W8_BLOCK = W8_TERMS + 32 * BLOCK };
 /// Four terms of 16 columns, as floats: `u8[16][4]` to `f32[4][16]`.
 __attribute__((unused)) INLINE void w8_widen(const uint8_t *from, f32x16 terms[4]) {
   i32x16 fours = vector_load_i32((const int32_t *)(const void *)from);
+  UNROLL
   for (int term = 0; term < 4; term++)
     terms[term] = __builtin_convertvector((fours >> 8 * term & 255) - 128, f32x16);
 }
 
 /// `tile_product_r8_w8` for a constant height; the sums of a block are all in registers.
-INLINE void tile_block_r8_w8(
+IN_REGISTERS INLINE void tile_block_r8_w8(
     const int height, int64_t depth, const int8_t *x, int64_t x_stride, const uint8_t *panel,
     int part, float *sums) {
   f32x16 sum[R8_ROWS][TILE_VECTORS];
+  UNROLL
   for (int row = 0; row < height; row++)
     for (int v = 0; v < TILE_VECTORS; v++) sum[row][v] = (f32x16){0};
 #pragma clang loop unroll(disable)
@@ -28,13 +30,16 @@ INLINE void tile_block_r8_w8(
     const uint8_t *columns = panel + W8_TERMS + 64 * part;
 #ifdef __AVX512VNNI__
     i32x16 product[R8_ROWS][TILE_VECTORS];
+    UNROLL
     for (int row = 0; row < height; row++)
       for (int v = 0; v < TILE_VECTORS; v++) product[row][v] = r8_start(x + row * x_stride);
 #pragma clang loop unroll(disable)
     for (int four = 0; four < BLOCK; four += 4) {
       i32x16 column[TILE_VECTORS];
+      UNROLL
       for (int v = 0; v < TILE_VECTORS; v++)
         column[v] = vector_load_i32((const int32_t *)(const void *)(columns + four * 32 + 64 * v));
+      UNROLL
       for (int row = 0; row < height; row++)
         for (int v = 0; v < TILE_VECTORS; v++)
           product[row][v] = r8_multiply_add(
@@ -44,25 +49,31 @@ INLINE void tile_block_r8_w8(
     float terms[R8_ROWS][BLOCK];
     r8_widen(height, x, x_stride, terms);
     f32x16 product[R8_ROWS][TILE_VECTORS];
+    UNROLL
     for (int row = 0; row < height; row++)
       for (int v = 0; v < TILE_VECTORS; v++) product[row][v] = (f32x16){0};
 #pragma clang loop unroll(disable)
     for (int four = 0; four < BLOCK; four += 4) {
       f32x16 column[TILE_VECTORS][4];
+      UNROLL
       for (int v = 0; v < TILE_VECTORS; v++) w8_widen(columns + four * 32 + 64 * v, column[v]);
+      UNROLL
       for (int term = 0; term < 4; term++)
         for (int row = 0; row < height; row++)
           for (int v = 0; v < TILE_VECTORS; v++)
             product[row][v] += terms[row][four + term] * column[v][term];
     }
 #endif
+    UNROLL
     for (int v = 0; v < TILE_VECTORS; v++) {
       f32x16 scale = vector_load((const float *)(const void *)panel + 16 * (part + v));
+      UNROLL
       for (int row = 0; row < height; row++)
         sum[row][v] += __builtin_convertvector(product[row][v], f32x16) *
                        (scale * r8_scale(x + row * x_stride));
     }
   }
+  UNROLL
   for (int row = 0; row < height; row++)
     for (int v = 0; v < TILE_VECTORS; v++) vector_store(sums + row * 32 + 16 * v, sum[row][v]);
 }
