@@ -37,7 +37,8 @@ typedef struct {
   int64_t start;
   const float *keys[CHUNK_PAGES];
   const float *values[CHUNK_PAGES];
-  int32_t counts[CHUNK];  // 0 where the padding mask excludes the key
+  int has_gaps;           // whether the padding mask excludes keys between others that count
+  int32_t counts[CHUNK];  // if it does: 0 where it excludes the key
 } Chunk;
 
 /// The keys from `first` up to `last` (excluded).
@@ -64,6 +65,13 @@ __attribute__((unused)) static KeyRange attention_padding(const int32_t *counts,
   return range;
 }
 
+/// Whether a padding mask excludes keys within the range of those that count.
+__attribute__((unused)) static int attention_gaps(const int32_t *counts, KeyRange range) {
+  int gaps = 0;
+  for (int64_t key = range.first; key < range.last; key++) gaps |= counts[key] == 0;
+  return gaps;
+}
+
 /// The distance of 16 keys from the row's query: `key`, `key + 1` ... less its position.
 INLINE f32x16 attention_distance(const AttentionRow *row, int64_t key) {
   return __builtin_convertvector(vector_lanes() + (int32_t)(key - row->position), f32x16);
@@ -84,14 +92,13 @@ INLINE f32x16 attention_counting(f32x16 scores, const int32_t *counts) {
       vector_load_i32(counts) != 0, scores, vector_splat(-__builtin_inff()));
 }
 
-/// Turns `count` (a multiple of 16) scores to the base 2 into weights 2^(score - maximum), and gives
-/// their sum; without a maximum, `-infinity`, all weights are 0.
-__attribute__((noinline, unused)) static float attention_weights(
-    float *scores, int64_t count, float maximum) {
+/// Turns `count` (a multiple of 16) scores into weights 2^(factor * score - maximum), and gives their
+/// sum; without a maximum, `-infinity`, all weights are 0.
+INLINE float attention_weights(float *scores, int64_t count, float factor, float maximum) {
   const float reference = maximum == -__builtin_inff() ? 0.0f : maximum;
   f32x16 sum = {0};
   for (int64_t key = 0; key < count; key += 16) {
-    const f32x16 weight = vector_exp2(vector_load(scores + key) - reference);
+    const f32x16 weight = vector_exp2(vector_load(scores + key) * factor - reference);
     sum += weight;
     vector_store(scores + key, weight);
   }

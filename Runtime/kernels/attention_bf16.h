@@ -10,16 +10,17 @@ typedef struct {
   int64_t start;
   const uint16_t *keys[CHUNK_PAGES];
   const uint16_t *values[CHUNK_PAGES];
-  int32_t counts[CHUNK];  // 0 where the padding mask excludes the key
+  int has_gaps;           // whether the padding mask excludes keys between others that count
+  int32_t counts[CHUNK];  // if it does: 0 where it excludes the key
 } ChunkBF16;
 
 /// `attention_weights`, rounded to bf16; the sum is that of the weights before they are rounded.
-__attribute__((noinline, unused)) static float attention_weights_bf16(
-    uint16_t *weights, const float *scores, int64_t count, float maximum) {
+INLINE float attention_weights_bf16(
+    uint16_t *weights, const float *scores, int64_t count, float factor, float maximum) {
   const float reference = maximum == -__builtin_inff() ? 0.0f : maximum;
   f32x16 sum = {0};
   for (int64_t key = 0; key < count; key += 16) {
-    const f32x16 weight = vector_exp2_coarse(vector_load(scores + key) - reference);
+    const f32x16 weight = vector_exp2_coarse(vector_load(scores + key) * factor - reference);
     sum += weight;
     bf16_store(weights + key, weight);
   }

@@ -34,11 +34,11 @@ private func microKernel(_ level: InstructionLevel) -> (rows: Int, vectors: Int)
   }
 }
 
-/// The schedule of a product of rows of so many bytes: a block is as many rows as fill 3 MiB, which
+/// The schedule of a product of rows of so many bytes: a block is as many rows as fill 6 MiB, which
 /// the last cache keeps while the panels pass by; blocks of fewer rows read the weights more often.
 private func linearTile(_ level: InstructionLevel, rowBytes: Int) -> LinearTile {
   let (rows, vectors) = microKernel(level)
-  let block = (3 << 20) / max(1, rowBytes) / 64 * 64
+  let block = (6 << 20) / max(1, rowBytes) / 64 * 64
   return LinearTile(rows: rows, vectors: vectors, rowBlock: max(64, min(4096, block)))
 }
 

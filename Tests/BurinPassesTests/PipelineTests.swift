@@ -241,8 +241,8 @@ func expectRewrite(
         if case .linear(_, _, _, _, let tile) = node.op { tile } else { nil }
       }
     }
-    #expect(try tiles(.v4, 768) == [LinearTile(rows: 8, vectors: 2, rowBlock: 1024)])
-    #expect(try tiles(.v3, 3072) == [LinearTile(rows: 6, vectors: 1, rowBlock: 256)])
+    #expect(try tiles(.v4, 768) == [LinearTile(rows: 8, vectors: 2, rowBlock: 2048)])
+    #expect(try tiles(.v3, 3072) == [LinearTile(rows: 6, vectors: 1, rowBlock: 512)])
     #expect(try tiles(.generic, 100_000) == [LinearTile(rows: 6, vectors: 1, rowBlock: 64)])
   }
 

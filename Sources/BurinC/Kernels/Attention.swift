@@ -195,10 +195,10 @@ struct AttentionWriter {
         .array(.array(.float, .integer(padded)), .integer(block)), gathered,
         attributes: [.aligned(64)])
       if let padding = rules.padding {
-        let range: CExpression = "attention_padding"
+        let mask = padding.mask + "sequence" * padding.stride
         Declare(
-          .named("KeyRange").const, "padded",
-          range(padding.mask + "sequence" * padding.stride, keys))
+          .named("KeyRange").const, "padded", ("attention_padding" as CExpression)(mask, keys))
+        Declare(.int.const, "has_gaps", ("attention_gaps" as CExpression)(mask, "padded"))
       }
       For("r", to: count) { r in
         place(of: "block" + r, queries: queries)

@@ -59,13 +59,16 @@ extension AttentionWriter {
           "TILE_FROM_ZERO")
       }
       Blank()
-      Comment("Weights, against the row's largest score in this chunk.")
+      Comment("Each row's largest score in this chunk, then the weights against it.")
       if isHalf {
         Declare(
           .array(.array(element.cType, 256), "TILE_ROWS"), weights, attributes: [.aligned(64)])
       }
       Declare(.int64.const, "even", first / 16 * 16)
-      if isHalf { Declare(.int64.const, "even_end", (last + 15) / 16 * 16) }
+      Declare(.int64.const, "even_end", (last + 15) / 16 * 16)
+      if rules.factor != 1 {
+        Declare(.float.const, "factor", .float(rules.factor)).note("scale * log2(e)")
+      }
       For("r", to: "height", type: .int) { r in
         Declare(vectorType, "largest", vectorSplat(infinity))
         For("key", from: "even", to: last, by: 16) { key in
@@ -74,14 +77,17 @@ extension AttentionWriter {
           vectorStore(products[r] + (key - start), "score")
           ("largest" as CExpression).assign(("vector_maximum" as CExpression)("largest", "score"))
         }
-        ("maximum" as CExpression)[r].assign(("vector_largest" as CExpression)("largest"))
+        let largest = ("vector_largest" as CExpression)("largest")
+        ("maximum" as CExpression)[r].assign(rules.factor == 1 ? largest : "factor" * largest)
+      }
+      For("r", to: "height", type: .int) { r in
         ("sum" as CExpression)[r].assign(
           CExpression.call(
             .name(typed("attention_weights")),
             (isHalf ? [weights[r] + ("even" - start)] : [])
               + [
-                products[r] + ("even" - start), (last - "even" + 15) / 16 * 16,
-                ("maximum" as CExpression)[r],
+                products[r] + ("even" - start), "even_end" - "even",
+                rules.factor == 1 ? .float(1) : "factor", ("maximum" as CExpression)[r],
               ]))
       }
       Blank()

@@ -219,10 +219,13 @@ extension AttentionWriter {
         if keyPages.isNarrow || valuePages.isNarrow { widen(keyPages, valuePages) }
       }
       if let padding = rules.padding {
-        For("i", to: "CHUNK", type: .int) { i in
-          chunk.member("counts")[i].assign(
-            (("start" as CExpression) + i < keys).then(
-              padding.mask["sequence" * padding.stride + "start" + i], else: 0))
+        chunk.member("has_gaps").assign("has_gaps")
+        If("has_gaps") {
+          For("i", to: "CHUNK", type: .int) { i in
+            chunk.member("counts")[i].assign(
+              (("start" as CExpression) + i < keys).then(
+                padding.mask["sequence" * padding.stride + "start" + i], else: 0))
+          }
         }
       }
     }

@@ -7,6 +7,9 @@ struct AttentionScores {
   private(set) var rowStatements: [CStatement] = []
   /// Takes `score`, of the 16 keys from `key` on, through everything that is added or masked.
   private(set) var scoreStatements: [CStatement] = []
+  /// What scores are multiplied by after their largest is known, and so only once each. 1 where
+  /// something is added to the scaled scores, or where a factor would turn their order round.
+  private(set) var factor: Float = 1
   /// The padding mask, `[batch, keys]`, and its stride from sequence to sequence.
   private(set) var padding: (mask: CExpression, stride: CExpression)?
   /// Words for the kernel's name.
@@ -33,6 +36,8 @@ struct AttentionScores {
           ("vector_tanh" as CExpression)(score * .float(Float(scores.scale / cap)))
             * .float(Float(cap * base))
         ).note("cap * log2(e)")
+    } else if scores.bias == nil, scores.slopes == nil, scores.scale > 0 {
+      factor = Float(scores.scale * base)
     } else {
       let factor = CExpression.float(Float(scores.scale * base))
       scoreStatements = CExpression.binary(.multiplyAssign, score, factor).note("scale * log2(e)")
@@ -118,7 +123,10 @@ struct AttentionScores {
     if padding != nil {
       let counting: CExpression = "attention_counting"
       let counts = ("chunk" as CExpression).arrow("counts") + (key - "start")
-      scoreStatements += score.assign(counting(score, counts)).statements
+      scoreStatements +=
+        If(("chunk" as CExpression).arrow("has_gaps")) {
+          score.assign(counting(score, counts))
+        }.statements
     }
   }
 }

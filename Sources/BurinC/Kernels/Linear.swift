@@ -142,10 +142,10 @@ private func storeHalves(
     : ("bf16_store_first" as CExpression)(to, "value", .integer(columns) - column)
 }
 
-/// As many rows of so many bytes as fill 3 MiB: what the last cache keeps of them while the panels
+/// As many rows of so many bytes as fill 6 MiB: what the last cache keeps of them while the panels
 /// pass by.
 private func rowBlock(bytes: Int) -> Int {
-  max(64, min(4096, (3 << 20) / max(1, bytes) / 64 * 64))
+  max(64, min(4096, (6 << 20) / max(1, bytes) / 64 * 64))
 }
 
 /// The statements that take `value`, 16 columns of a row, through the epilogues, whose operands are
