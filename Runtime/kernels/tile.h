@@ -8,7 +8,11 @@
 // What a tile keeps in registers is an array whose indices are constant once its loops are unrolled.
 // clang 14 takes those loops for memset and memcpy before it unrolls them, and the array stays in memory:
 // so every such loop says UNROLL (one that is inside of another need not), and its function IN_REGISTERS.
+#if __has_feature(undefined_behavior_sanitizer)
+#define UNROLL  // the checks of unrolled loops would take minutes to compile
+#else
 #define UNROLL _Pragma("clang loop unroll(full)")
+#endif
 #define IN_REGISTERS __attribute__((no_builtin("memset", "memcpy")))
 
 // As many sums as the registers hold beside a row of the panel.
