@@ -92,13 +92,13 @@ INLINE f32x16 attention_counting(f32x16 scores, const int32_t *counts) {
       vector_load_i32(counts) != 0, scores, vector_splat(-__builtin_inff()));
 }
 
-/// Turns `count` (a multiple of 16) scores into weights 2^(factor * score - maximum), and gives their
-/// sum; without a maximum, `-infinity`, all weights are 0.
-INLINE float attention_weights(float *scores, int64_t count, float factor, float maximum) {
-  const float reference = maximum == -__builtin_inff() ? 0.0f : maximum;
+/// Turns `count` (a multiple of 16) scores into weights 2^(factor * (score - largest)), and gives their
+/// sum; without a largest, `-infinity`, all weights are 0 but those of scores that are NaN.
+INLINE float attention_weights(float *scores, int64_t count, float factor, float largest) {
+  const float reference = largest == -__builtin_inff() ? 0.0f : largest;
   f32x16 sum = {0};
   for (int64_t key = 0; key < count; key += 16) {
-    const f32x16 weight = vector_exp2(vector_load(scores + key) * factor - reference);
+    const f32x16 weight = vector_exp2((vector_load(scores + key) - reference) * factor);
     sum += weight;
     vector_store(scores + key, weight);
   }
@@ -123,12 +123,14 @@ INLINE void attention_keep(
 }
 
 /// Merges what a row gathered from later keys, a maximum, a sum of weights and `width` (a multiple of
-/// 16) weighted values, into the row and its `values`. Keys of which none counts change nothing.
+/// 16) weighted values, into the row and its `values`. Keys of which none counts change nothing: their
+/// sum is 0, where the weight of a largest score is 1, and NaN if any score is. (The maximum does not
+/// tell: it may pass over a NaN.)
 INLINE void attention_merge(
     AttentionRow *row, float *values, float maximum, float sum, const float *added,
     int64_t width) {
-  if (maximum == -__builtin_inff()) return;
-  if (row->maximum == -__builtin_inff()) {  // nothing to merge with
+  if (sum == 0) return;
+  if (row->sum == 0) {  // nothing to merge with
     row->maximum = maximum;
     row->sum = sum;
     for (int64_t column = 0; column < width; column += 16)
@@ -149,7 +151,7 @@ INLINE void attention_merge(
 /// The row's values by its sum of weights; zeros if no key counted.
 INLINE void attention_finish(
     float *out, const float *values, const AttentionRow *row, int64_t width) {
-  const float sum = row->maximum == -__builtin_inff() ? 1.0f : row->sum;
+  const float sum = row->sum == 0 ? 1.0f : row->sum;
   for (int64_t column = 0; column < width; column += 16) {
     // Adding 0 turns -0 into 0: which of them it is depends on keys that do not count.
     const f32x16 value = vector_load(values + column) / sum + 0.0f;

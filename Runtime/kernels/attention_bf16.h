@@ -16,11 +16,11 @@ typedef struct {
 
 /// `attention_weights`, rounded to bf16; the sum is that of the weights before they are rounded.
 INLINE float attention_weights_bf16(
-    uint16_t *weights, const float *scores, int64_t count, float factor, float maximum) {
-  const float reference = maximum == -__builtin_inff() ? 0.0f : maximum;
+    uint16_t *weights, const float *scores, int64_t count, float factor, float largest) {
+  const float reference = largest == -__builtin_inff() ? 0.0f : largest;
   f32x16 sum = {0};
   for (int64_t key = 0; key < count; key += 16) {
-    const f32x16 weight = vector_exp2_coarse(vector_load(scores + key) * factor - reference);
+    const f32x16 weight = vector_exp2_coarse((vector_load(scores + key) - reference) * factor);
     sum += weight;
     bf16_store(weights + key, weight);
   }

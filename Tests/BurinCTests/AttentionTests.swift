@@ -17,7 +17,7 @@ import Testing
   /// Attention over token-major rows, parts of wider rows; the number tells kernels apart.
   static func attention(
     _ number: Int, _ shape: Shape, keys: Dim = seq, in element: ElementType = .f32,
-    _ scores: Scores<Place> = Scores(scale: 0.3)
+    _ scores: Scores<Place> = Scores(scale: 0.3), tile: AttentionTile? = nil
   ) throws -> KernelCase {
     func part(_ positions: Dim, _ heads: Int, _ width: Int) -> Place {
       let type = TensorType(element, [batch, positions, Dim(heads), Dim(width)])
@@ -27,7 +27,7 @@ import Testing
     var item = try KernelCase(
       .attention(
         query: part(seq, shape.heads, shape.width), key: part(keys, shape.groups, shape.width),
-        value: part(keys, shape.groups, shape.valueWidth), scores: scores, tile: nil),
+        value: part(keys, shape.groups, shape.valueWidth), scores: scores, tile: tile),
       by: { op, results, _ in
         try attentionKernel(op, results: results, name: "attention_\(number)")
       })
@@ -120,5 +120,33 @@ import Testing
       }
     }
     try KernelLibrary(cases).check(Self.longExtents)
+  }
+
+  /// Values that bf16 has, with some of them replaced.
+  static func values(
+    _ count: Int, _ changed: (Int) -> Double?
+  ) -> [Double] { (0..<count).map { changed($0) ?? Double($0 * 7 % 13 - 6) / 8 } }
+
+  /// A row of which the only score is NaN, or the only one of a chunk, is no row without keys.
+  @Test func aScoreThatIsNoNumberIsNotLost() throws {
+    var cases: [KernelCase] = []
+    for element in [ElementType.f32, .bf16] {
+      var first = try Self.attention(
+        cases.count, Shape(heads: 1, groups: 1), in: element,
+        Scores(scale: 0.3, masks: [.causal(start: nil)]))
+      first.values = { operand, count in
+        operand > 0 ? nil : Self.values(count) { $0 < 16 ? .nan : nil }
+      }
+      var last = try Self.attention(
+        cases.count + 1, Shape(heads: 1, groups: 1), keys: Self.keys, in: element)
+      last.values = { operand, count in
+        operand != 1 ? nil : Self.values(count) { $0 >= count - 16 ? .nan : nil }
+      }
+      cases += [first, last]
+    }
+    try KernelLibrary(cases).check([
+      ["batch": 1, "seq": 1, "keys": 257], ["batch": 1, "seq": 9, "keys": 257],
+      ["batch": 2, "seq": 17, "keys": 513],
+    ])
   }
 }

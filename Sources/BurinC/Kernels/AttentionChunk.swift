@@ -45,7 +45,10 @@ extension AttentionWriter {
       Declare(.named("KeyRange"), span, ("attention_span" as CExpression)("rows", "height"))
       first.assign(larger(first, start))
       last.assign(smaller(last, start + 256))
-      For("r", to: "height", type: .int) { r in ("maximum" as CExpression)[r].assign(infinity) }
+      For("r", to: "height", type: .int) { r in
+        ("maximum" as CExpression)[r].assign(infinity)
+        ("sum" as CExpression)[r].assign(.float(0))
+      }
       If(first >= last) { Return() }
       Blank()
       Comment("Scores, 32 keys at a time.")
@@ -77,8 +80,7 @@ extension AttentionWriter {
           vectorStore(products[r] + (key - start), "score")
           ("largest" as CExpression).assign(("vector_maximum" as CExpression)("largest", "score"))
         }
-        let largest = ("vector_largest" as CExpression)("largest")
-        ("maximum" as CExpression)[r].assign(rules.factor == 1 ? largest : "factor" * largest)
+        ("maximum" as CExpression)[r].assign(("vector_largest" as CExpression)("largest"))
       }
       For("r", to: "height", type: .int) { r in
         ("sum" as CExpression)[r].assign(
@@ -89,6 +91,9 @@ extension AttentionWriter {
                 products[r] + ("even" - start), "even_end" - "even",
                 rules.factor == 1 ? .float(1) : "factor", ("maximum" as CExpression)[r],
               ]))
+        if rules.factor != 1 {
+          CExpression.binary(.multiplyAssign, ("maximum" as CExpression)[r], "factor")
+        }
       }
       Blank()
       if values.isInPlace {

@@ -195,6 +195,7 @@ static void attention_3x12_padding_chunk(
   span.last = smaller(span.last, start + 256);
   for (int r = 0; r < height; r++) {
     maximum[r] = -__builtin_inff();
+    sum[r] = 0.0f;
   }
   if (span.first >= span.last) {
     return;

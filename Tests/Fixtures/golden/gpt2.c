@@ -202,6 +202,7 @@ static void attention_4x5_padding_causal_chunk(
   span.last = smaller(span.last, start + 256);
   for (int r = 0; r < height; r++) {
     maximum[r] = -__builtin_inff();
+    sum[r] = 0.0f;
   }
   if (span.first >= span.last) {
     return;
@@ -606,6 +607,7 @@ static void attention_4x5_lengths_causal_chunk(
   span.last = smaller(span.last, start + 256);
   for (int r = 0; r < height; r++) {
     maximum[r] = -__builtin_inff();
+    sum[r] = 0.0f;
   }
   if (span.first >= span.last) {
     return;
