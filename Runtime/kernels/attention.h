@@ -72,6 +72,14 @@ __attribute__((unused)) static int attention_gaps(const int32_t *counts, KeyRang
   return gaps;
 }
 
+/// Biases to the base 2. One that would overflow stays finite: a row of nothing but the lowest floats,
+/// as masks have them, gives every key the same weight, and only one of `-infinity` has no key.
+INLINE f32x16 attention_bias(f32x16 biases) {
+  const f32x16 scaled = biases * 0x1.715476p+0f;
+  const i32x16 is_lowest = (scaled == -__builtin_inff()) & (biases > -__builtin_inff());
+  return vector_select(is_lowest, vector_splat(-0x1.fffffep+127f), scaled);
+}
+
 /// The distance of 16 keys from the row's query: `key`, `key + 1` ... less its position.
 INLINE f32x16 attention_distance(const AttentionRow *row, int64_t key) {
   return __builtin_convertvector(vector_lanes() + (int32_t)(key - row->position), f32x16);

@@ -149,4 +149,22 @@ import Testing
       ["batch": 2, "seq": 17, "keys": 513],
     ])
   }
+
+  /// A row of nothing but the lowest bias has all keys, and one of infinite biases among others none of
+  /// those.
+  @Test func lowestBiasesAreFinite() throws {
+    let bias = Place(dense: TensorType(.f32, [1, 1, 1, Self.keys]))
+    var cases: [KernelCase] = []
+    for lowest in [-Double(Float.greatestFiniteMagnitude), -2.5e38, -.infinity] {
+      for isWhole in [true, false] where lowest.isFinite || !isWhole {
+        var item = try Self.attention(
+          cases.count, Shape(), keys: Self.keys, Scores(scale: 0.3, bias: bias))
+        item.values = { operand, count in
+          operand != 3 ? nil : (0..<count).map { isWhole || $0 % 3 == 1 ? lowest : 0.5 }
+        }
+        cases.append(item)
+      }
+    }
+    try KernelLibrary(cases).check(Self.longExtents)
+  }
 }

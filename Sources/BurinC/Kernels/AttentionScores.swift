@@ -59,7 +59,7 @@ struct AttentionScores {
       }
       rowStatements += row.arrow("bias").assign(pointer + offset).statements
       let values = vectorLoadFirst(("rows" as CExpression)["r"].member("bias") + key, keys - key)
-      scoreStatements += add(values * .float(Float(base)))
+      scoreStatements += add(("attention_bias" as CExpression)(values))
     }
     if scores.slopes != nil {
       words.append("slopes")
