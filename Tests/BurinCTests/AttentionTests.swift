@@ -167,4 +167,29 @@ import Testing
     }
     try KernelLibrary(cases).check(Self.longExtents)
   }
+
+  /// A split of few queries keeps what each of them gathered, however few a task has.
+  @Test func tasksOfFewQueries() throws {
+    let cases = try [1, 8, 16].map { queries in
+      try Self.attention(
+        queries, Shape(), keys: Self.keys,
+        tile: AttentionTile(queries: queries, rows: 8, vectors: 2))
+    }
+    try KernelLibrary(cases).check([
+      ["batch": 1, "seq": 12, "keys": 700], ["batch": 1, "seq": 16, "keys": 300],
+      ["batch": 1, "seq": 17, "keys": 300],
+    ])
+  }
+
+  /// Rows lie on the stack, so there are fewer where heads are wide, and a limit.
+  @Test func wideHeads() throws {
+    func shape(_ width: Int) -> Shape {
+      Shape(heads: 1, groups: 1, width: width, valueWidth: width)
+    }
+    var item = try Self.attention(0, shape(4096), keys: Self.keys, Scores(scale: 0.01))
+    item.tolerance = { 1e-4 * max(1, abs($0)) }
+    try KernelLibrary([item]).check([["batch": 1, "seq": 33, "keys": 40]])
+    #expect(throws: IRError.self) { try Self.attention(0, shape(1 << 16)) }
+    #expect(throws: IRError.self) { try Self.attention(0, shape(1 << 16), in: .bf16) }
+  }
 }

@@ -44,7 +44,7 @@ struct AttentionWriter {
   let valueWidth: Int
   /// What multiplies: f32, or bf16 in pairs.
   let element: ElementType
-  /// Rows of one task.
+  /// Rows of one task, fewer where heads are so wide that they would fill the stack.
   let block: Int
   /// Whether a few queries over many keys are worth a split by chunk.
   let splits: Bool
@@ -85,8 +85,19 @@ struct AttentionWriter {
     self.width = width
     self.valueWidth = valueWidth
     self.element = element
-    block = max(8, (tile?.queries ?? 64) / 8 * 8)
     splits = query.shape[1] != key.shape[1]
+    // What a task has on its stack: rows, what a tile adds to them, and the widened pages of a chunk.
+    let kept = (valueWidth + 15) / 16 * 64
+    let row = 48 + width * element.bytes + kept
+    // The rows that a split keeps are those of one task.
+    let least = splits ? AttentionWriter.few : 8
+    block = max(least, min(tile?.queries ?? 64, (1 << 20) / row) / 8 * 8)
+    let isNarrow = [key, value].contains { $0.type.element != element }
+    let stack = block * row + 8 * kept + (isNarrow ? 256 * (4 * width + kept) : 0)
+    guard stack <= 3 << 20 else {
+      throw IRError(
+        "attention: heads of \(width) and \(valueWidth) elements take more than 3 MiB of stack")
+    }
   }
 
   func kernel(name: String?) throws -> Kernel {
