@@ -163,16 +163,18 @@ __attribute__((unused)) static void page_put_value_bf16(
 }
 
 /// Rounds `count` (at most 32) numbers to multiples of a scale, `step` elements apart, and gives the
-/// scale: 1/127 of the largest magnitude.
+/// scale: 1/127 of the largest magnitude, or NaN if there is one, so that none is lost.
 INLINE float page_round_block(int8_t *to, int64_t step, const float *from, int64_t count) {
   float largest = 0;
   for (int64_t i = 0; i < count; i++) {
     const float magnitude = __builtin_fabsf(from[i]);
-    largest = magnitude > largest ? magnitude : largest;
+    if (magnitude > largest || magnitude != magnitude) largest = magnitude;
   }
   const float scale = (float)(largest / 127.0);
+  const int is_number = scale > 0 && scale < __builtin_inff();
   for (int64_t i = 0; i < count; i++) {
-    double multiple = scale == 0 ? 0 : __builtin_rint(from[i] / (double)scale);
+    // Whatever multiplies NaN or infinity is NaN when it is widened.
+    double multiple = is_number ? __builtin_rint(from[i] / (double)scale) : 0;
     multiple = multiple > 127 ? 127 : multiple < -127 ? -127 : multiple;
     to[i * step] = (int8_t)multiple;
   }

@@ -97,12 +97,14 @@ extension NumericArray {
   }
 
   /// Multiples of a scale for each block of 32 in a row (the last one may be shorter), which is 1/127
-  /// of its largest magnitude and rounded to f32; ties to even.
+  /// of its largest magnitude and rounded to f32, or NaN if there is one; ties to even.
   private func roundedInBlocks() -> NumericArray {
     let rounded = mapRows { row in
       for start in stride(from: row.startIndex, to: row.endIndex, by: ElementType.q8.block) {
         let block = start..<min(start + ElementType.q8.block, row.endIndex)
-        let scale = Double(Float(row[block].reduce(0) { max($0, abs($1)) } / 127))
+        let isNumber = !row[block].contains { $0.isNaN }
+        let largest = isNumber ? row[block].reduce(0) { max($0, abs($1)) } : .nan
+        let scale = Double(Float(largest / 127))
         for index in block {
           let multiple = min(max((row[index] / scale).rounded(.toNearestOrEven), -127), 127)
           row[index] = scale == 0 ? 0 : multiple * scale

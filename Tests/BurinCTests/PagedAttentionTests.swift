@@ -149,6 +149,31 @@ import Testing
     #expect(worst < 1e-5)
   }
 
+  /// A key that is NaN makes every score that sees it one, in whatever type the cache keeps it.
+  @Test(arguments: [ElementType.f32, .bf16, .q8])
+  func keysThatAreNoNumbersStay(element: ElementType) throws {
+    let (heads, width, total, place) = (2, 40, 30, 20)
+    let cache = try Cache(heads: heads, groups: heads, width: width, room: 64, element: element)
+    let program = try KernelProgram(cache.kernels)
+    var random = Splitmix(state: 4)
+    let row = heads * width
+    func values() -> [Float] {
+      (0..<2 * total * row).map { _ in Float.random(in: -2...2, using: &random) }
+    }
+    let (q, v) = (values(), values())
+    var k = values()
+    // One number of the first head's second block, in the first sequence.
+    k[place * row + 35] = .nan
+    for pieces in [[total], [17, 3, 1, 9]] {
+      let out = try Self.run(cache, program, pieces: pieces, threads: 1, q, k, v)
+      for index in out.indices {
+        let isLost = index < total * row && index / row >= place && index % row < width
+        #expect(out[index].isNaN == isLost, "\(index / row), \(index % row)")
+        if out[index].isNaN != isLost { return }
+      }
+    }
+  }
+
   @Test func neighboursAndPaddingChangeNoBit() throws {
     let (heads, width) = (2, 32)
     let type = TensorType(.f32, [Self.batch, Self.seq, Dim(heads), Dim(width)])
