@@ -1,6 +1,10 @@
 // Elementary functions on 16 lanes. The bounds beside them were measured against double precision
 // over every float (or every 16th) of the domain; NaN gives NaN, infinities what the limit is.
 // ulp: units in the last place of the exact result.
+//
+// They hold where sums of products are fused, on AVX2, AVX-512 and NEON alike, which give the same bits.
+// Without (x86-64 alone) exp2 is within 1.8 ulp, erf 6.2, tanh 5.3 and gelu 2.2e-7 * |x|, also at
+// -infinity; the others keep their bounds.
 #ifndef BURIN_VECTOR_MATH_H
 #define BURIN_VECTOR_MATH_H
 
@@ -47,7 +51,7 @@ INLINE f32x16 vector_exp2_coarse(f32x16 x) {
   return p * vector_power_of_two(whole);
 }
 
-/// e^x within 1 ulp (2 below 2^-125); results below 2^-126 are 0.
+/// e^x within 1 ulp (2 below 2^-125); results below 2^-125.5 are 0.
 INLINE f32x16 vector_exp(f32x16 x) {
   x = vector_clamp(x, -87.4f, 89.0f);
   const f32x16 whole = vector_floor(x * 0x1.715476p+0f + 0.5f);
@@ -121,10 +125,10 @@ INLINE f32x16 vector_tanh(f32x16 x) {
   return vector_clamp(x * p / q, -1.0f, 1.0f);
 }
 
-/// 1 / (1 + e^-x) within 3 ulp.
+/// 1 / (1 + e^-x) within 3 ulp, as far as that is a normal number; 0 from -88.73 down.
 INLINE f32x16 vector_sigmoid(f32x16 x) { return 1.0f / (1.0f + vector_exp(-x)); }
 
-/// x * sigmoid(x) within 3 ulp; 0 at -infinity.
+/// x * sigmoid(x) within 3 ulp; 0 from -88.73 down, where it is less than 3e-37, and at -infinity.
 INLINE f32x16 vector_silu(f32x16 x) {
   // Held where the product is 0 anyway, so that -infinity is not divided by infinity.
   const f32x16 held = vector_maximum(vector_splat(-120.0f), x);
