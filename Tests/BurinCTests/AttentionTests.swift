@@ -135,12 +135,12 @@ import Testing
         cases.count, Shape(heads: 1, groups: 1), in: element,
         Scores(scale: 0.3, masks: [.causal(start: nil)]))
       first.values = { operand, count in
-        operand > 0 ? nil : Self.values(count) { $0 < 16 ? .nan : nil }
+        operand > 0 ? nil : Self.values(count) { $0 < 16 ? Double.nan : nil }
       }
       var last = try Self.attention(
         cases.count + 1, Shape(heads: 1, groups: 1), keys: Self.keys, in: element)
       last.values = { operand, count in
-        operand != 1 ? nil : Self.values(count) { $0 >= count - 16 ? .nan : nil }
+        operand != 1 ? nil : Self.values(count) { $0 >= count - 16 ? Double.nan : nil }
       }
       cases += [first, last]
     }
