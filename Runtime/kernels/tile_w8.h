@@ -33,7 +33,7 @@ IN_REGISTERS INLINE void tile_block_r8_w8(
     UNROLL
     for (int row = 0; row < height; row++)
       for (int v = 0; v < TILE_VECTORS; v++) product[row][v] = r8_start(x + row * x_stride);
-#pragma clang loop unroll(disable)
+#pragma clang loop unroll(full)
     for (int four = 0; four < BLOCK; four += 4) {
       i32x16 column[TILE_VECTORS];
       UNROLL
@@ -86,9 +86,11 @@ __attribute__((unused)) INLINE void w8_column(
   for (int64_t k = 0; k < depth; k += BLOCK, panel += W8_BLOCK) {
     float scale;
     memcpy(&scale, panel + 4 * column, sizeof scale);
-    for (int64_t term = 0; term < BLOCK; term++)
-      to[k + term] = scale * (panel[W8_TERMS + term / 4 * 128 + column * 4 + term % 4] - 128);
-    f32x16 first = vector_load(to + k), second = vector_load(to + k + 16);
+    int8_t terms[BLOCK];
+    for (int64_t four = 0; four < BLOCK; four += 4)
+      memcpy(terms + four, panel + W8_TERMS + four * 32 + column * 4, 4);
+    for (int64_t term = 0; term < BLOCK; term++) terms[term] ^= -128;
+    f32x16 first = vector_load_i8(terms) * scale, second = vector_load_i8(terms + 16) * scale;
     block_turn(&first, &second);
     vector_store(to + k, first);
     vector_store(to + k + 16, second);

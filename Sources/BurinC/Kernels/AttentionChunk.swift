@@ -82,6 +82,7 @@ extension AttentionWriter {
         }
         ("maximum" as CExpression)[r].assign(("vector_largest" as CExpression)("largest"))
       }
+      // A loop of its own: so no row waits for its largest score while others could be computed.
       For("r", to: "height", type: .int) { r in
         ("sum" as CExpression)[r].assign(
           CExpression.call(

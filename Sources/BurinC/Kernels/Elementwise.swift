@@ -113,13 +113,12 @@ private func blockKernel(_ x: Place, name: String?) throws -> Kernel {
   let values = try parts.operand(0, "x", .f32, note: "[\(count.flat), \(width)]")
   let out = try parts.result(
     0, "out", .r8, note: "[\(count.flat), \(width / 32)] x (scale, start, [32])")
-  let step = CExpression.integer(ElementType.r8.blockBytes)
+  let (step, blocks) = (ElementType.r8.blockBytes, width / 32)
   return parts.kernel(kernelName(name, "cast_to_r8", [width]), headers: ["blocks.h"]) {
-    parallelLoops([("row", count, 1), ("column", .integer(width), 32)]) {
-      Declare(CType.float.const.pointer, "terms", values + "row" * stride + "column")
-      ("r8_store" as CExpression)(
-        out + ("row" * .integer(width / 32) + "column" / 32) * step, vectorLoad("terms"),
-        vectorLoad("terms" + 16))
+    parallelLoops([("row", count, 1)]) {
+      ("r8_store_blocks" as CExpression)(
+        .integer(blocks), out + "row" * .integer(blocks * step), .integer(step),
+        values + "row" * stride, 32)
     }
   }
 }

@@ -82,11 +82,10 @@ func linearKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Ke
       }
     }
     if result == .r8 {
-      For("r", to: "height") { r in
-        ("r8_store" as CExpression)(
-          out + (row + r) * outStride + panel / 32 * .integer(result.blockStep),
-          vectorLoad(("sums" as CExpression)[r]), vectorLoad(("sums" as CExpression)[r] + 16))
-      }
+      let block = CExpression.integer(result.blockStep)
+      ("r8_store_blocks" as CExpression)(
+        "height", out + row * outStride + panel / 32 * block, outStride,
+        ("sums" as CExpression)[0], 32)
     }
   }
   let together = min(tile?.panels ?? 1, (columns + 31) / 32) * 32

@@ -222,6 +222,8 @@ static void attention_3x12_padding_chunk(
       largest = vector_maximum(largest, score);
     }
     maximum[r] = vector_largest(largest);
+  }
+  for (int r = 0; r < height; r++) {
     sum[r] = attention_weights(weights[r] + (even - start), (span.last - even + 15) / 16 * 16,
                                maximum[r]);
   }

@@ -229,6 +229,8 @@ static void attention_4x5_padding_causal_chunk(
       largest = vector_maximum(largest, score);
     }
     maximum[r] = vector_largest(largest);
+  }
+  for (int r = 0; r < height; r++) {
     sum[r] = attention_weights(weights[r] + (even - start), (span.last - even + 15) / 16 * 16,
                                maximum[r]);
   }
@@ -633,6 +635,8 @@ static void attention_4x5_lengths_causal_chunk(
       largest = vector_maximum(largest, score);
     }
     maximum[r] = vector_largest(largest);
+  }
+  for (int r = 0; r < height; r++) {
     sum[r] = attention_weights(weights[r] + (even - start), (span.last - even + 15) / 16 * 16,
                                maximum[r]);
   }
