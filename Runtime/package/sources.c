@@ -20,6 +20,9 @@ static const unsigned char blocks_h[] = {
 static const unsigned char experts_h[] = {
 #embed "../kernels/experts.h"
 };
+static const unsigned char f16_h[] = {
+#embed "../kernels/f16.h"
+};
 static const unsigned char laps_h[] = {
 #embed "../kernels/laps.h"
 };
@@ -31,6 +34,9 @@ static const unsigned char tile_h[] = {
 };
 static const unsigned char tile_bf16_h[] = {
 #embed "../kernels/tile_bf16.h"
+};
+static const unsigned char tile_f16_h[] = {
+#embed "../kernels/tile_f16.h"
 };
 static const unsigned char tile_w4_h[] = {
 #embed "../kernels/tile_w4.h"
@@ -79,10 +85,12 @@ static const struct burin_source sources[] = {
     {"bf16.h", bf16_h, sizeof bf16_h},
     {"blocks.h", blocks_h, sizeof blocks_h},
     {"experts.h", experts_h, sizeof experts_h},
+    {"f16.h", f16_h, sizeof f16_h},
     {"laps.h", laps_h, sizeof laps_h},
     {"pages.h", pages_h, sizeof pages_h},
     {"tile.h", tile_h, sizeof tile_h},
     {"tile_bf16.h", tile_bf16_h, sizeof tile_bf16_h},
+    {"tile_f16.h", tile_f16_h, sizeof tile_f16_h},
     {"tile_w4.h", tile_w4_h, sizeof tile_w4_h},
     {"tile_w8.h", tile_w8_h, sizeof tile_w8_h},
     {"vector_math.h", vector_math_h, sizeof vector_math_h},

@@ -51,9 +51,13 @@ extension ModelDirectory {
       try preparation.map { field throws(HubError) in
         try PicturePreparation(field, modelType: config["model_type"].string().utf8String).size
       } ?? nil
-    let program = Program(
+    let traced = Program(
       name, entries: try model.entries(limits, sentence: pipeline))
-    try checkpoint.check(program, isUnused: family.isUnused)
+    try checkpoint.check(traced, isUnused: family.isUnused)
+    let program: Program
+    do throws(IRError) { program = try traced.storing(as: checkpoint) } catch {
+      misuse(error.description)
+    }
     var spec = ModelSpec(program: program, weights: checkpoint)
     spec.description.architecture = architecture.name
     spec.description.head = architecture.head

@@ -28,11 +28,18 @@ extension ModelSpec {
     let stem = path.hasSuffix(".burin") ? String(path.dropLast(".burin".count)) : path
     let weights = StoredTensors(try SafetensorsFile(path: stem + ".safetensors"))
     for (name, type) in program.weights {
-      let shape = try weights.tensor(name).shape
-      guard shape == type.shape.compactMap(\.constant) else {
+      let tensor = try weights.tensor(name)
+      guard tensor.shape == type.shape.compactMap(\.constant) else {
         throw HubError(
           file: weights.file.path, key: printable(name.utf8), expected: type.description,
-          found: "\(shape)")
+          found: "\(tensor.shape)")
+      }
+      // Anything is read as f32; what is narrower has to be so in the file, or would be rounded.
+      guard type.element == .f32 || !type.element.isFloat || tensor.type.element == type.element
+      else {
+        throw HubError(
+          file: weights.file.path, key: printable(name.utf8) + ".dtype",
+          expected: type.element.rawValue, found: tensor.type.rawValue)
       }
     }
     self.init(program: program, weights: weights)

@@ -8,8 +8,16 @@ public protocol WeightSource: Sendable {
   /// - Throws: if there is none of this name, or its values cannot be read as numbers.
   func shape(of name: String) throws -> [Int]
 
+  /// The type that a tensor's values have in the IR without losing any: that in which they are stored,
+  /// if it is bf16 or f16, and else f32.
+  func element(of name: String) -> ElementType
+
   /// Fills `buffer` with a tensor's elements from element `start` on, widened exactly.
   func read(_ name: String, from start: Int, into buffer: UnsafeMutableBufferPointer<Float>) throws
+}
+
+extension WeightSource {
+  public func element(of name: String) -> ElementType { .f32 }
 }
 
 /// Tensors in memory, for models that are written rather than loaded.
@@ -111,6 +119,11 @@ public struct Checkpoint: WeightSource {
     return tensor.shape
   }
 
+  public func element(of name: String) -> ElementType {
+    let (weights, stored) = place(name)
+    return weights.tensor(stored)?.type.element ?? .f32
+  }
+
   public func read(
     _ name: String, from start: Int, into buffer: UnsafeMutableBufferPointer<Float>
   ) throws {
@@ -136,6 +149,45 @@ public struct Checkpoint: WeightSource {
         file: main.path, key: printable(name.bytes), expected: "only tensors of the model",
         found: "a tensor that it does not have")
     }
+  }
+}
+
+extension StoredType {
+  /// The type in the IR that has all its values: bf16 and f16 for themselves, and f32 for what is read
+  /// as that.
+  var element: ElementType { self == .bf16 ? .bf16 : self == .f16 ? .f16 : .f32 }
+}
+
+extension Program {
+  /// The program with each weight in the type in which `source` has it, widened to the f32 that it was
+  /// read as: so passes see that a weight need not be f32 to be exact.
+  func storing(as source: some WeightSource) throws(IRError) -> Program {
+    var program = self
+    for index in program.entries.indices {
+      let entry = program.entries[index]
+      var graph = Graph()
+      var copies: [NodeID] = []
+      for node in entry.graph.nodes {
+        var op = node.op.map { copies[$0.index] }
+        if case .weight(let name, let type) = op, type.element == .f32 {
+          let stored = TensorType(source.element(of: name), type.shape)
+          op = .weight(name: name, type: stored)
+          if stored.element != .f32 {
+            op = .cast(try graph.append(op, scope: node.scope), to: .f32)
+          }
+        }
+        copies.append(try graph.append(op, scope: node.scope))
+      }
+      program.entries[index].graph = graph
+      for number in entry.outputs.indices {
+        program.entries[index].outputs[number].value = copies[entry.outputs[number].value.index]
+      }
+      for number in entry.successors.indices {
+        program.entries[index].successors[number].value =
+          copies[entry.successors[number].value.index]
+      }
+    }
+    return program
   }
 }
 

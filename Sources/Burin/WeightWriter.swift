@@ -17,6 +17,8 @@ struct WeightWriter {
   /// What the rounding of weights has taken off them so far.
   let loss = LossCounter()
   private var graph: Graph { layout.graph }
+  /// In what the program reads the tensors.
+  private let elements: [String: ElementType]
 
   /// Elements of the strips that are computed at once.
   private static let stripElements = 1 << 22
@@ -26,6 +28,11 @@ struct WeightWriter {
   init(_ layout: WeightLayout, source: any WeightSource) {
     self.layout = layout
     self.source = source
+    var elements: [String: ElementType] = [:]
+    for node in layout.graph.nodes {
+      if case .weight(let name, let type) = node.op { elements[name] = type.element }
+    }
+    self.elements = elements
   }
 
   /// Computes all weights in order and hands them to `write` piece by piece, with the padding
@@ -69,6 +76,7 @@ struct WeightWriter {
       switch type.element {
       case .f32: try write(UnsafeRawBufferPointer(strip))
       case .bf16: try strip.map(\.bf16Bits).withUnsafeBytes(write)
+      case .f16: try strip.map(\.f16Bits).withUnsafeBytes(write)
       default: throw CompilerError("weights of type \(type) are not written")
       }
     }
@@ -255,6 +263,9 @@ struct WeightWriter {
           target[index] = Float(Double(target[index]) * factor)
         }
       }
+    case .cast(let x, .f32) where [.bf16, .f16].contains(graph.tensorType(x).element):
+      // Values are floats here, whatever their type.
+      try fill(x, rows: rows, columns: columns, into: target, stride: stride)
     case .cast(let x, .bf16) where graph.tensorType(x).element == .f32:
       try fill(x, rows: rows, columns: columns, into: target, stride: stride)
       var (error, square) = (0.0, 0.0)
@@ -289,7 +300,7 @@ struct WeightWriter {
         let shape = try source.shape(of: name)
         var values = [Float](repeating: 0, count: shape.reduce(1, *))
         try values.withUnsafeMutableBufferPointer { try source.read(name, from: 0, into: $0) }
-        return NumericArray(.f32, shape, values.map(Double.init))
+        return NumericArray(elements[name] ?? .f32, shape, values.map(Double.init))
       }, states: &states)
     guard let value = outputs["value"] else { throw CompilerError("a weight has no value") }
     return value
@@ -321,6 +332,18 @@ extension Float {
     let bits = bitPattern
     if isNaN { return UInt16((bits | 0x40_0000) >> 16) }
     return UInt16(truncatingIfNeeded: (bits &+ 0x7FFF &+ (bits >> 16 & 1)) >> 16)
+  }
+
+  /// The bits of the f16 that this is exactly; a NaN stays one.
+  ///
+  /// Exponent and fraction move to their place after the exponents' difference has been taken off, which
+  /// makes f16's subnormal numbers those of f32.
+  fileprivate var f16Bits: UInt16 {
+    let sign = UInt16(truncatingIfNeeded: bitPattern >> 16) & 0x8000
+    let magnitude =
+      isFinite
+      ? (self * 0x1p-112).bitPattern >> 13 : 0x7C00 | bitPattern >> 13 & 0x3FF
+    return sign | UInt16(truncatingIfNeeded: magnitude) & 0x7FFF
   }
 
   /// The value of a bf16.

@@ -43,6 +43,7 @@ extension ElementType {
     let value = rounded(value)
     return switch self {
     case .bf16: .integer(Int(Float(value).bitPattern >> 16))
+    case .f16: .integer(Int(Float16(value).bitPattern))
     default: isFloat ? .float(Float(value)) : .integer(Int(value))
     }
   }
@@ -81,6 +82,7 @@ enum RuntimeHeader {
     "vectors.h": CRawLine("vectors.h"), "vector_math.h": CRawLine("vector_math.h"),
     "bf16.h": CRawLine("bf16.h"), "experts.h": CRawLine("experts.h"),
     "tile.h": CRawLine("tile.h"),
+    "f16.h": CRawLine("f16.h"), "tile_f16.h": CRawLine("tile_f16.h"),
     "tile_bf16.h": CRawLine("tile_bf16.h"), "tile_w8.h": CRawLine("tile_w8.h"),
     "tile_w4.h": CRawLine("tile_w4.h"), "blocks.h": CRawLine("blocks.h"),
     "attention.h": CRawLine("attention.h"), "pages.h": CRawLine("pages.h"),

@@ -17,7 +17,9 @@ struct Compile: ParsableCommand {
   var output: String
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("In what products multiply: f32, bf16, int8 or int4.", valueName: "TYPE"))
+    help: ArgumentHelp(
+      "In what products multiply: f32, bf16, int8 or int4. With f32, weights that the model stores in "
+        + "bf16 stay bf16 and are widened, exactly, as they are multiplied.", valueName: "TYPE"))
   var dtype = "f32"
   @Option(
     parsing: .unconditional,
@@ -96,6 +98,13 @@ struct Compile: ParsableCommand {
     if let lost {
       Standard.note(
         "\(dtype) took \(decimal(lost * 100, 3)) % off the weights (root mean square)")
+    } else {
+      let stored = Set(spec.program.weights.map(\.type.element.rawValue)).subtracting(["f32"])
+      if !stored.isEmpty {
+        Standard.note(
+          "the model stores weights in \(stored.sorted().joined(separator: " and ")): nothing was taken "
+            + "off them")
+      }
     }
   }
 }

@@ -221,7 +221,7 @@ struct Inspect: ParsableCommand {
       let work = Work(entry, ["batch": 1, "seq": 128, "context": 128])
       text += """
           \(decimal(2 * Double(work.multiplyAdds) * 1e-9, 2)) GFLOP at 1 x 128, over \
-        \(megabytes(work.bytes)) of weights
+        \(megabytes(Int(work.bytes(in: subject.precision)))) of weights
 
         """
     }
@@ -229,7 +229,9 @@ struct Inspect: ParsableCommand {
       text += "\(line(symbol.name)) up to \(symbol.maximum)\n"
     }
     let weights = subject.program.weights.reduce(0) { $0 + ($1.type.bytes.constant ?? 0) }
-    text += "\(subject.program.weights.count) tensors, \(megabytes(weights)) in f32\n"
+    let elements = Set(subject.program.weights.map(\.type.element.rawValue)).sorted()
+    text += "\(subject.program.weights.count) tensors, \(megabytes(weights))"
+    text += elements.isEmpty ? "\n" : " in \(elements.joined(separator: " and "))\n"
     return text
   }
 }

@@ -17,7 +17,7 @@ extension NumericArray {
         result.append(values[first + column / group * panel * group + column % group])
       }
     }
-    return NumericArray(element.isTurned ? .f32 : element, indices.shape + [width], result)
+    return NumericArray(element.isFloat ? .f32 : element, indices.shape + [width], result)
   }
 
   /// `self[b, indices[b, t], ...]`.

@@ -53,8 +53,9 @@ public enum ElementType: String, Hashable, Sendable, CaseIterable {
   public var sum: ElementType { isFloat ? .f32 : .i32 }
 
   /// How many consecutive terms of a product lie side by side in a packed weight: those that fill 32
-  /// bits, which the instructions for narrow types multiply and add as one.
-  public var termsPerGroup: Int { self == .w4 ? 8 : max(1, 4 / bytes) }
+  /// bits, which the instructions for narrow types multiply and add as one. f16 has no such
+  /// instructions that add in f32.
+  public var termsPerGroup: Int { self == .w4 ? 8 : self == .f16 ? 1 : max(1, 4 / bytes) }
 }
 
 /// The type of a tensor: an element type and the extent of each axis, outermost first.

@@ -344,8 +344,8 @@ private func embeddingType(
   _ table: TensorType, _ indices: TensorType, _ rows: Int
 ) throws(IRError) -> TensorType {
   try require(indices.element == .i32, "embedding: the indices \(indices) are not i32")
-  // Blocks do not travel: what is looked up in them is f32.
-  let element = table.element.isTurned ? .f32 : table.element
+  // Narrow types are for what is stored: what is looked up in them is f32.
+  let element = table.element.isFloat ? .f32 : table.element
   switch table.rank {
   case 2 where table.shape[0] == Dim(rows):
     return TensorType(element, indices.shape + [table.shape[1]])

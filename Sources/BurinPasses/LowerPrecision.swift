@@ -174,8 +174,8 @@ extension Scores {
   }
 }
 
-/// embedding(table) ⟶ embedding(cast(table)), widened again, if a product has the weight tableᵀ, so
-/// that the table is stored once, or if the table is large
+/// embedding(table) ⟶ embedding(cast(table)), if a product has the weight tableᵀ, so that the table is
+/// stored once, or if the table is large
 ///
 /// A word's row loses as little as a product's weight does, and a table of words is often half of a
 /// small model. Tables of positions and of token types are not worth it.
@@ -185,15 +185,14 @@ private func lowerTable(to element: ElementType, _ tied: TiedTables) -> Rule {
       table.type.element == .f32, table.type.rank == 2, table.isWeightExpression,
       tied.contains(table) || table.type.count.minimum >= 1 << 20, table.fills(element, axis: 1)
     else { return nil }
-    let lookup = Expression.new(
+    return .new(
       .embedding(table: .node(.cast(table, to: element)), indices: .old(indices), rows: rows))
-    return element.isTurned ? lookup : .new(.cast(lookup, to: .f32))
   }
 }
 
 extension ElementType {
   /// Of how many terms a product must have a multiple.
-  fileprivate var unit: Int { max(block, termsPerGroup) }
+  var unit: Int { max(block, termsPerGroup) }
 }
 
 extension Value {
@@ -239,7 +238,7 @@ extension Value {
   }
 
   /// Whether the extent is made of whole groups or blocks.
-  fileprivate func fills(_ element: ElementType, axis: Int) -> Bool {
+  func fills(_ element: ElementType, axis: Int) -> Bool {
     type.shape[axis].dividedExactly(by: Dim(element.unit)) != nil
   }
 

@@ -45,6 +45,7 @@ public struct Pipeline: Sendable {
   /// - Projections merge once they have their biases.
   /// - The precision is lowered when it is settled which products there are, and that of caches when
   ///   attention has been found; what is rounded for the next product is then rounded by the last one.
+  /// - What the files store in a narrow type stays so where nothing rounds it to another one.
   /// - Weights are packed when it is settled which there are, and of which type.
   /// - Schedules come last, for what is there then.
   public static func standard(_ options: Options) -> Pipeline {
@@ -65,6 +66,7 @@ public struct Pipeline: Sendable {
         .fuseNormalization,
         .fuseProjections,
       ] + lowering + (options.cacheType == .f32 ? [] : [.lowerCaches(to: options.cacheType)]) + [
+        .keepNarrowWeights,
         .packWeights,
         .tileMatmuls(for: options.level, schedules: options.schedules),
       ]

@@ -104,7 +104,7 @@ import Testing
     for (from, to) in [
       (ElementType.f32, ElementType.i32), (.f32, .bool), (.i32, .f32), (.i32, .bool), (.bool, .f32),
       (.bool, .i32), (.i32, .i64), (.i64, .i32), (.i64, .f32), (.f32, .f32), (.bf16, .f32),
-      (.bf16, .bf16),
+      (.bf16, .bf16), (.f16, .f32), (.f16, .f16),
     ] {
       var item = try KernelCase(.cast(place(from, [batch, seq]), to: to), by: elementwiseKernel)
       if from == .f32 { item.values = { _, count in (0..<count).map { edges[$0 % 8] } } }
@@ -145,9 +145,14 @@ import Testing
   @Test func whatCannotBeComputedSaysSo() {
     let place = Place(dense: TensorType(.f16, [4]))
     #expect(throws: IRError.self) { try KernelCase(.unary(.exp, place), by: elementwiseKernel) }
-    let half = Place(dense: TensorType(.bf16, [4]))
-    for op in [Op.unary(.relu, half), .binary(.less, half, half), .cast(half, to: .i32)] {
-      #expect(throws: IRError.self) { try KernelCase(op, by: elementwiseKernel) }
+    for element in [ElementType.bf16, .f16] {
+      let half = Place(dense: TensorType(element, [4]))
+      for op in [Op.unary(.relu, half), .binary(.less, half, half), .cast(half, to: .i32)] {
+        #expect(throws: IRError.self) { try KernelCase(op, by: elementwiseKernel) }
+      }
+    }
+    #expect(throws: IRError.self) {
+      try KernelCase(.cast(Place(dense: TensorType(.f32, [4])), to: .f16), by: elementwiseKernel)
     }
     let whole = Place(dense: TensorType(.i32, [4]))
     #expect(throws: IRError.self) {

@@ -56,6 +56,7 @@ import Testing
     for columns in [17, 32, 40] {
       cases.append(try Self.experts(66, columns, in: .bf16))
       cases.append(try Self.experts(66, columns, in: .bf16, of: .f32))
+      cases.append(try Self.experts(67, columns, in: .f16, of: .f32))
     }
     try KernelLibrary(cases, flags: flags).check()
   }

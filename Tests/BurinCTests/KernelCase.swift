@@ -87,6 +87,7 @@ struct KernelLibrary {
       .include(CRawLine("tile.h"), isSystem: false),
       .include(CRawLine("attention_bf16.h"), isSystem: false),
       .include(CRawLine("tile_bf16.h"), isSystem: false),
+      .include(CRawLine("tile_f16.h"), isSystem: false),
       .include(CRawLine("experts.h"), isSystem: false),
       // Some headers' functions are not used by every set of kernels.
       .pragma("clang diagnostic ignored \"-Wunused-function\""),
@@ -222,7 +223,7 @@ extension KernelCase {
         if let given { return given[index] }
         switch element {
         case .f32: return Double(Float.random(in: -3...3, using: &random))
-        case .bf16:
+        case .bf16, .f16:
           return element.rounded(Double(Float.random(in: -3...3, using: &random)))
         case .bool: return Double(Int.random(in: 0...1, using: &random))
         default: return Double(Int.random(in: 0..<6, using: &random))
@@ -279,6 +280,7 @@ final class Memory {
       case .f32: Double(at.loadUnaligned(as: Float.self))
       case .bf16:
         Double(Float(bitPattern: UInt32(at.loadUnaligned(as: UInt16.self)) << 16))
+      case .f16: Double(Float16(bitPattern: at.loadUnaligned(as: UInt16.self)))
       case .i32: Double(at.loadUnaligned(as: Int32.self))
       case .i64: Double(at.loadUnaligned(as: Int64.self))
       case .i8: Double(at.loadUnaligned(as: Int8.self))
@@ -293,6 +295,7 @@ final class Memory {
       // The value is one of a bf16, so nothing is rounded off.
       case .bf16:
         at.storeBytes(of: UInt16(Float(newValue).bitPattern >> 16), as: UInt16.self)
+      case .f16: at.storeBytes(of: Float16(newValue).bitPattern, as: UInt16.self)
       case .i32: at.storeBytes(of: Int32(newValue), as: Int32.self)
       case .i64: at.storeBytes(of: Int64(newValue), as: Int64.self)
       case .i8: at.storeBytes(of: Int8(newValue), as: Int8.self)

@@ -39,7 +39,7 @@ import Testing
   }
 
   /// Instructions for bf16 where the machine has them, and without.
-  static let levels = [["-mavx2", "-mfma"], ["-march=native"], []]
+  static let levels = [["-mavx2", "-mfma"], ["-mavx2", "-mfma", "-mf16c"], ["-march=native"], []]
 
   @Test("bf16 with the flags", arguments: levels)
   func narrowProducts(flags: [String]) throws {
@@ -48,6 +48,7 @@ import Testing
       for columns in [1, 16, 17, 31, 32, 40, 96] {
         cases.append(try Self.linear(depth, columns, in: .bf16))
         cases.append(try Self.linear(depth, columns, in: .bf16, of: .f32))
+        cases.append(try Self.linear(depth + 1, columns, in: .f16, of: .f32))
       }
     }
     let bias = Place(dense: TensorType(.f32, [40]))
@@ -63,6 +64,7 @@ import Testing
   @Test func refusesWhatHasNoPairs() {
     #expect(throws: IRError.self) { try Self.linear(7, 32, in: .bf16) }
     #expect(throws: IRError.self) { try Self.linear(8, 32, isPacked: false, in: .bf16) }
+    #expect(throws: IRError.self) { try Self.linear(8, 32, isPacked: false, in: .f16, of: .f32) }
   }
 
   @Test func epiloguesInOrder() throws {

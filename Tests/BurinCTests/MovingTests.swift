@@ -70,6 +70,14 @@ import Testing
           .embedding(
             table: Place(dense: TensorType(.bf16, [2, width, 4, 2])), indices: indices, rows: 6),
           by: embeddingKernel))
+      for type in [
+        TensorType(.bf16, [6, width]), TensorType(.f16, [6, width]),
+        TensorType(.f16, [2, width, 4]),
+      ] {
+        cases.append(
+          try KernelCase(
+            .embedding(table: Place(dense: type), indices: indices, rows: 6), by: embeddingKernel))
+      }
     }
     for shape in [[batch, 6], [batch, 6, 5], [batch, 6, 3, 2]] as [[Dim]] {
       cases.append(

@@ -18,9 +18,11 @@ final class Builder {
     append(.input(name: name, type: TensorType(element, shape), fallback: nil))
   }
 
-  func weight(_ shape: [Dim], _ name: String? = nil) -> T {
+  /// A weight of f32, or one of another type, widened to that.
+  func weight(_ shape: [Dim], _ name: String? = nil, stored element: ElementType = .f32) -> T {
     weights += 1
-    return append(.weight(name: name ?? "w\(weights)", type: TensorType(.f32, shape)))
+    let weight = append(.weight(name: name ?? "w\(weights)", type: TensorType(element, shape)))
+    return element == .f32 ? weight : weight.cast(.f32)
   }
 
   func constant(_ value: Double, _ element: ElementType = .f32, _ shape: [Dim] = []) -> T {

@@ -308,7 +308,9 @@ func expectRewrite(
     #expect(
       seen == [
         "as given", "fold-constants", "fuse-activations", "fuse-attention", "fold-transposes",
-        "fuse-linear", "fuse-normalization", "fuse-projections", "pack-weights", "tile-matmuls",
+        "fuse-linear", "fuse-normalization", "fuse-projections", "keep-narrow-weights",
+        "pack-weights",
+        "tile-matmuls",
       ])
     #expect(fused.contains("fuse-attention: find-attention in forward"))
     #expect(

@@ -43,8 +43,8 @@ public struct Ceiling: Sendable {
   /// The least time in seconds that some work can take here.
   public func seconds(for work: Work) -> Double {
     guard operations > 0, bytes > 0 else { return 0 }
-    let weights = Double(work.bytes) * precision.bytesPerWeight / 4
-    return max(2 * Double(work.multiplyAdds) / operations, weights / bytes)
+    return max(
+      2 * Double(work.multiplyAdds) / operations, work.bytes(in: precision) / bytes)
   }
 }
 
@@ -62,10 +62,16 @@ private final class ProbeMemory: Sendable {
 }
 
 /// What an entry has to do at least: the multiplications of its products, and reading its weights
-/// once, in f32.
+/// once.
 public struct Work: Hashable, Sendable {
   public var multiplyAdds: Int
-  public var bytes: Int
+  /// How many weights it reads, by the bytes that each takes in the model's files, 4 at most.
+  public var weights: [Int: Int]
+
+  /// The bytes of the weights, which are stored as narrow as the files or the precision have them.
+  public func bytes(in precision: Precision) -> Double {
+    weights.reduce(0) { $0 + Double($1.value) * min(Double($1.key), precision.bytesPerWeight) }
+  }
 
   /// The work of an entry at given extents, by name.
   ///
@@ -74,17 +80,19 @@ public struct Work: Hashable, Sendable {
   public init(_ entry: Entry, _ extents: [String: Int]) {
     let graph = entry.graph
     multiplyAdds = 0
-    bytes = 0
+    weights = [:]
     var products: Set<NodeID> = []
     func count(_ id: NodeID) -> Int {
       graph.tensorType(id).count.evaluate(extents) ?? 0
     }
-    func read(_ id: NodeID) {
-      // A weight reaches its product through transposes and the like.
-      switch graph[id].op {
-      case .weight(_, let type):
-        if products.insert(id).inserted { bytes += type.bytes.evaluate(extents) ?? 0 }
-      default: for operand in graph[id].op.operands { read(operand) }
+    /// A weight reaches its product through transposes and the like.
+    func leaves(_ id: NodeID) -> [NodeID] {
+      if case .weight = graph[id].op { return [id] }
+      return graph[id].op.operands.flatMap(leaves)
+    }
+    func read(_ id: NodeID, share: (Int) -> Int = { $0 }) {
+      for leaf in leaves(id) where products.insert(leaf).inserted {
+        weights[graph.tensorType(leaf).element.bytes, default: 0] += share(count(leaf))
       }
     }
     for id in graph.ids {
@@ -101,8 +109,7 @@ public struct Work: Hashable, Sendable {
         let inner = graph.tensorType(x).shape.last?.evaluate(extents) ?? 0
         multiplyAdds += count(id) * inner
         // At most as many experts as were chosen are read.
-        let all = graph.tensorType(weight).bytes.evaluate(extents) ?? 0
-        bytes += all / experts * min(experts, count(chosen))
+        read(weight) { $0 / experts * min(experts, count(chosen)) }
       case .attention(let query, let key, _, _, _):
         let keys = graph.tensorType(key).shape[1].evaluate(extents) ?? 0
         multiplyAdds += 2 * count(query) * keys

@@ -85,8 +85,10 @@ private func mapKernel(_ op: Op<Place>, results: [Place], name: String?) throws 
   let step: CExpression = isVector ? 16 : 1
   let statements = (isVector ? loop.left(column) : []) + body.statements
   let kernel = kernelName(name, stem, nest.constants, operands[0].type.element)
-  let isHalf = (operands + [out]).contains { $0.type.element == .bf16 }
-  let headers = (isHalf ? ["bf16.h"] : []) + (isVector ? ["vector_math.h"] : [])
+  let halves = [ElementType.bf16, .f16].filter { half in
+    (operands + [out]).contains { $0.type.element == half }
+  }
+  let headers = halves.map { "\($0.rawValue).h" } + (isVector ? ["vector_math.h"] : [])
   return parts.kernel(kernel, headers: headers) {
     if outer == 0 {
       Pragma("omp for schedule(static)")
@@ -134,10 +136,10 @@ private enum ElementFunction {
 /// The stem of the kernel's name, and the function.
 private func elementFunction(_ op: Op<Place>) throws -> (String, ElementFunction) {
   switch op {
-  case .unary(_, let x) where x.type.element == .bf16,
-    .binary(_, let x, _) where x.type.element == .bf16,
-    .scale(let x, _) where x.type.element == .bf16:
-    throw IRError("no kernel computes \(op.mnemonic) of bf16")
+  case .unary(_, let x) where x.type.element.isHalf,
+    .binary(_, let x, _) where x.type.element.isHalf,
+    .scale(let x, _) where x.type.element.isHalf:
+    throw IRError("no kernel computes \(op.mnemonic) of \(x.type.element.rawValue)")
   case .unary(let function, let x):
     return (function.rawValue, try unaryFunction(function, x.type.element))
   case .binary(let function, let x, _):
@@ -229,8 +231,9 @@ private func castExpression(
   switch (from, to) {
   case (.f32, .bf16): return ("bf16_from_float" as CExpression)(x)
   case (.bf16, .f32): return ("float_from_bf16" as CExpression)(x)
-  case (.bf16, .bf16): return x
-  case (.bf16, _), (_, .bf16):
+  case (.f16, .f32): return ("float_from_f16" as CExpression)(x)
+  case (.bf16, .bf16), (.f16, .f16): return x
+  case (.bf16, _), (_, .bf16), (.f16, _), (_, .f16):
     throw IRError("no kernel casts \(from.rawValue) to \(to.rawValue)")
   case (_, .bool): return x .!= (from == .f32 ? 0.0 : 0)
   case (.f32, .i32):
@@ -245,7 +248,9 @@ private func castExpression(
 
 /// `out[..., i, ...] = i` along the axis, or the largest value of a type that is too narrow for that.
 private func iotaKernel(_ type: TensorType, axis: Int, name: String?) throws -> Kernel {
-  guard type.element != .bf16 else { throw IRError("no kernel counts in bf16") }
+  guard !type.element.isHalf else {
+    throw IRError("no kernel counts in \(type.element.rawValue)")
+  }
   // One tensor says where the axis is, the other where its elements go.
   let along = type.shape.indices.map { $0 == axis ? 1 : 0 as Dim }
   let nest = Nest(over: type.shape, [along, Place.denseStrides(type.shape)])

@@ -28,7 +28,8 @@ private func within(_ index: CExpression, _ rows: CExpression) -> CExpression {
   larger(0, smaller(index, rows - 1))
 }
 
-/// `out[token] = table[indices[token]]`; the rows of a packed table are columns of its panels.
+/// `out[token] = table[indices[token]]`; the rows of a packed table are columns of its panels. Rows of
+/// a narrow table are widened.
 ///
 ///     for token: for column: out[token][column] = table[index][column]
 private func lookupKernel(
@@ -54,13 +55,22 @@ private func lookupKernel(
   let rows = parts.parameter(.int64, "rows", .size(Dim(count)))
   let values = try parts.operand(0, "table", element, note: tableNote)
   let places = try parts.operand(1, "indices", .i32, note: "[\(tokens.flat)]")
-  let out = try parts.result(0, "out", element, note: "[\(tokens.flat), \(columns.flat)]")
+  let result = element.isFloat ? ElementType.f32 : element
+  let out = try parts.result(0, "out", result, note: "[\(tokens.flat), \(columns.flat)]")
   let token: CExpression = "token"
   let (row, target): (CExpression, CExpression) = ("row", "out_row")
-  let type = try CType(element)
+  let (type, resultType) = (try CType(element), try CType(result))
+  let widened: (CExpression) -> CExpression
+  switch (element, result) {
+  case (.bf16, .f32): widened = { ("float_from_bf16" as CExpression)($0) }
+  case (.f16, .f32): widened = { ("float_from_f16" as CExpression)($0) }
+  case (result, _): widened = { $0 }
+  default: throw IRError("no kernel looks up rows of \(table.type)")
+  }
   let stem = panel.map { "embedding_packed_\($0)" } ?? "embedding"
   let kernel = kernelName(name, stem, width.constant.map { [$0] } ?? [], element)
-  return parts.kernel(kernel, headers: ["vectors.h"]) {
+  return parts.kernel(kernel, headers: [element == result ? "vectors.h" : "\(element.rawValue).h"])
+  {
     parallelLoops([("token", tokens, 1)]) {
       if let panel {
         let panel = CExpression.integer(panel)
@@ -68,20 +78,20 @@ private func lookupKernel(
         Declare(
           type.const.pointer, row,
           values + "index" / panel * (columns * panel) + "index" % panel * .integer(group))
-        Declare(type.pointer, target, out + token * columns)
+        Declare(resultType.pointer, target, out + token * columns)
         For("column", to: columns) { column in
-          group == 1
-            ? target[column].assign(row[column * panel])
-            : target[column].assign(
-              row[
-                column / .integer(group) * (panel * .integer(group)) + column % .integer(group)])
+          let place =
+            group == 1
+            ? column * panel
+            : column / .integer(group) * (panel * .integer(group)) + column % .integer(group)
+          target[column].assign(widened(row[place]))
         }
       } else {
         Declare(
           type.const.pointer, row, values + within(places[token], rows) * columns)
-        Declare(type.pointer, target, out + token * columns)
+        Declare(resultType.pointer, target, out + token * columns)
         For("column", to: columns) { column in
-          target[column].assign(row[column])
+          target[column].assign(widened(row[column]))
         }
       }
     }

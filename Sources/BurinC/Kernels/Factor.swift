@@ -28,6 +28,7 @@ struct Factor {
     case (.f32, .f32): break
     case (.bf16, .bf16) where isPacked && depth % 2 == 0: break
     case (.f32, .bf16) where isPacked && depth % 2 == 0: break
+    case (.f32, .f16) where isPacked: break
     case (.r8, .w8) where isPacked && depth % 32 == 0: break
     case (.r8, .w4) where isPacked && depth % 32 == 0: break
     default:

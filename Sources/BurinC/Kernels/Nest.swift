@@ -176,7 +176,7 @@ func parallelLoops(
 }
 
 extension CType {
-  /// How an element lies in memory; a bf16 is its bits, blocks are bytes.
+  /// How an element lies in memory; a bf16 or an f16 is its bits, blocks are bytes.
   ///
   /// - Throws: `IRError` for the types that no kernel knows.
   init(_ element: ElementType) throws {
@@ -186,13 +186,16 @@ extension CType {
     case .i32: self = .int32
     case .i8, .r8: self = .int8
     case .u8, .bool, .w8, .w4: self = .uint8
-    case .bf16: self = .uint16
-    case .f16, .q8: throw IRError("no kernel computes in \(element.rawValue)")
+    case .bf16, .f16: self = .uint16
+    case .q8: throw IRError("no kernel computes in \(element.rawValue)")
     }
   }
 }
 
 extension ElementType {
+  /// Whether kernels know its bits only, and functions to and from f32.
+  var isHalf: Bool { self == .bf16 || self == .f16 }
+
   /// How many elements of the C type stand for `block` values.
   var blockStep: Int { isTurned ? blockBytes : 1 }
 }

@@ -21,6 +21,41 @@ import Testing
     ])
   func agrees(name: String, precision: Precision) throws {
     let fixture = Fixture(name: name)
+    let said = try outputs(of: fixture.path, fixture, precision)
+    let expected = try fixture.tensors("expected.safetensors")
+    let mask = try fixture.tensors("inputs.safetensors")["attention_mask"]
+    var lines = said.split(separator: "\n")[...]
+    var found: Set<String> = []
+    while let title = lines.popFirst()?.split(separator: " "), title.count == 2 {
+      let count = try #require(Int(title[1]))
+      let values = lines.prefix(count).compactMap { Float(String($0)) }
+      lines = lines.dropFirst(count)
+      let reference = try #require(expected[String(title[0])])
+      let bound: Float = precision == .f32 ? 1e-4 : precision == .bf16 ? 5e-2 : 1e-1
+      let error = largestError(values, reference, mask)
+      #expect(error < bound, "\(fixture.name) \(title[0])")
+      found.insert(String(title[0]))
+    }
+    #expect(found == Set(expected.keys))
+  }
+
+  @Test(
+    "gives on aarch64 the same for weights in a narrow type as for those in f32",
+    .enabled(if: canRun), arguments: [StoredType.bf16, .f16], ["gpt2-lm", "qwen3-moe-lm-bf16"])
+  func narrowWeights(stored: StoredType, name: String) throws {
+    let directory = try TestDirectory()
+    let said = try [stored, .f32].map { type in
+      try outputs(
+        of: NarrowWeightsTests.copy(name, of: stored, as: type, in: directory), Fixture(name: name),
+        .f32)
+    }
+    #expect(said[0] == said[1] && said[0].contains("logits"))
+  }
+
+  /// What `forward.c` says that a library of the directory `model` gives for the fixture's inputs.
+  private func outputs(
+    of model: String, _ fixture: Fixture, _ precision: Precision
+  ) throws -> String {
     let directory = try TestDirectory()
     let library = directory.path + "/model.so"
     // One thread, so that no libomp of that machine is needed.
@@ -28,7 +63,7 @@ import Testing
     compiler.toolchain = try Toolchain.find()
     compiler.toolchain?.usesThreads = false
     compiler.toolchain?.warningsAreErrors = true
-    try compiler.compile(ModelDirectory(fixture.path).spec(), to: library)
+    try compiler.compile(ModelDirectory(model).spec(), to: library)
 
     try run(
       try Toolchain.find().clang,
@@ -44,22 +79,7 @@ import Testing
       let type = tensor.element == .i64 ? 8 : 1
       arguments += [name, "\(type)", name, "\(tensor.shape.count)"] + tensor.shape.map(String.init)
     }
-    let said = try run("/usr/bin/qemu-aarch64", arguments, in: directory)
-    let expected = try fixture.tensors("expected.safetensors")
-    let mask = try fixture.tensors("inputs.safetensors")["attention_mask"]
-    var lines = said.split(separator: "\n")[...]
-    var outputs: Set<String> = []
-    while let title = lines.popFirst()?.split(separator: " "), title.count == 2 {
-      let count = try #require(Int(title[1]))
-      let values = lines.prefix(count).compactMap { Float(String($0)) }
-      lines = lines.dropFirst(count)
-      let reference = try #require(expected[String(title[0])])
-      let bound: Float = precision == .f32 ? 1e-4 : precision == .bf16 ? 5e-2 : 1e-1
-      let error = largestError(values, reference, mask)
-      #expect(error < bound, "\(fixture.name) \(title[0])")
-      outputs.insert(String(title[0]))
-    }
-    #expect(outputs == Set(expected.keys))
+    return try run("/usr/bin/qemu-aarch64", arguments, in: directory)
   }
 
   @Test func codeForAnotherMachineIsRefusedUnrun() throws {

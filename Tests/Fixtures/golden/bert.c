@@ -1,6 +1,6 @@
 // bert, compiled by Burin for x86-64-v3.
 // Passes: fold-constants, fuse-activations, fuse-attention, fold-transposes, fuse-linear,
-// fuse-normalization, fuse-projections, pack-weights, tile-matmuls.
+// fuse-normalization, fuse-projections, keep-narrow-weights, pack-weights, tile-matmuls.
 // forward: input_ids i32[batch, seq], attention_mask i32[batch, seq], token_type_ids i32[batch,
 // seq], position_ids i32[batch, seq] -> last_hidden_state f32[batch, seq, 36], pooler_output
 // f32[batch, 36].

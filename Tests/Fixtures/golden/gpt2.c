@@ -1,6 +1,6 @@
 // gpt2-lm, compiled by Burin for x86-64-v3.
 // Passes: fold-constants, fuse-activations, fuse-attention, fold-transposes, fuse-linear,
-// fuse-normalization, fuse-projections, pack-weights, tile-matmuls.
+// fuse-normalization, fuse-projections, keep-narrow-weights, pack-weights, tile-matmuls.
 // forward: input_ids i32[batch, seq], attention_mask i32[batch, seq], position_ids i32[batch, seq]
 // -> logits f32[batch, seq, 283].
 // step: input_ids i32[batch, seq], counts i32[batch] -> logits f32[batch, 283].

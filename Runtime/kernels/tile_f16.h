@@ -1,0 +1,39 @@
+// The micro-kernel of `tile.h` for panels of f16, which are widened as they are multiplied.
+#ifndef BURIN_TILE_F16_H
+#define BURIN_TILE_F16_H
+
+#include "f16.h"
+#include "tile.h"
+
+/// `tile_product_f32_f16` for a constant height, which is then all in registers.
+INLINE void tile_block_f32_f16(
+    const int height, int64_t depth, const float *x, int64_t x_stride, const uint16_t *panel,
+    float *sums) {
+  f32x16 sum[TILE_ROWS][TILE_VECTORS];
+  tile_begin(height, TILE_VECTORS, sum, sums, 32, TILE_FROM_ZERO);
+#pragma clang loop unroll(disable)
+  for (int64_t k = 0; k < depth; k++) {
+    f32x16 column[TILE_VECTORS];
+    for (int v = 0; v < TILE_VECTORS; v++) column[v] = f16_load(panel + k * 32 + 16 * v);
+    for (int row = 0; row < height; row++)
+      for (int v = 0; v < TILE_VECTORS; v++) sum[row][v] += x[row * x_stride + k] * column[v];
+  }
+  tile_end(height, TILE_VECTORS, sum, sums, 32);
+}
+
+/// `sums[row][0 ..< 32] = sum over k of x[row][k] * panel[k][0 ..< 32]` for `height` rows of f32 (at
+/// most `TILE_ROWS`): the products are those of f32.
+__attribute__((noinline, unused)) static void tile_product_f32_f16(
+    int height, int64_t depth, const float *x, int64_t x_stride, const uint16_t *panel,
+    float *sums) {
+  for (int v = 0; v < 2; v += TILE_VECTORS) switch (height) {
+#define TILE_HEIGHT(height)                                                        \
+  case height:                                                                     \
+    tile_block_f32_f16(height, depth, x, x_stride, panel + 16 * v, sums + 16 * v); \
+    break;
+      TILE_HEIGHTS(TILE_HEIGHT)
+#undef TILE_HEIGHT
+    }
+}
+
+#endif
