@@ -21,8 +21,7 @@ final class Subject {
       uses[root.index] += 1
     }
     for id in entry.graph.ids.reversed() {
-      // An input is part of the interface, whether or not anything reads it.
-      if case .input = nodes[id.index].op { live[id.index] = true }
+      if nodes[id.index].op.isInterface { live[id.index] = true }
       guard live[id.index] else { continue }
       for operand in nodes[id.index].op.operands {
         live[operand.index] = true
@@ -46,6 +45,15 @@ final class Subject {
 }
 
 extension Op {
+  /// Whether the node is part of what callers see, whether or not anything reads it: an input, or a
+  /// state, which may be replaced without being read.
+  fileprivate var isInterface: Bool {
+    switch self {
+    case .input, .state: true
+    default: false
+    }
+  }
+
   /// Whether the operation, on operands that are known when the model is compiled, is known then too.
   var isEvaluatedEarly: Bool {
     switch self {
@@ -167,11 +175,7 @@ private struct Rebuilding {
   /// The old nodes that the new graph has, or has a replacement of.
   private func needed(by roots: [NodeID]) -> [Bool] {
     var needed = [Bool](repeating: false, count: subject.graph.nodes.count)
-    // An input is part of the interface, whether or not anything reads it.
-    var pending = roots
-    for id in subject.graph.ids {
-      if case .input = subject.graph[id].op { pending.append(id) }
-    }
+    var pending = roots + subject.graph.ids.filter { subject.graph[$0].op.isInterface }
     while let id = pending.popLast() {
       guard !needed[id.index] else { continue }
       needed[id.index] = true

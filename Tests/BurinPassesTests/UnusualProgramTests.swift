@@ -97,6 +97,46 @@ import Testing
     try checked(program, extents: ["n": 5])
   }
 
+  /// A state belongs to the interface, as an input does: it is read back and replaced, and says how
+  /// large the call is, even where nothing needs the node that reads it.
+  @Test(
+    "states stay when their readers go",
+    arguments: [
+      // A successor of a state that only dead code reads.
+      """
+      %0 = input("x") : f32[n]
+      %1 = state("memory") : f32[n]
+      %2 = tanh(%1)
+      %3 = relu(%0)
+      output "y" = %3
+      successor "memory" = %3
+      """,
+      // An extent that only such a state has.
+      """
+      %0 = input("x") : f32[2]
+      %1 = state("memory") : f32[n]
+      %2 = tanh(%1)
+      %3 = iota(axis: 0) : f32[n]
+      output "y" = %3
+      """,
+      // A cache whose only append falls away.
+      """
+      %0 = input("x") : f32[n, 1, 2, 4]
+      %1 = state("cache") : f32[n, w, 2, 4]
+      %2 = state("lengths") : i32[n]
+      %4 = append(%1, values: %0, start: %2, counts: %2)
+      %3 = tanh(%0)
+      output "y" = %3
+      successor "cache" = %1
+      """,
+    ])
+  func keepsStates(body: String) throws {
+    let program = try Program(
+      text: "program \"p\"\nsymbol n <= 8\nsymbol w <= 64\nentry \"e\" {\n\(body)\n}\n")
+    let result = try checked(program, extents: ["n": 5, "w": 6])
+    #expect(result.states.map(\.name) == program.states.map(\.name))
+  }
+
   /// A matrix that is computed in the call is no weight, and stays as it is.
   @Test func productsByWhatIsNotKnown() throws {
     let text = """
