@@ -6,6 +6,8 @@ public func verify(_ program: Program) throws(IRError) {
   try requireUnique(program.entries.map(\.name), "two entries are named")
   var verifier = Verifier()
   for entry in program.entries { try verifier.collect(entry) }
+  try requireFew(verifier.symbols.count, "symbols")
+  try requireFew(verifier.states.count, "states")
   for entry in program.entries {
     do {
       try verifier.verify(entry)
@@ -52,7 +54,6 @@ private struct Verifier {
   func verify(_ entry: Entry) throws(IRError) {
     let graph = entry.graph
     var inputs: [String] = []
-    var bound: Set<Symbol> = []
     for id in graph.ids {
       let node = graph[id]
       for operand in node.op.operands where operand >= id {
@@ -65,20 +66,10 @@ private struct Verifier {
       guard derived == node.type else {
         throw IRError("\(id) is a \(node.type), expected \(derived)")
       }
-      switch node.op {
-      case .input(let name, let type, let fallback):
-        inputs.append(name)
-        if let fallback {
-          let own = type.extents(like: graph.tensorType(fallback)) ?? []
-          bound.formUnion(own.map(\.symbol))
-        } else {
-          bound.formUnion(type.shape.compactMap(\.symbol))
-        }
-      case .state(_, let type): bound.formUnion(type.shape.compactMap(\.symbol))
-      default: break
-      }
+      if case .input(let name, _, _) = node.op { inputs.append(name) }
     }
     try requireUnique(inputs, "two inputs are named")
+    try requireFew(inputs.count, "inputs")
     try requireUnique(entry.outputs.map(\.name), "two outputs are named")
     try requireUnique(entry.successors.map(\.state), "two successors for the state")
     for output in entry.outputs {
@@ -96,12 +87,38 @@ private struct Verifier {
       }
       guard type == state else { throw IRError("\(what) is a \(type), expected \(state)") }
     }
+    let bound = try boundSymbols(graph)
     for id in graph.ids {
       for symbol in symbolsOf(graph[id]) where !bound.contains(symbol) {
         throw IRError(
           "\(id): no required input or state has \(symbol.name) as an axis of its own")
       }
     }
+  }
+
+  /// The symbols that have a value in a call which gives required inputs only: those of these and of
+  /// states, and then, one optional input after the other, those that are as large as one of them.
+  private func boundSymbols(_ graph: Graph) throws(IRError) -> Set<Symbol> {
+    var bound: Set<Symbol> = []
+    for node in graph.nodes {
+      switch node.op {
+      case .input(_, let type, nil), .state(_, let type):
+        bound.formUnion(type.shape.compactMap(\.symbol))
+      default: break
+      }
+    }
+    for node in graph.nodes {
+      guard case .input(let name, let type, let fallback?) = node.op else { continue }
+      for (symbol, other) in type.extents(like: graph.tensorType(fallback)) ?? [] {
+        guard bound.contains(other) else {
+          throw IRError(
+            "input \(quoted(name)): where it is left out, \(symbol.name) is as large as "
+              + "\(other.name), which no required input, state or input before it gives a value")
+        }
+        bound.insert(symbol)
+      }
+    }
+    return bound
   }
 
   private func tensor(
@@ -140,6 +157,12 @@ private func symbolsOf(_ node: Node) -> [Symbol] {
   default: break
   }
   return dims.flatMap(\.symbols)
+}
+
+/// Libraries keep a table of these on the stack.
+private func requireFew(_ count: Int, _ what: String) throws(IRError) {
+  let most = 1 << 16
+  guard count <= most else { throw IRError("\(count) \(what), expected at most \(most)") }
 }
 
 private func requireUnique(_ names: [String], _ what: String) throws(IRError) {

@@ -54,6 +54,42 @@ struct VerifierTests {
     #expect(refusal(outputs) == "entry \"forward\": two outputs are named \"out\"")
   }
 
+  /// Optional inputs that are as large as each other, or as one that comes later, have no size where
+  /// both are left out.
+  @Test func extentsOfAbsentInputsAreFound() throws {
+    func program(_ order: [(name: String, own: String, other: String)]) -> String? {
+      let nodes = order.enumerated().map { number, input in
+        """
+        %\(2 * number) = iota(axis: 0) : f32[\(input.other)]
+        %\(2 * number + 1) = input("\(input.name)", fallback: %\(2 * number)) : f32[\(input.own)]
+
+        """
+      }
+      do {
+        _ = try Program(
+          text: """
+            program "p"
+            symbol a <= 4
+            symbol b <= 4
+            symbol c <= 4
+            entry "e" {
+            \(nodes.joined())%9 = input("last") : f32[c]
+            output "y" = %1
+            }
+            """)
+        return nil
+      } catch { return error.description }
+    }
+    func refusal(_ input: String, _ symbol: String, _ other: String) -> String {
+      "entry \"e\": input \"\(input)\": where it is left out, \(symbol) is as large as \(other), "
+        + "which no required input, state or input before it gives a value"
+    }
+    #expect(program([("x", "a", "b"), ("y", "b", "a")]) == refusal("x", "a", "b"))
+    #expect(program([("x", "a", "b"), ("y", "b", "c")]) == refusal("x", "a", "b"))
+    #expect(program([("y", "b", "c"), ("x", "a", "b")]) == nil)
+    #expect(program([("x", "a", "a")])?.contains("no required input or state has a") == true)
+  }
+
   @Test func symbolsAreBound() throws {
     let doubled = try entry { try $0.append(input(batch * 2)) }
     #expect(
@@ -76,6 +112,21 @@ struct VerifierTests {
       return try $0.append(.extent(batch))
     }
     #expect(refusal(start) != nil)
+  }
+
+  @Test func interfacesAreBounded() throws {
+    let states = try entry { graph in
+      for number in 0...1 << 16 {
+        _ = try graph.append(.state(name: "\(number)", type: TensorType(.f32, [1])))
+      }
+      return try graph.append(input(2))
+    }
+    #expect(refusal(states) == "65537 states, expected at most 65536")
+    let inputs = try entry { graph in
+      for number in 0..<1 << 16 { _ = try graph.append(input(1, name: "\(number)")) }
+      return try graph.append(input(2))
+    }
+    #expect(refusal(inputs) == "entry \"forward\": 65537 inputs, expected at most 65536")
   }
 
   @Test func rootsAreTensorsThatExist() throws {
