@@ -29,10 +29,14 @@ public struct WeightLayout: Sendable {
   ///
   /// - Parameter role: what the value is to its first user.
   mutating func add(_ id: NodeID, of source: Graph, role: String) throws -> Int {
-    var copies: [NodeID: NodeID] = [:]
-    let copy = try self.copy(id, of: source, into: &copies)
+    let copy = try self.copy(id, of: source)
     if let place = places[copy] { return place }
     let type = graph.tensorType(copy)
+    guard graph.isWritten(copy) else {
+      throw IRError(
+        "the weight \(role) of type \(type) is not written: expected f32, bf16, integers, or blocks "
+          + "of rows that are cast, transposed and packed by 32")
+    }
     guard let size = type.bytes.constant else {
       throw IRError("the weight \(role) of type \(type) has no constant size")
     }
@@ -51,18 +55,38 @@ public struct WeightLayout: Sendable {
       && graph.nodes.map(\.op) == other.graph.nodes.map(\.op)
   }
 
-  private mutating func copy(
-    _ id: NodeID, of source: Graph, into copies: inout [NodeID: NodeID]
-  ) throws -> NodeID {
-    if let copy = copies[id] { return copy }
-    let op = try source[id].op.map { try self.copy($0, of: source, into: &copies) }
-    let copy = try graph.append(op, scope: source[id].scope)
-    copies[id] = copy
-    return copy
+  /// Appends what the node needs and the node itself; expressions may be deep.
+  private mutating func copy(_ id: NodeID, of source: Graph) throws -> NodeID {
+    var copies: [NodeID: NodeID] = [:]
+    var pending = [id]
+    while let next = pending.last {
+      let missing = source[next].op.operands.filter { copies[$0] == nil }
+      if missing.isEmpty {
+        pending.removeLast()
+        let node = source[next]
+        copies[next] = try graph.append(node.op.map { copies[$0]! }, scope: node.scope)
+      } else {
+        pending += missing.reversed()
+      }
+    }
+    return copies[id]!
   }
 }
 
 extension Graph {
+  /// Whether a weight that the node gives can be written to a library.
+  fileprivate func isWritten(_ id: NodeID) -> Bool {
+    switch tensorType(id).element {
+    case .f32, .bf16, .i32, .i64, .i8, .u8, .bool: return true
+    case .f16, .q8, .r8: return false
+    case .w8, .w4:
+      guard case .pack(let matrix, 32) = self[id].op,
+        case .transpose(let rows, [1, 0]) = self[matrix].op, case .cast = self[rows].op
+      else { return false }
+      return true
+    }
+  }
+
   /// For every node, whether its value follows from the model's files and literals alone; what is
   /// counted is too, where it is packed, but is not worth a place in the file otherwise.
   public func weightExpressions() -> [Bool] {

@@ -64,6 +64,18 @@ import Testing
     try KernelLibrary(cases).check(Self.longExtents)
   }
 
+  /// Blocks of more rows than a thread's stack has room for, asked for and by width.
+  @Test func tasksFitTheStack() throws {
+    let tile = AttentionTile(queries: 1 << 16, rows: 8, vectors: 2)
+    let cases = try [
+      Self.attention(0, Shape(), tile: tile),
+      Self.attention(1, Shape(heads: 1, groups: 1, width: 9000, valueWidth: 9000)),
+      Self.attention(
+        2, Shape(heads: 1, groups: 1, width: 9000, valueWidth: 8), in: .bf16, tile: tile),
+    ]
+    try KernelLibrary(cases).check([["batch": 1, "seq": 17]])
+  }
+
   /// Products of pairs, with the instruction for them and without.
   @Test func headsInBF16() throws {
     var cases: [KernelCase] = []

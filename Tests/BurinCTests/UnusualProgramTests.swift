@@ -107,6 +107,69 @@ import Testing
     #expect(ElementType.bf16.literal(1) == .integer(0x3f80))
   }
 
+  /// Rows that no thread's stack has room for, and counts that arithmetic would overflow on.
+  @Test func rowsAreBounded() throws {
+    func attention(heads: Int, width: Int, valueWidth: Int) throws -> String {
+      try emitted(
+        """
+        %0 = input("q") : f32[1, 1, \(heads), \(width)]
+        %1 = input("k") : f32[1, 1, \(heads), \(width)]
+        %2 = input("v") : f32[1, 1, \(heads), \(valueWidth)]
+        %3 = attention(query: %0, key: %1, value: %2, scale: 1)
+        """)
+    }
+    #expect(
+      try attention(heads: 1, width: 1 << 20, valueWidth: 1)
+        == "attention: heads of 1048576 and 1 values are too wide for a thread's stack")
+    let immense: Int = 1 << 56
+    for (heads, width, valueWidth) in [(immense, 1, 1), (1, immense, 1), (1, 1, immense)] {
+      let text = try attention(heads: heads, width: width, valueWidth: valueWidth)
+      #expect(
+        text == "attention: \(immense) heads or values of a head, expected at most 16777216")
+    }
+    let rotary = try emitted(
+      """
+      %0 = input("x") : f32[1, 1, 1, 262144]
+      %1 = input("positions") : i32[1, 1]
+      %2 = input("frequencies") : f32[131072]
+      %3 = rotary(%0, positions: %1, frequencies: %2)
+      """)
+    #expect(rotary == "rotary: 131072 frequencies, expected at most 65536")
+  }
+
+  /// Weights that nobody writes are refused before any are.
+  @Test(
+    "weights in layouts that are not written",
+    arguments: [
+      "%2 = cast(%1, to: w8)\n%4 = pack(%2, width: 32)",
+      "%2 = cast(%1, to: w4)\n%5 = transpose(%2, permutation: [1, 0])\n%4 = pack(%5, width: 16)",
+    ])
+  func weightsOfBlocks(nodes: String) throws {
+    let text = try emitted(
+      """
+      %0 = input("x") : f32[n, 64]
+      %1 = weight("w") : f32[64, 64]
+      \(nodes)
+      %6 = cast(%0, to: r8)
+      %3 = linear(%6, weight: %4, columns: 64)
+      """)
+    #expect(
+      text.hasPrefix("the weight ")
+        && text.contains("is not written: expected f32, bf16, integers, or blocks of rows"))
+  }
+
+  /// Expressions over weights are followed without recursion.
+  @Test func deepWeights() throws {
+    var graph = Graph()
+    var id = try graph.append(.weight(name: "w", type: TensorType(.f32, [4])))
+    for number in 0..<100_000 {
+      id = try graph.append(.unary(number % 2 == 0 ? .tanh : .exp, id))
+    }
+    var layout = WeightLayout()
+    #expect(try layout.add(id, of: graph, role: "w") == 0)
+    #expect(layout.graph.nodes.count == 100_001 && layout.bytes == 64)
+  }
+
   /// Names that differ where they are cut, and names that the C has use for itself.
   @Test func names() throws {
     let long = String(repeating: "long_", count: 20)

@@ -1,30 +1,23 @@
 import BurinIR
 
-/// New rows need contiguous widths; a cache that is not in pages is copied whole.
+/// New rows need contiguous widths.
 func appendRequirement(_ op: Op<Place>, operand: Int) -> Requirement {
-  switch operand {
-  case 0: .dense
-  case 1: .lastContiguous
-  default: .any
-  }
+  operand == 1 ? .lastContiguous : .any
 }
 
-/// `cache[batch, context, ...]` with `values[b, i]` at `start[b] + i` for `i < counts[b]`: into the
-/// pages of the sequences in place, or as a new dense tensor.
+/// `cache[batch, context, ...]` with `values[b, i]` at `start[b] + i` for `i < counts[b]`, into the
+/// pages of the sequences, where every state that is appended to lies.
 func appendKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Kernel {
   guard case .append(let cache, let values, let start, let counts) = op else {
     throw IRError("not an append")
   }
   guard values.type.element == .f32 else { throw IRError("no kernel appends \(values.type)") }
-  switch cache.storage {
-  case .pages(let role, _, let offset, let bytes):
-    return try pagedAppend(
-      values, start, counts, role: role, element: cache.type.element, offset: offset,
-      bytes: bytes, name: name)
-  case .memory:
-    guard cache.type.element == .f32 else { throw IRError("no kernel appends to \(cache.type)") }
-    return try denseAppend(cache, values, start, counts, name: name)
+  guard case .pages(let role, _, let offset, let bytes) = cache.storage else {
+    throw IRError("no kernel appends to \(cache.type) outside of pages")
   }
+  return try pagedAppend(
+    values, start, counts, role: role, element: cache.type.element, offset: offset, bytes: bytes,
+    name: name)
 }
 
 /// The first position and the number of rows of a sequence, as the body finds them.
@@ -88,48 +81,6 @@ private func pagedAppend(
               .cast(to: element.cType.pointer),
             position % 64, from + sequence * strides[0] + i * strides[1] + group * strides[2],
             .integer(width))
-        }
-      }
-    }
-  }
-}
-
-/// for sequence: for position: the new row, or the cache's
-private func denseAppend(
-  _ cache: Place, _ values: Place, _ start: Place, _ counts: Place, name: String?
-) throws -> Kernel {
-  let inner = Place(
-    TensorType(.f32, Array(values.shape.dropFirst(2))), strides: Array(values.strides.dropFirst(2)))
-  guard inner.isDense, let width = cache.shape.dropFirst(2).reduce(1, *).constant else {
-    throw IRError("append: rows of \(values.type) with gaps")
-  }
-  var parts = KernelParts()
-  let batch = parts.size(cache.shape[0], "batch")
-  let context = parts.size(cache.shape[1], "context")
-  let rows = parts.size(values.shape[1], "rows")
-  let strides = [
-    parts.size(values.strides[0], "sequence_stride"), parts.size(values.strides[1], "row_stride"),
-  ]
-  let old = try parts.operand(0, "cache", .f32, note: "[batch, context, \(width)]")
-  let new = try parts.operand(1, "values", .f32, note: "[batch, rows, \(width)]")
-  let progress = try progress(start, counts, rows: rows, &parts)
-  let out = try parts.result(0, "out", .f32, note: "[batch, context, \(width)]")
-  return parts.kernel(
-    CIdentifier(cleaning: name ?? "append_\(width)"), headers: ["vectors.h"]
-  ) {
-    Pragma("omp for collapse(2) schedule(static)")
-    For("sequence", to: batch) { sequence in
-      For("position", to: context) { position in
-        progress
-        Declare(.int64.const, "at", (sequence * context + position) * .integer(width))
-        Declare(
-          .int.const, "is_new", position >= "first" && position < "first" + "count")
-        Declare(
-          .float.const.pointer, "from",
-          ("is_new" as CExpression).then(
-            new + sequence * strides[0] + (position - "first") * strides[1], else: old + "at"))
-        For("column", to: .integer(width)) { column in
-          out["at" + column].assign(("from" as CExpression)[column])
         }
       }
     }

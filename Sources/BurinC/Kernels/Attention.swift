@@ -64,6 +64,10 @@ struct AttentionWriter {
   var group: CIdentifier { shared == 1 ? "head" : "group" }
   /// Rows that a split task may have.
   static let few = 16
+  /// Bytes of a task's arrays, which lie on its thread's stack; libomp's threads have 4 MiB.
+  private static let stack: Int = 1 << 21
+  /// Far from what any arithmetic on heads and widths could exceed.
+  private static let most: Int = 1 << 24
 
   init(
     _ query: Place, _ key: Place, _ value: Place, _ scores: Scores<Place>, _ tile: AttentionTile?,
@@ -76,6 +80,9 @@ struct AttentionWriter {
       let width = query.shape[3].constant, let valueWidth = value.shape[3].constant,
       element == .f32 || width % 2 == 0
     else { throw IRError("no kernel attends from \(query.type) to \(key.type)") }
+    for count in [heads, width, valueWidth] where count > Self.most {
+      throw IRError("attention: \(count) heads or values of a head, expected at most \(Self.most)")
+    }
     self.query = query
     self.key = key
     self.value = value
@@ -86,18 +93,20 @@ struct AttentionWriter {
     self.valueWidth = valueWidth
     self.element = element
     splits = query.shape[1] != key.shape[1]
-    // What a task has on its stack: rows, what a tile adds to them, and the widened pages of a chunk.
-    let kept = (valueWidth + 15) / 16 * 64
-    let row = 48 + width * element.bytes + kept
-    // The rows that a split keeps are those of one task.
+    // Rows of queries, what they gather, and what stands beside it; 8 rows of sums; and the pages of a
+    // chunk that are widened.
+    let padded = (valueWidth + 15) / 16 * 16
+    let row = width * element.bytes + padded * 4 + 64
+    let shared =
+      padded * 32 + (key.isWidened ? width * 1024 : 0) + (value.isWidened ? padded * 1024 : 0)
+    let fitting = (Self.stack - shared) / row / 8 * 8
+    // A split keeps the shares of its rows by their places in one task.
     let least = splits ? AttentionWriter.few : 8
-    block = max(least, min(tile?.queries ?? 64, (1 << 20) / row) / 8 * 8)
-    let isNarrow = [key, value].contains { $0.type.element != element }
-    let stack = block * row + 8 * kept + (isNarrow ? 256 * (4 * width + kept) : 0)
-    guard stack <= 3 << 20 else {
+    guard fitting >= least else {
       throw IRError(
-        "attention: heads of \(width) and \(valueWidth) elements take more than 3 MiB of stack")
+        "attention: heads of \(width) and \(valueWidth) values are too wide for a thread's stack")
     }
+    block = min(max(least, (tile?.queries ?? 64) / 8 * 8), fitting)
   }
 
   func kernel(name: String?) throws -> Kernel {
@@ -360,4 +369,7 @@ extension Place {
     if case .pages = storage { return query == .f32 && type.element.isPaged }
     return type.element == query
   }
+
+  /// Whether what lies in pages is widened to f32 before it is used.
+  fileprivate var isWidened: Bool { page != nil && type.element != .f32 }
 }

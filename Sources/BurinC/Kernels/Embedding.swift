@@ -180,6 +180,11 @@ private func rotaryKernel(
   guard let half = frequencies.shape[0].constant, let width = x.shape[3].constant,
     x.type.element == .f32
   else { throw IRError("no kernel rotates \(x.type) by \(frequencies.type)") }
+  // Their cosines and sines lie on the thread's stack.
+  let most = 65536
+  guard half <= most else {
+    throw IRError("rotary: \(half) frequencies, expected at most \(most)")
+  }
   var parts = KernelParts()
   let batch = parts.size(x.shape[0], "batch")
   let tokens = parts.size(x.shape[1], "tokens")
