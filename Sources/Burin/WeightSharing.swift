@@ -3,21 +3,19 @@ import Dispatch
 
 // What the threads that compute weights share.
 
-/// The tensor that was last read whole.
-final class TensorCache: @unchecked Sendable {
+/// The values that several pieces of work need at once, until other ones are needed.
+final class LastValues<Key: Equatable, Element>: @unchecked Sendable {
   private let lock = DispatchSemaphore(value: 1)
-  private var name = ""
-  private var values: [Float] = []
+  private var last: (key: Key, values: [Element])?
 
-  func values(of name: String, count: Int, from source: any WeightSource) throws -> [Float] {
+  /// The values of a key, made if they are not those that were asked for last.
+  func values(of key: Key, _ make: () throws -> [Element]) throws -> [Element] {
     lock.wait()
     defer { lock.signal() }
-    if self.name != name || values.count != count {
-      var read = [Float](repeating: 0, count: count)
-      try read.withUnsafeMutableBufferPointer { try source.read(name, from: 0, into: $0) }
-      self.name = name
-      values = read
-    }
+    if let last, last.key == key { return last.values }
+    last = nil
+    let values = try make()
+    last = (key, values)
     return values
   }
 }

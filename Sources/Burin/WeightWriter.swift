@@ -13,7 +13,8 @@ import Dispatch
 struct WeightWriter {
   private let layout: WeightLayout
   private let source: any WeightSource
-  private let cache = TensorCache()
+  private let tensors = LastValues<String, Float>()
+  private let interpreted = LastValues<NodeID, Double>()
   /// What the rounding of weights has taken off them so far.
   let loss = LossCounter()
   private var graph: Graph { layout.graph }
@@ -24,6 +25,8 @@ struct WeightWriter {
   private static let stripElements = 1 << 22
   /// Tensors up to this size are read whole where columns of them are asked for.
   private static let cachedElements = 1 << 24
+  /// Elements of a value that is left to the interpreter, at most.
+  private static let interpretedElements = 1 << 28
 
   init(_ layout: WeightLayout, source: any WeightSource) {
     self.layout = layout
@@ -202,7 +205,11 @@ struct WeightWriter {
           name, from: start, into: UnsafeMutableBufferPointer(start: target, count: count))
       }
       if shape.reduce(1, *) <= Self.cachedElements {
-        let values = try cache.values(of: name, count: shape.reduce(1, *), from: source)
+        let values = try tensors.values(of: name) {
+          var read = [Float](repeating: 0, count: shape.reduce(1, *))
+          try read.withUnsafeMutableBufferPointer { try source.read(name, from: 0, into: $0) }
+          return read
+        }
         values.withUnsafeBufferPointer { values in
           for (index, row) in rows.enumerated() {
             let line = values[(row * width + columns.lowerBound)...].prefix(columns.count)
@@ -280,7 +287,7 @@ struct WeightWriter {
       }
       loss.add(burin_loss(error: error, weights: square))
     default:
-      let values = try interpret(id).values
+      let values = try interpret(id)
       for (index, row) in rows.enumerated() {
         for (place, column) in columns.enumerated() {
           target[index * stride + place] = Float(values[row * width + column])
@@ -289,8 +296,23 @@ struct WeightWriter {
     }
   }
 
-  /// The value of a small expression, by the interpreter.
-  private func interpret(_ id: NodeID) throws -> NumericArray {
+  /// The values of a small expression, by the interpreter.
+  private func interpret(_ id: NodeID) throws -> [Double] {
+    try interpreted.values(of: id) { try evaluate(id).values }
+  }
+
+  private func evaluate(_ id: NodeID) throws -> NumericArray {
+    var seen: Set<NodeID> = []
+    var pending = [id]
+    while let next = pending.popLast() {
+      guard seen.insert(next).inserted else { continue }
+      guard graph.tensorType(next).count.maximum <= Self.interpretedElements else {
+        throw IRError(
+          "weights of type \(graph.tensorType(next)) are too large for the interpreter, and nothing "
+            + "else computes them")
+      }
+      pending += graph[next].op.operands
+    }
     let program = Program(
       "weights", entries: [Entry("weights", graph: graph, outputs: [.init("value", id)])])
     var states: [String: NumericArray] = [:]
@@ -310,7 +332,7 @@ struct WeightWriter {
   private func integers(
     _ id: NodeID, _ type: TensorType, _ write: (UnsafeRawBufferPointer) throws -> Void
   ) throws {
-    let values = try interpret(id).values
+    let values = try interpret(id)
     switch type.element {
     case .i32: try values.map { Int32($0) }.withUnsafeBytes(write)
     case .i64: try values.map { Int64($0) }.withUnsafeBytes(write)

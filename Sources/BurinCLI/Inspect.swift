@@ -44,13 +44,7 @@ struct Inspect: ParsableCommand {
   var html: String?
   @Option(parsing: .unconditional, help: "Which entry to draw.")
   var entry = "forward"
-  @Option(
-    parsing: .unconditional,
-    help: ArgumentHelp("Positions of a sequence, at most.", valueName: "N"))
-  var maxSeq: Int?
-  @Option(
-    parsing: .unconditional, help: ArgumentHelp("Sequences in a call, at most.", valueName: "N"))
-  var maxBatch = 32
+  @OptionGroup var limits: LimitOptions
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp("As for compile; a library's own if left out.", valueName: "TARGET"))
@@ -70,7 +64,6 @@ struct Inspect: ParsableCommand {
     if let graph, graph != "svg", graph != "dot" {
       throw Failure.usage("--graph: expected svg or dot, found \"\(line(graph))\"")
     }
-    try checkLimits(sequence: maxSeq, batch: maxBatch)
   }
 
   func run() throws {
@@ -228,7 +221,7 @@ struct Inspect: ParsableCommand {
     for symbol in subject.program.symbols {
       text += "\(line(symbol.name)) up to \(symbol.maximum)\n"
     }
-    let weights = subject.program.weights.reduce(0) { $0 + ($1.type.bytes.constant ?? 0) }
+    let weights = subject.program.weights.reduce(0 as Dim) { $0 + $1.type.bytes }.maximum
     let elements = Set(subject.program.weights.map(\.type.element.rawValue)).sorted()
     text += "\(subject.program.weights.count) tensors, \(megabytes(weights))"
     text += elements.isEmpty ? "\n" : " in \(elements.joined(separator: " and "))\n"
@@ -251,9 +244,7 @@ private final class Subject {
   init(_ path: String, _ options: Inspect) throws {
     let target = try options.target.map { try Target($0) }
     if isDirectory(path) {
-      let spec = try ModelDirectory(path).spec(
-        Limits(batch: options.maxBatch, sequence: options.maxSeq))
-      for warning in spec.warnings { Standard.note("warning: " + warning) }
+      let spec = try options.limits.spec(of: path)
       (program, description, library) = (spec.program, spec.description, nil)
       self.target = target ?? .native
     } else if try RegularFile(path: path).begins(with: [0x7F, 0x45, 0x4C, 0x46]) {

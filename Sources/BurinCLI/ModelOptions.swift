@@ -4,11 +4,8 @@ import BurinHub
 import BurinIR
 import BurinPasses
 
-/// What is compiled, and for how much of it.
-struct ModelOptions: ParsableArguments {
-  @Argument(
-    help: ArgumentHelp("A model directory or a .burin file.", valueName: "MODEL"))
-  var model: String
+/// How much of a model is compiled.
+struct LimitOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp("Positions of a sequence, at most.", valueName: "N"))
@@ -16,6 +13,31 @@ struct ModelOptions: ParsableArguments {
   @Option(
     parsing: .unconditional, help: ArgumentHelp("Sequences in a call, at most.", valueName: "N"))
   var maxBatch = 32
+
+  func validate() throws {
+    if let maxSeq, !(1...1 << 24).contains(maxSeq) {
+      throw Failure.usage("--max-seq: expected an integer from 1 to \(1 << 24), found \(maxSeq)")
+    }
+    guard (1...1 << 16).contains(maxBatch) else {
+      throw Failure.usage(
+        "--max-batch: expected an integer from 1 to \(1 << 16), found \(maxBatch)")
+    }
+  }
+
+  /// Reads the model in a directory; says what it warns of.
+  func spec(of directory: String) throws -> ModelSpec {
+    let spec = try ModelDirectory(directory).spec(Limits(batch: maxBatch, sequence: maxSeq))
+    for warning in spec.warnings { Standard.note("warning: " + warning) }
+    return spec
+  }
+}
+
+/// What is compiled, and for how much of it.
+struct ModelOptions: ParsableArguments {
+  @Argument(
+    help: ArgumentHelp("A model directory or a .burin file.", valueName: "MODEL"))
+  var model: String
+  @OptionGroup var limits: LimitOptions
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
@@ -23,18 +45,9 @@ struct ModelOptions: ParsableArguments {
         + "v3, v4 and native in one file, chosen when it is loaded.", valueName: "TARGET"))
   var target = "native"
 
-  func validate() throws { try checkLimits(sequence: maxSeq, batch: maxBatch) }
-
   /// Reads the model; says what it warns of.
   func spec() throws -> ModelSpec {
-    let spec: ModelSpec
-    if isDirectory(model) {
-      spec = try ModelDirectory(model).spec(Limits(batch: maxBatch, sequence: maxSeq))
-    } else {
-      spec = try ModelSpec(programFile: model)
-    }
-    for warning in spec.warnings { Standard.note("warning: " + warning) }
-    return spec
+    try isDirectory(model) ? limits.spec(of: model) : ModelSpec(programFile: model)
   }
 }
 
@@ -48,14 +61,4 @@ func precision(named name: String) throws -> Precision {
 func cacheType(named name: String) throws -> CacheType {
   if let type = CacheType(rawValue: name) { return type }
   throw Failure.usage("--cache-dtype: expected f32, bf16 or int8, found \"\(line(name))\"")
-}
-
-/// Refuses impossible extents.
-func checkLimits(sequence: Int?, batch: Int) throws {
-  if let sequence, !(1...1 << 24).contains(sequence) {
-    throw Failure.usage("--max-seq: expected an integer from 1 to \(1 << 24), found \(sequence)")
-  }
-  guard (1...1 << 16).contains(batch) else {
-    throw Failure.usage("--max-batch: expected an integer from 1 to \(1 << 16), found \(batch)")
-  }
 }

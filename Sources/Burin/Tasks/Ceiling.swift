@@ -79,49 +79,64 @@ public struct Work: Hashable, Sendable {
   /// keys.
   public init(_ entry: Entry, _ extents: [String: Int]) {
     let graph = entry.graph
-    multiplyAdds = 0
-    weights = [:]
-    var products: Set<NodeID> = []
-    func count(_ id: NodeID) -> Int {
-      graph.tensorType(id).count.evaluate(extents) ?? 0
-    }
-    /// A weight reaches its product through transposes and the like.
-    func leaves(_ id: NodeID) -> [NodeID] {
-      if case .weight = graph[id].op { return [id] }
-      return graph[id].op.operands.flatMap(leaves)
-    }
-    func read(_ id: NodeID, share: (Int) -> Int = { $0 }) {
-      for leaf in leaves(id) where products.insert(leaf).inserted {
-        weights[graph.tensorType(leaf).element.bytes, default: 0] += share(count(leaf))
+    // Extents have an arithmetic that stops at the largest number.
+    var products: Dim = 0
+    var read: [Int: Dim] = [:]
+    let isWeight = Self.weights(graph)
+    var seen = [Bool](repeating: false, count: graph.nodes.count)
+    func value(_ count: Dim) -> Dim { Dim(count.evaluate(extents) ?? 0) }
+    func readWeight(_ id: NodeID, share: (Dim) -> Dim = { $0 }) {
+      // A weight reaches its product through transposes and the like.
+      var pending = [id]
+      while let next = pending.popLast() {
+        guard !seen[next.index] else { continue }
+        seen[next.index] = true
+        if case .weight(_, let type) = graph[next].op {
+          let total = read[type.element.bytes] ?? 0
+          read[type.element.bytes] = total + value(share(type.count))
+        }
+        pending += graph[next].op.operands
       }
     }
     for id in graph.ids {
+      func product(of x: NodeID) {
+        products =
+          products
+          + value(graph.tensorType(id).count * (graph.tensorType(x).shape.last ?? 0))
+      }
       switch graph[id].op {
       case .matmul(let left, let right):
-        let inner = graph.tensorType(left).shape.last?.evaluate(extents) ?? 0
-        multiplyAdds += count(id) * inner
-        if Self.isWeight(right, in: graph) { read(right) }
+        product(of: left)
+        if isWeight[right.index] { readWeight(right) }
       case .linear(let x, let weight, _, _, _):
-        let inner = graph.tensorType(x).shape.last?.evaluate(extents) ?? 0
-        multiplyAdds += count(id) * inner
-        read(weight)
+        product(of: x)
+        readWeight(weight)
       case .experts(let x, let chosen, let weight, let experts, _, _, _):
-        let inner = graph.tensorType(x).shape.last?.evaluate(extents) ?? 0
-        multiplyAdds += count(id) * inner
+        product(of: x)
         // At most as many experts as were chosen are read.
-        read(weight) { $0 / experts * min(experts, count(chosen)) }
+        let choices = graph.tensorType(chosen).count.evaluate(extents) ?? 0
+        readWeight(weight) { $0 / experts * Dim(min(experts, choices)) }
       case .attention(let query, let key, _, _, _):
-        let keys = graph.tensorType(key).shape[1].evaluate(extents) ?? 0
-        multiplyAdds += 2 * count(query) * keys
+        products =
+          products + value(2 * graph.tensorType(query).count * graph.tensorType(key).shape[1])
       default: break
       }
     }
+    multiplyAdds = products.maximum
+    weights = read.mapValues(\.maximum)
   }
 
-  /// Whether a value is a weight, however it lies.
-  private static func isWeight(_ id: NodeID, in graph: Graph) -> Bool {
-    if case .weight = graph[id].op { return true }
-    let operands = graph[id].op.operands
-    return !operands.isEmpty && operands.allSatisfy { isWeight($0, in: graph) }
+  /// Which values are weights, however they lie.
+  private static func weights(_ graph: Graph) -> [Bool] {
+    var result: [Bool] = []
+    for node in graph.nodes {
+      if case .weight = node.op {
+        result.append(true)
+      } else {
+        let operands = node.op.operands
+        result.append(!operands.isEmpty && operands.allSatisfy { result[$0.index] })
+      }
+    }
+    return result
   }
 }

@@ -1,0 +1,54 @@
+import BurinIR
+import Testing
+
+@testable import Burin
+@testable import BurinC
+
+/// Programs that are counted and written although nobody would write them.
+@Suite struct UnusualWeightTests {
+  private func work(_ nodes: String, result: Int) throws -> Work {
+    let program = try Program(
+      text: """
+        program "p"
+        symbol n <= 8
+        entry "e" {
+        \(nodes)
+        output "y" = %\(result)
+        }
+        """)
+    return Work(program.entries[0], ["n": 3])
+  }
+
+  /// What is used twice, again and again, is counted once and in little time.
+  @Test func sharedWeightsCountOnce() throws {
+    var nodes = "%100 = input(\"x\") : f32[n, 4]\n%0 = weight(\"w\") : f32[4, 4]\n"
+    for number in 0..<80 { nodes += "%\(number + 1) = add(%\(number), %\(number))\n" }
+    let work = try work(nodes + "%101 = matmul(%100, %80)", result: 101)
+    #expect(work.multiplyAdds == 3 * 4 * 4 && work.bytes == 64)
+  }
+
+  @Test func countsStopAtTheLargestNumber() throws {
+    let work = try work(
+      """
+      %0 = input("x") : f32[268435456, 268435456]
+      %1 = weight("w") : f32[268435456, 268435456]
+      %2 = matmul(%0, %1)
+      """, result: 2)
+    #expect(work.multiplyAdds == .max && work.bytes == 1 << 58)
+  }
+
+  /// A value that only the interpreter can compute has to fit it.
+  @Test func immenseExpressionsAreRefused() throws {
+    var graph = Graph()
+    let one = try graph.append(.constant(Literal(TensorType(.f32, [1, 1]), [1])))
+    let all = try graph.append(.broadcast(one, [1 << 20, 1 << 20]))
+    let sums = try graph.append(.reduce(.sum, all, axes: [0]))
+    var layout = WeightLayout()
+    _ = try layout.add(sums, of: graph, role: "sums")
+    let error = #expect(throws: IRError.self) {
+      try WeightWriter(layout, source: WeightTable()).run { _ in }
+    }
+    #expect(
+      error?.description.hasPrefix("weights of type f32[1048576, 1048576] are too large") == true)
+  }
+}
