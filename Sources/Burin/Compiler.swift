@@ -126,6 +126,8 @@ public struct Compiler: Sendable {
   public func compile(
     _ spec: ModelSpec, to path: String, progress: (Progress) -> Void = { _ in }
   ) throws {
+    // Where nothing can be written, nothing is built.
+    _ = try AtomicFile(path: path)
     progress(.passes)
     if options.tunes {
       var tuned = self

@@ -1,15 +1,13 @@
 import BurinHub
 import Glibc
 
-/// The few operations on directories that building needs; errors are the system's own words.
+/// The few operations on directories that building needs.
 enum Files {
-  struct Failure: Error, CustomStringConvertible {
-    var description: String
-  }
-
   /// Makes a directory that only this user can enter, in `TMPDIR` or `/tmp`, and that is a leftover
   /// until it is removed.
-  static func makeTemporaryDirectory() throws(Failure) -> String {
+  ///
+  /// - Throws: `ToolError` with the system's own words.
+  static func makeTemporaryDirectory() throws(ToolError) -> String {
     let chosen = getenv("TMPDIR").map { String(cString: $0) } ?? ""
     let name = chosen.isEmpty ? "/tmp" : chosen
     guard let parent = resolved(name) else { throw failure(name) }
@@ -36,7 +34,7 @@ enum Files {
     return String(random.next() as UInt64, radix: 36)
   }
 
-  private static func failure(_ path: String) -> Failure {
-    Failure(description: "\(printable(path)): \(systemMessage())")
+  private static func failure(_ path: String) -> ToolError {
+    ToolError(.cannotWrite, "\(printable(path)): \(systemMessage())")
   }
 }

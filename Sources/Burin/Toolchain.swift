@@ -344,11 +344,7 @@ private final class WorkDirectory {
   let path: String
   var isKept = false
 
-  init() throws(ToolError) {
-    do { path = try Files.makeTemporaryDirectory() } catch {
-      throw ToolError(.cannotWrite, error.description)
-    }
-  }
+  init() throws(ToolError) { path = try Files.makeTemporaryDirectory() }
 
   deinit { isKept ? Leftovers.remove(path) : Leftovers.removeDirectory(path) }
 

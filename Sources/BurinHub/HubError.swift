@@ -38,7 +38,7 @@ public struct HubError: Error, Hashable, Sendable, CustomStringConvertible {
 
   public var description: String {
     // A path may hold a newline and still be a legal path; the message stays one line.
-    let place = printable(file.utf8, limit: 4096)
+    let place = file.isEmpty ? "\"\"" : printable(file.utf8, limit: 4096)
     let inner = key.isEmpty ? "" : ": " + key
     return "\(place)\(inner): expected \(expected), found \(found)"
   }

@@ -1,5 +1,3 @@
-import BurinC
-
 /// Times the schedules of one kernel in turns, so that whatever else the machine does meets all of
 /// them alike.
 struct ScheduleTimer {

@@ -121,10 +121,7 @@ struct Tuner {
   ) throws -> (choice: Int, samples: [Tuning.Sample]) {
     let image = try toolchain.build(
       [Toolchain.Source("model.c", Array(module.source.utf8))], target: target)
-    let directory: String
-    do throws(Files.Failure) { directory = try Files.makeTemporaryDirectory() } catch {
-      throw ToolError(.cannotWrite, error.description)
-    }
+    let directory = try Files.makeTemporaryDirectory()
     defer { Leftovers.removeDirectory(directory) }
     let path = directory + "/tuning.so"
     let writer = WeightWriter(module.weights, source: weights)
