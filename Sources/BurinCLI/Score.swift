@@ -26,7 +26,7 @@ struct Score: ParsableCommand {
     }
     let ids = try inputIds.map { try parseIDs($0, of: "--input-ids") }
     let scorer = try TextScorer(options.model())
-    let scores = try ids.map { [try scorer($0)] } ?? input.texts().map { try scorer($0) }
+    let scores = try ids.map { [try scorer($0)] } ?? scorer(input.texts())
     if options.json {
       let rows: [JSON] = scores.map { score in
         [

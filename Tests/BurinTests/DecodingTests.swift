@@ -33,7 +33,7 @@ import Testing
       }
     }
     #expect(throws: TaskError.self) { try scorer([Int32](repeating: 1, count: 104)) }
-    #expect(throws: TaskError.self) { try scorer([]) }
+    #expect(throws: TaskError.self) { try scorer([] as [Int32]) }
     #expect(throws: ModelError.self) { try scorer([1, 283]) }
     #expect(throws: TaskError.self) { try TextScorer(model("bert")) }
   }

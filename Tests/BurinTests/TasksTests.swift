@@ -169,7 +169,7 @@ import Testing
   func batches(padding: Bool) throws {
     let runner = Summing()
     let model = TextModel(runner, description(padding: padding))
-    let encodings = try ["a", "a b a", "b b", "a", "b b b", "a"].map { try model.encode($0) }
+    let encodings = try model.encode(["a", "a b a", "b b", "a", "b b b", "a"])
     var sums = [Float](repeating: 0, count: 6)
     try model.run(encodings, outputs: ["sum"], byPosition: false) { sums[$0] = $1[0].values.first! }
     #expect(sums == [2, 7, 6, 2, 9, 2])
@@ -185,10 +185,20 @@ import Testing
   func limitsLength() throws {
     let model = TextModel(Summing(), description(padding: true))
     let long = String(repeating: "a ", count: 65)
-    #expect(throws: TaskError.self) { try model.encode(long) }
-    #expect(throws: TaskError.self) { try model.encode("  ") }
-    #expect(try model.encode(long, cutTo: 5).count == 5)
-    #expect(try model.encode(long, cutTo: 500).count == 64)
+    func refusal(_ texts: String...) -> String? {
+      do {
+        _ = try model.encode(texts)
+        return nil
+      } catch { return "\(error)" }
+    }
+    let tooMany =
+      "has \(try model.tokenizer().encode(long).count) tokens, the library takes at most 64"
+    #expect(refusal(long) == "the text \(tooMany)")
+    #expect(refusal("a", long) == "text 2 of 2 \(tooMany)")
+    #expect(refusal("  ") == "the text has no tokens")
+    #expect(refusal("a", "  ", "b") == "text 2 of 3 has no tokens")
+    #expect(try model.encode([long], cutTo: 5).map(\.count) == [5])
+    #expect(try model.encode([long], cutTo: 500).map(\.count) == [64])
   }
 
   // MARK: Tokenizers from older files

@@ -24,7 +24,7 @@ public struct TextClassifier {
   /// For each text every label with its score, the highest score first; labels of equal scores in
   /// the model's order.
   public func callAsFunction(_ texts: [String]) throws -> [[LabelScore]] {
-    let encodings = try texts.map { try model.encode($0) }
+    let encodings = try model.encode(texts)
     var results = [[LabelScore]](repeating: [], count: texts.count)
     try model.run(encodings, outputs: ["logits"], byPosition: false) { place, outputs in
       results[place] = model.description.scores(of: outputs[0].values)

@@ -32,20 +32,21 @@ public struct TextScorer {
     self.model = model
   }
 
+  /// Scores texts, with what the tokenizer adds to them.
+  ///
+  /// - Throws: `TaskError` for a text without tokens, or with more than the library takes.
+  public func callAsFunction(_ texts: [String]) throws -> [TextScore] {
+    try model.encode(texts).map { try self($0.ids) }
+  }
+
   /// Scores a text, with what the tokenizer adds to it.
   ///
   /// - Throws: `TaskError` for a text without tokens, or with more than the library takes.
-  public func callAsFunction(_ text: String) throws -> TextScore {
-    try self(model.encode(text).ids)
-  }
+  public func callAsFunction(_ text: String) throws -> TextScore { try self([text])[0] }
 
   /// Scores ids, which are taken as they are.
   public func callAsFunction(_ ids: [Int32]) throws -> TextScore {
-    guard !ids.isEmpty else { throw TaskError("a text has no tokens") }
-    guard ids.count <= model.maximumLength else {
-      throw TaskError(
-        "a text has \(ids.count) tokens, the library takes at most \(model.maximumLength)")
-    }
+    try model.check(count: ids.count, ofText: 0, among: 1)
     let outputs = try model.runner.run(
       "forward", ["input_ids": HostTensor(ids, shape: [1, ids.count])], outputs: ["logits"])
     guard let logits = outputs["logits"]?.floats, !logits.isEmpty,

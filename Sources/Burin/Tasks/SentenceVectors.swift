@@ -29,11 +29,11 @@ public struct SentenceEmbedder {
   public func callAsFunction(_ texts: [String]) throws -> [[Float]] {
     let description = model.description
     let limit = min(description.maximumTokens ?? .max, model.maximumLength)
-    let encodings = try texts.map { text in
-      var text = stripped(description.prompt + text)
-      if description.lowercases { text = lowercased(text) }
-      return try model.encode(text, cutTo: limit)
+    let prepared = texts.map { text in
+      let text = stripped(description.prompt + text)
+      return description.lowercases ? lowercased(text) : text
     }
+    let encodings = try model.encode(prepared, cutTo: limit)
     var vectors = [[Float]](repeating: [], count: texts.count)
     if hasPooling {
       try model.run(

@@ -30,9 +30,7 @@ public struct EntityTagger {
   ///
   /// A text is cut to the model's maximum length where its files name one.
   public func callAsFunction(_ texts: [String]) throws -> [[EntitySpan]] {
-    let encodings = try texts.map {
-      try model.encode($0, cutTo: model.description.maximumTokens)
-    }
+    let encodings = try model.encode(texts, cutTo: model.description.maximumTokens)
     var results = [[EntitySpan]](repeating: [], count: texts.count)
     try model.run(encodings, outputs: ["logits"], byPosition: true) { place, outputs in
       let encoding = encodings[place]

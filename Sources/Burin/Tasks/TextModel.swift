@@ -56,17 +56,26 @@ public final class TextModel {
   /// The model's name, fit for a message.
   var name: String { printable(description.name.utf8) }
 
-  /// Encodes a text; one that is longer than the model takes is an error, unless it is cut to
+  /// Encodes texts; one that is longer than the model takes is an error, unless it is cut to
   /// `limit`.
-  func encode(_ text: String, cutTo limit: Int? = nil) throws -> Encoding {
+  ///
+  /// - Throws: `TaskError` saying which of the texts has no tokens, or too many.
+  func encode(_ texts: [String], cutTo limit: Int? = nil) throws -> [Encoding] {
     let truncation = limit.map { Truncation(maxLength: min($0, maximumLength)) }
-    let encoding = try tokenizer().encode(text, truncation: truncation)
-    guard encoding.count <= maximumLength else {
-      throw TaskError(
-        "a text has \(encoding.count) tokens, the library takes at most \(maximumLength)")
+    return try texts.enumerated().map { place, text in
+      let encoding = try tokenizer().encode(text, truncation: truncation)
+      try check(count: encoding.count, ofText: place, among: texts.count)
+      return encoding
     }
-    guard encoding.count > 0 else { throw TaskError("a text has no tokens") }
-    return encoding
+  }
+
+  /// Refuses a text without tokens, or with more than the library takes.
+  func check(count: Int, ofText place: Int, among texts: Int) throws {
+    let which = texts == 1 ? "the text" : "text \(place + 1) of \(texts)"
+    guard count > 0 else { throw TaskError("\(which) has no tokens") }
+    guard count <= maximumLength else {
+      throw TaskError("\(which) has \(count) tokens, the library takes at most \(maximumLength)")
+    }
   }
 
   /// The id of a token that the tokenizer's configuration names, such as `pad_token`.

@@ -25,10 +25,9 @@ public struct ZeroShotClassifier {
     let library = model.model
     guard let ports = library.runner.inputs(of: "forward") else { return [] }
     let limit = library.description.paddedTokens
-    let captions = try labels.map { label in
-      let pieces = template.split(separator: "{}", omittingEmptySubsequences: false)
-      return try library.encode(pieces.joined(separator: label), cutTo: limit)
-    }
+    let pieces = template.split(separator: "{}", omittingEmptySubsequences: false)
+    let captions = try library.encode(
+      labels.map { pieces.joined(separator: $0) }, cutTo: limit)
     let padding = try library.specialID("pad_token") ?? library.tokenizer().savedPadding?.id
     let batches = library.batches(of: captions.map(\.count), padded: padding != nil)
     var logits = [[Float]](
