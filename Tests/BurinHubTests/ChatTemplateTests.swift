@@ -26,6 +26,31 @@ import Testing
     }
   }
 
+  /// Recursive loops, parts and groups of lists, and `format`, against Jinja's own texts
+  /// (`chat/record_jinja.py`).
+  @Test func textsAreThoseOfJinja() throws {
+    let bytes = try RegularFile(path: fixture("chat/jinja.json")).contents(limit: 1 << 24)
+    let recorded = try JSONField(JSON.parse(bytes), file: "jinja.json")
+    let variables = try #require(recorded["variables"].value?.object)
+    func expect(_ source: String, _ text: JSON?) {
+      let found = Result {
+        try ChatTemplate(source, file: "t").text(of: [], variables: variables)
+      }
+      let written = try? found.get()
+      #expect(written.map { ByteString($0) } == text?.string, "\(source): \(found)")
+    }
+    for item in try recorded["cases"].array() {
+      expect(try item["source"].string().utf8String, item["text"].value)
+    }
+    let specifications = try recorded["specifications"].array().map { try $0.string().utf8String }
+    for format in try recorded["formats"].array() {
+      let value = try format["value"].string().utf8String
+      for (specification, text) in zip(specifications, try format["texts"].array()) {
+        expect("{{ '{:\(specification)}'.format(\(value)) }}", text.value)
+      }
+    }
+  }
+
   /// What a template writes, or why it does not.
   private func text(_ source: String) -> String {
     do {
@@ -39,7 +64,12 @@ import Testing
   @Test(arguments: [
     ("{{ 1", "line 1: expected }}, found the end of the template"),
     ("a\n{% if x %}\nb", "line 3: expected {% elif or else or endif %}"),
-    ("{% for a in b recursive %}", "line 1: expected a loop that is not recursive"),
+    ("{% for a in [1] %}{{ loop(a) }}{% endfor %}", "expected a loop that is recursive"),
+    ("{{ '{1}'.format(1) }}", "expected a value for the field {1}, found 1 values"),
+    ("{{ '{} {0}'.format(1) }}", "expected all fields with numbers, or none, at the field {0}"),
+    ("{{ '{:,d}'.format(s) }}", "expected a format for a string, found \",d\""),
+    ("{{ '{'.format(1) }}", "expected fields in braces, found a \"{\" that stands alone"),
+    ("{{ [1] | slice(0) }}", "expected a number for slice"),
     ("\n\n{% include 'x' %}", "line 3: expected if, for, set, macro"),
     ("{# c", "line 1: expected #} at the end of the comment"),
     ("{% raw %}", "line 1: expected {% endraw %}"),
@@ -75,6 +105,11 @@ import Testing
     "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
     "{{ 'a' * 100000 | replace('', 'b' * 100000) }}", "{{ '%s' * 9000000 % ('a',) }}",
     "{% set ns = namespace(n=2) %}{% for i in range(99) %}{% set ns.n = ns.n * ns.n %}{% endfor %}",
+    "{{ '{:9000000000000000000}'.format(1) }}", "{{ '{:.9000000}'.format(1.5) }}",
+    "{{ '{:999999}{0}'.format('a' * 4000000) }}", "{{ [1] | batch(9000000000000000, 2) | list }}",
+    "{{ [1] | slice(9000000000000000) | list }}", "{{ '{0}'.format('{' * 4000000) * 99 }}",
+    "{% for x in [[1]] recursive %}{{ loop([x]) }}{% endfor %}",
+    "{% for x in range(99) recursive %}{{ loop(range(99)) }}{% endfor %}",
     String(repeating: "(", count: 5000), "{{ " + String(repeating: "(", count: 5000),
     "{{ " + String(repeating: "not ", count: 5000) + "1 }}",
     "{{ " + String(repeating: "[", count: 5000),

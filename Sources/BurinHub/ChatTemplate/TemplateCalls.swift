@@ -11,6 +11,7 @@ extension TemplateRun {
     try spend(arguments.positional.count, line)
     switch callee {
     case .macro(let closure): return try call(closure, arguments, line)
+    case .loop(let loop): return try call(loop, arguments, line)
     case .function(let name): return try function(name, arguments, line)
     case .method(let receiver, let name):
       var rest = arguments

@@ -141,6 +141,9 @@ extension TemplateRun {
     switch owner {
     case .loop(let loop): loop.member(name)
     case .namespace(let namespace): namespace.members[.init(name)]
+    // A group of `groupby`; no other pair is asked for these.
+    case .tuple(let pair) where ["grouper", "list"].contains(name) && pair.count == 2:
+      if case .list = pair[1] { pair[name == "list" ? 1 : 0] } else { nil }
     case .text where Self.textMethods.contains(name), .dict where Self.dictMethods.contains(name),
       .list where Self.listMethods.contains(name), .tuple where ["count", "index"].contains(name):
       .method(TemplateReceiver(owner), name)

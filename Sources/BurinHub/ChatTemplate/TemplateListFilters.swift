@@ -62,6 +62,7 @@ extension TemplateRun {
       let sorted = try sorted(keyed, isReversed: isReversed || name == "max", line)
       if name == "sort" { return .list(sorted) }
       return sorted.first ?? .undefined("the \(name) of no elements")
+    case "batch", "slice", "groupby": return try parted(name, elements, &rest, line)
     case "map": return try mapped(elements, &rest, line)
     default: return try selected(name, elements, &rest, line)
     }
@@ -69,7 +70,7 @@ extension TemplateRun {
 
   private static let listFilters: Set = [
     "first", "last", "list", "reverse", "join", "sum", "min", "max", "sort", "unique", "map",
-    "select", "reject", "selectattr", "rejectattr", "dictsort",
+    "select", "reject", "selectattr", "rejectattr", "dictsort", "batch", "slice", "groupby",
   ]
 
   /// A text without regard to case.
@@ -109,16 +110,81 @@ extension TemplateRun {
   }
 
   /// The part of a value that a path such as `function.name` leads to; the value without a path.
+  ///
+  /// - Parameter fallback: what stands for each step that leads nowhere.
   private func part(
-    _ path: TemplateValue?, of value: TemplateValue, _ line: Int
+    _ path: TemplateValue?, of value: TemplateValue, default fallback: TemplateValue? = nil,
+    _ line: Int
   ) throws(TemplateError) -> TemplateValue {
     guard let path else { return value }
     var part = value
     for name in path.string.split(by: ["."]) {
       let index = Int(String(name)).map { TemplateValue.int($0) }
       part = try item(index ?? .text(name), of: part, line)
+      if let fallback, case .undefined = part { part = fallback }
     }
     return part
+  }
+
+  /// `batch`, `slice` and `groupby`.
+  private mutating func parted(
+    _ name: String, _ elements: [TemplateValue], _ rest: inout TemplateGiven, _ line: Int
+  ) throws(TemplateError) -> TemplateValue {
+    if name == "groupby" { return try grouped(elements, &rest, line) }
+    guard let count = rest.next(name == "batch" ? "linecount" : "slices")?.integer,
+      name == "batch" || count != 0
+    else { throw TemplateError(line, expected: "a number for \(name)", found: "another value") }
+    var filling = rest.next("fill_with")
+    if case .none? = filling { filling = nil }
+    var parts: [[TemplateValue]] = []
+    if name == "batch" {
+      for element in elements {
+        if parts.isEmpty { parts.append([]) }
+        if parts[parts.count - 1].count == count { parts.append([]) }
+        parts[parts.count - 1].append(element)
+      }
+      if let filling, let last = parts.last, last.count < count {
+        try spend(count, line)
+        parts[parts.count - 1] += Array(repeating: filling, count: count - last.count)
+      }
+    } else if count > 0 {
+      try spend(count, line)
+      // Of parts that cannot be equal, the first ones are larger by one.
+      let (size, larger) = elements.count.quotientAndRemainder(dividingBy: count)
+      for number in 0..<count {
+        let start = number * size + min(number, larger)
+        parts.append(Array(elements[start..<start + size + (number < larger ? 1 : 0)]))
+        if let filling, number >= larger { parts[number].append(filling) }
+      }
+    }
+    return try nested(.sequence(parts.map { .list($0) }), line)
+  }
+
+  private mutating func grouped(
+    _ elements: [TemplateValue], _ rest: inout TemplateGiven, _ line: Int
+  ) throws(TemplateError) -> TemplateValue {
+    guard let path = rest.next("attribute") else {
+      throw TemplateError(line, expected: "an attribute for groupby", found: "none")
+    }
+    var fallback = rest.next("default")
+    if case .none? = fallback { fallback = nil }
+    let isExact = rest.next("case_sensitive")?.isTrue ?? false
+    var keyed: [(key: TemplateValue, value: TemplateValue)] = []
+    for element in elements {
+      let key = try part(path, of: element, default: fallback, line)
+      keyed.append((isExact ? key : folded(key), .tuple([key, element])))
+    }
+    var groups: [(key: TemplateValue, grouper: TemplateValue, list: [TemplateValue])] = []
+    for value in try sorted(keyed, isReversed: false, line) {
+      guard case .tuple(let pair) = value else { continue }
+      let key = isExact ? pair[0] : folded(pair[0])
+      if let last = groups.last, last.key.isEqual(to: key) {
+        groups[groups.count - 1].list.append(pair[1])
+      } else {
+        groups.append((key, pair[0], [pair[1]]))
+      }
+    }
+    return try nested(.list(groups.map { .tuple([$0.grouper, .list($0.list)]) }), line)
   }
 
   private mutating func mapped(
@@ -128,12 +194,7 @@ extension TemplateRun {
     if let path = rest.take("attribute") {
       let fallback = rest.take("default")
       for element in elements {
-        let part = try part(path, of: element, line)
-        if case .undefined = part, let fallback {
-          result.append(fallback)
-        } else {
-          result.append(part)
-        }
+        result.append(try part(path, of: element, default: fallback, line))
       }
       return .sequence(result)
     }

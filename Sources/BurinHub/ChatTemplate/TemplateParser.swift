@@ -1,8 +1,7 @@
 /// Reads the words of a template into statements.
 ///
 /// The grammar is Jinja's without templates that refer to others (`include`, `import`, `extends`,
-/// `block`) and without recursive loops; `generation` marks the assistant's words for training and
-/// changes nothing.
+/// `block`); `generation` marks the assistant's words for training and changes nothing.
 struct TemplateParser {
   let tokens: [TemplateToken]
   var place = 0
@@ -183,13 +182,15 @@ struct TemplateParser {
     guard skip(name: "in") else { throw unexpected("\"in\"") }
     let values = try tuple(withConditions: false)
     let test = skip(name: "if") ? try expression() : nil
-    if isName("recursive") { throw unexpected("a loop that is not recursive") }
+    let isRecursive = skip(name: "recursive")
     try endTag()
     let body = try body(until: ["endfor", "else"])
     var otherwise: [TemplateStatement] = []
     if try name() == "else" { otherwise = try block("endfor") } else { try expect(.blockEnd, "%}") }
     return .loop(
-      .init(target: target, values: values, test: test, body: body, otherwise: otherwise))
+      .init(
+        target: target, values: values, test: test, isRecursive: isRecursive, body: body,
+        otherwise: otherwise))
   }
 
   private mutating func set() throws(TemplateError) -> TemplateStatement.Node {

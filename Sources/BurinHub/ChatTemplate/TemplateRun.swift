@@ -94,7 +94,7 @@ struct TemplateRun {
     case .choice(let cases, let last):
       for (test, body) in cases where try value(test).isTrue { return try run(body) }
       return try run(last)
-    case .loop(let loop): try run(loop, line)
+    case .loop(let loop): try run(loop, over: value(loop.values), in: scope, level: 0, line)
     case .set(let target, let expression): try set(target, try value(expression), line)
     case .setBlock(let target, let filters, let body):
       try set(target, try filtered(.text(captured(body)), filters), line)
@@ -144,16 +144,19 @@ struct TemplateRun {
     return output
   }
 
+  /// - Parameters:
+  ///   - outer: the names that the loop sees.
+  ///   - level: how often it was run again inside of itself.
   private mutating func run(
-    _ loop: TemplateStatement.Loop, _ line: Int
+    _ loop: TemplateStatement.Loop, over found: TemplateValue, in outer: TemplateScope, level: Int,
+    _ line: Int
   ) throws(TemplateError) {
-    let found = try value(loop.values)
     guard var elements = found.elements else {
       throw TemplateError(line, expected: "something to run through", found: found.kind)
     }
     try spend(elements.count, line)
-    let outer = scope
-    defer { scope = outer }
+    let before = scope
+    defer { scope = before }
     if let test = loop.test {
       var kept: [TemplateValue] = []
       for element in elements {
@@ -170,7 +173,8 @@ struct TemplateRun {
     }
     loops += 1
     defer { loops -= 1 }
-    let state = TemplateLoop(elements)
+    let state = TemplateLoop(elements, level: level)
+    if loop.isRecursive { state.again = (loop, outer) }
     for index in elements.indices {
       state.index = index
       scope = TemplateScope(outer)
@@ -200,6 +204,25 @@ struct TemplateRun {
       }
       for (target, element) in zip(targets, elements) { try set(target, element, line) }
     }
+  }
+
+  /// What a recursive loop writes for the values that it is called with.
+  mutating func call(
+    _ loop: TemplateLoop, _ arguments: TemplateGiven, _ line: Int
+  ) throws(TemplateError) -> TemplateValue {
+    guard let (statement, scope) = loop.again else {
+      throw TemplateError(line, expected: "a loop that is recursive", found: "one that is not")
+    }
+    guard let values = arguments.positional.first, arguments.positional.count == 1,
+      arguments.named.isEmpty
+    else { throw TemplateError(line, expected: "one value for the loop", found: "others") }
+    try enter(line)
+    defer { leave() }
+    let before = output
+    output = []
+    defer { output = before }
+    try run(statement, over: values, in: scope, level: loop.level + 1, line)
+    return .text(output)
   }
 
   // MARK: Macros

@@ -93,11 +93,13 @@ struct TemplateStatement {
     case nextRound
   }
 
-  /// `for target in values if test`.
+  /// `for target in values if test recursive`.
   struct Loop {
     var target: TemplateTarget
     var values: TemplateExpression
     var test: TemplateExpression?
+    /// Whether `loop(values)` runs it again.
+    var isRecursive: Bool
     var body: [TemplateStatement]
     var otherwise: [TemplateStatement]
   }

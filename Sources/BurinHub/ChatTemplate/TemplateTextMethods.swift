@@ -6,6 +6,7 @@ extension TemplateRun {
     "rfind", "index", "rindex", "count", "isdigit", "isdecimal",
     "isnumeric", "isalpha", "isalnum", "isspace", "isupper", "islower",
     "zfill", "removeprefix", "removesuffix", "partition", "rpartition", "ljust", "rjust", "center",
+    "format", "format_map",
   ]
 
   mutating func textMethod(
@@ -124,6 +125,16 @@ extension TemplateRun {
       return .text(
         Array(text[..<signed]) + Array(repeating: filling[0], count: left)
           + Array(text[signed...]) + Array(repeating: filling[0], count: missing - left))
+    case "format":
+      defer { rest = TemplateGiven() }
+      return .text(try filled(text, rest, line))
+    case "format_map":
+      guard case .dict(let dict)? = rest.next("mapping") else {
+        throw TemplateError(line, expected: "a dictionary for format_map", found: "another value")
+      }
+      var given = TemplateGiven()
+      for (key, value) in dict.members { given.named.append((String(key.string), value)) }
+      return .text(try filled(text, given, line))
     default: return textProperty(name, of: text)
     }
   }

@@ -58,8 +58,12 @@ final class TemplateLoop {
   var index = 0
   /// What `changed` was called with.
   var last: [TemplateValue]?
+  /// How often a recursive loop was called inside of itself.
+  let level: Int
+  /// What runs when a recursive loop is called, and the names that it sees.
+  var again: (loop: TemplateStatement.Loop, scope: TemplateScope)?
 
-  init(_ values: [TemplateValue]) { self.values = values }
+  init(_ values: [TemplateValue], level: Int) { (self.values, self.level) = (values, level) }
 
   func member(_ name: String) -> TemplateValue? {
     switch name {
@@ -70,9 +74,8 @@ final class TemplateLoop {
     case "first": .bool(index == 0)
     case "last": .bool(index == values.count - 1)
     case "length": .int(values.count)
-    // These count only the levels of recursive loops.
-    case "depth": .int(1)
-    case "depth0": .int(0)
+    case "depth": .int(level + 1)
+    case "depth0": .int(level)
     case "previtem": index > 0 ? values[index - 1] : .undefined("there is no previous item")
     case "nextitem":
       index + 1 < values.count ? values[index + 1] : .undefined("there is no next item")
