@@ -136,7 +136,7 @@ public struct Tokenizer: Sendable {
     if let truncation {
       let reserved =
         addSpecialTokens ? postProcessor?.addedCount(isPair: pair != nil) ?? 0 : 0
-      try truncate(&encodings, truncation, reserved: reserved)
+      try truncation.cut(&encodings, reserved: reserved, file: file)
     }
     for index in encodings.indices {
       encodings[index].setSequence(index)
@@ -256,47 +256,6 @@ public struct Tokenizer: Sendable {
     return (leading, trailing)
   }
 
-  private func truncate(
-    _ encodings: inout [Encoding], _ truncation: Truncation, reserved: Int
-  ) throws(HubError) {
-    let maximum = truncation.maxLength - reserved
-    func fail(_ expected: String, _ found: String) -> HubError {
-      HubError(file: file, key: "truncation", expected: expected, found: found)
-    }
-    guard maximum >= 0 else {
-      throw fail("at least \(reserved) tokens", "\(truncation.maxLength)")
-    }
-    let total = encodings.reduce(0) { $0 + $1.count }
-    guard total > maximum else { return }
-    var lengths = encodings.map(\.count)
-    if maximum == 0 {
-      lengths = lengths.map { _ in 0 }
-    } else if truncation.strategy != .longestFirst {
-      let target = truncation.strategy == .onlyFirst ? 0 : 1
-      guard target < lengths.count else { throw fail("a second text", "none") }
-      guard lengths[target] > total - maximum else {
-        throw fail(
-          "a text long enough to be cut by \(total - maximum) tokens", "\(lengths[target])")
-      }
-      lengths[target] -= total - maximum
-    } else if lengths.count == 1 {
-      lengths[0] = maximum
-    } else {
-      let shorter = min(lengths[0], lengths[1])
-      let isSwapped = lengths[0] > lengths[1]
-      var kept = (shorter, shorter > maximum ? shorter : max(shorter, maximum - shorter))
-      if kept.0 + kept.1 > maximum { kept = (maximum / 2, maximum / 2 + maximum % 2) }
-      lengths = isSwapped ? [kept.1, kept.0] : [kept.0, kept.1]
-    }
-    for index in encodings.indices where lengths[index] < encodings[index].count {
-      guard lengths[index] == 0 || 0..<lengths[index] ~= truncation.stride else {
-        throw fail("a stride below \(lengths[index])", "\(truncation.stride)")
-      }
-      encodings[index].truncate(
-        to: lengths[index], stride: truncation.stride, side: truncation.side)
-    }
-  }
-
   // MARK: Decoding
 
   /// The text of some ids; ids without a token are left out.
@@ -358,50 +317,5 @@ private struct ScalarOffsets {
     if 0..<count ~= end { return Encoding.Span(start: first, end: number(end)) }
     let last = 0..<count ~= end - 1 ? number(end - 1) : first + 1
     return Encoding.Span(start: first, end: last + 1)
-  }
-}
-
-extension Truncation {
-  /// Reads `truncation` of tokenizer.json; nil when the place is empty.
-  init?(_ field: JSONField) throws(HubError) {
-    guard field.exists else { return nil }
-    self.init(maxLength: try field["max_length"].int(in: 0...Int(Int32.max)))
-    switch try field["strategy"].string(oneOf: ["LongestFirst", "OnlyFirst", "OnlySecond"]) {
-    case "OnlyFirst": strategy = .onlyFirst
-    case "OnlySecond": strategy = .onlySecond
-    default: strategy = .longestFirst
-    }
-    stride = try field["stride"].int(in: 0...Int(Int32.max))
-    side = try Side(field["direction"])
-  }
-}
-
-extension Truncation.Side {
-  fileprivate init(_ field: JSONField) throws(HubError) {
-    guard field.exists else {
-      self = .right
-      return
-    }
-    self = try field.string(oneOf: ["Left", "Right"]) == "Left" ? .left : .right
-  }
-}
-
-extension Padding {
-  /// Reads `padding` of tokenizer.json; nil when the place is empty.
-  init?(_ field: JSONField) throws(HubError) {
-    guard field.exists else { return nil }
-    self.init(
-      id: Int32(try field["pad_id"].int(in: 0...Int(Int32.max))),
-      typeID: Int32(try field["pad_type_id"].int(in: 0...Int(Int32.max))),
-      side: try Truncation.Side(field["direction"]))
-    let strategy = field["strategy"]
-    if strategy["Fixed"].exists {
-      length = try strategy["Fixed"].int(in: 0...Int(Int32.max))
-    } else {
-      _ = try strategy.string(oneOf: ["BatchLongest"])
-    }
-    if field["pad_to_multiple_of"].exists {
-      multiple = try field["pad_to_multiple_of"].int(in: 0...Int(Int32.max))
-    }
   }
 }
