@@ -27,24 +27,26 @@
   "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",      \
       "xmm11", "xmm14", "xmm15", "cc", "memory"
 
+/* Runs `steps` times an instruction for each chain. */
+#define REPEAT(INSTRUCTION)                                                                         \
+  do {                                                                                              \
+    int64_t left = steps;                                                                           \
+    __asm__ volatile(EACH(ZERO) ZERO(14) ZERO(15) "1:\n\t" EACH(INSTRUCTION)                         \
+                     "dec %0\n\tjnz 1b\n\tvzeroupper"                                               \
+                     : "+r"(left)                                                                   \
+                     :                                                                              \
+                     : CLOBBERS);                                                                   \
+  } while (0)
+
 /* Runs `steps` times twelve multiply-adds; gives how many operations that were. */
 static double multiply_add(int64_t steps) {
 #if defined(__x86_64__)
-  int64_t left = steps;
   if (__builtin_cpu_supports("avx512f")) {
-    __asm__ volatile(EACH(ZERO) ZERO(14) ZERO(15) "1:\n\t" EACH(FMA_ZMM) "dec %0\n\tjnz 1b\n\t"
-                     "vzeroupper"
-                     : "+r"(left)
-                     :
-                     : CLOBBERS);
+    REPEAT(FMA_ZMM);
     return 2.0 * 16 * 12 * steps;
   }
   if (__builtin_cpu_supports("fma")) {
-    __asm__ volatile(EACH(ZERO) ZERO(14) ZERO(15) "1:\n\t" EACH(FMA_YMM) "dec %0\n\tjnz 1b\n\t"
-                     "vzeroupper"
-                     : "+r"(left)
-                     :
-                     : CLOBBERS);
+    REPEAT(FMA_YMM);
     return 2.0 * 8 * 12 * steps;
   }
 #endif
@@ -61,12 +63,7 @@ static double multiply_add(int64_t steps) {
 static double multiply_add_bf16(int64_t steps) {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512bf16")) {
-    int64_t left = steps;
-    __asm__ volatile(EACH(ZERO) ZERO(14) ZERO(15) "1:\n\t" EACH(PAIRS) "dec %0\n\tjnz 1b\n\t"
-                     "vzeroupper"
-                     : "+r"(left)
-                     :
-                     : CLOBBERS);
+    REPEAT(PAIRS);
     return 2.0 * 32 * 12 * steps;
   }
 #endif
@@ -78,12 +75,7 @@ static double multiply_add_bf16(int64_t steps) {
 static double multiply_add_i8(int64_t steps) {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512vnni")) {
-    int64_t left = steps;
-    __asm__ volatile(EACH(ZERO) ZERO(14) ZERO(15) "1:\n\t" EACH(FOURS) "dec %0\n\tjnz 1b\n\t"
-                     "vzeroupper"
-                     : "+r"(left)
-                     :
-                     : CLOBBERS);
+    REPEAT(FOURS);
     return 2.0 * 64 * 12 * steps;
   }
 #endif

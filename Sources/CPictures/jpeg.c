@@ -1,8 +1,8 @@
-#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "CPictures.h"
+#include "library.h"
 
 // What is used of TurboJPEG, whose interface has been the same since libjpeg-turbo 2.1.
 typedef void *jpeg_reader;
@@ -27,21 +27,12 @@ enum { WARNING = 0 };
 static int load(void) {
     static int state;
     if (state) return state > 0;
-    void *library = dlopen("libturbojpeg.so.0", RTLD_NOW | RTLD_LOCAL);
-    struct {
-        void *function;
-        const char *name;
-    } table[] = {
+    const struct wanted table[] = {
         {&jpeg.create, "tjInitDecompress"},       {&jpeg.destroy, "tjDestroy"},
         {&jpeg.read_header, "tjDecompressHeader3"}, {&jpeg.decode, "tjDecompress2"},
         {&jpeg.message, "tjGetErrorStr2"},        {&jpeg.kind, "tjGetErrorCode"},
     };
-    int found = library != NULL;
-    for (size_t i = 0; found && i < sizeof table / sizeof *table; i++) {
-        void *symbol = dlsym(library, table[i].name);
-        memcpy(table[i].function, &symbol, sizeof symbol);
-        found = symbol != NULL;
-    }
+    int found = load_library("libturbojpeg.so.0", table, sizeof table / sizeof *table);
     state = found ? 1 : -1;
     return found;
 }

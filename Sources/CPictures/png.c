@@ -1,10 +1,10 @@
-#include <dlfcn.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "CPictures.h"
+#include "library.h"
 
 // What is used of libpng 1.6, whose interface has been the same since 2013.
 typedef struct png_reader png_reader;
@@ -38,11 +38,7 @@ enum { GREY = 0, PALETTE = 3, GREY_ALPHA = 4, ALPHA = 4 };
 static int load(void) {
     static int state;
     if (state) return state > 0;
-    void *library = dlopen("libpng16.so.16", RTLD_NOW | RTLD_LOCAL);
-    struct {
-        void *function;
-        const char *name;
-    } table[] = {
+    const struct wanted table[] = {
         {&png.version, "png_get_libpng_ver"},
         {&png.create, "png_create_read_struct"},
         {&png.create_header, "png_create_info_struct"},
@@ -62,12 +58,7 @@ static int load(void) {
         {&png.read_rows, "png_read_image"},
         {&png.read_end, "png_read_end"},
     };
-    int found = library != NULL;
-    for (size_t i = 0; found && i < sizeof table / sizeof *table; i++) {
-        void *symbol = dlsym(library, table[i].name);
-        memcpy(table[i].function, &symbol, sizeof symbol);
-        found = symbol != NULL;
-    }
+    int found = load_library("libpng16.so.16", table, sizeof table / sizeof *table);
     state = found ? 1 : -1;
     return found;
 }
