@@ -4,8 +4,7 @@ import Testing
 
 /// Encoder-decoders over what their encoder leaves behind, against transformers' greedy generation.
 @Suite struct TranslationFixtureTests {
-  static let fixtures = ["t5-lm", "mt5-lm", "bart-lm", "mbart-lm", "marian-lm", "pegasus-lm"].map(
-    Fixture.init)
+  static let fixtures = Fixture.all(with: "translate.json")
 
   @Test("gives a source the same target", arguments: fixtures)
   func greedy(fixture: Fixture) throws {

@@ -1,0 +1,336 @@
+"""Random configurations: what transformers computes in f32 against what Burin does.
+
+    python3 Tests/Fuzz/run.py --families vit,clip --count 20 --seed 1 --burin .build/release/burin
+
+A case is a random model of a random configuration: saved, compiled, run, compared. It is told by
+family, seed and number, and `--only N` runs that one again. See README.md.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "Fixtures")]
+
+import fixture_models
+from draw import Draw
+
+TOLERANCE = 1e-4
+
+
+class Skipped(Exception):
+    """transformers itself cannot do it, or is not certain of it."""
+
+
+class Refused(Exception):
+    """Burin says in one line that it does not know a configuration."""
+
+
+class Failed(Exception):
+    pass
+
+
+def families():
+    import decoders
+    import encoders
+    import series
+    import speech
+    import translators
+    import vision
+    tables = encoders, vision, series, speech, translators, decoders
+    return {name: draw for table in tables for name, draw in table.FAMILIES.items()}
+
+
+def burin(arguments, program):
+    done = subprocess.run(
+        [program, *arguments], capture_output=True, text=True, timeout=300)
+    lines = done.stderr.strip().split("\n")
+    if done.returncode == 65 and len(lines) == 1:
+        raise Refused(lines[0])
+    if done.returncode != 0:
+        raise Failed(f"burin {arguments[0]} ended with {done.returncode}: {done.stderr[-2000:]}")
+    return done.stdout
+
+
+def build(case, r):
+    """The model with random weights."""
+    torch.manual_seed(r.getrandbits(60))
+    try:
+        model = case.kind(case.config)
+    except AttributeError:
+        # It cannot initialise norms without a bias or a scale.
+        with transformers.modeling_utils.no_init_weights():
+            model = case.kind(case.config)
+    fixture_models.randomise(model, r.torch)
+    for name, buffer in model.named_buffers():
+        if name.endswith(("running_mean", "running_var")):
+            buffer.copy_(0.3 + torch.rand(buffer.shape, generator=r.torch))
+    model.tie_weights()
+    return model
+
+
+def save(case, r, directory):
+    """Writes the model: weights at random, in some type, in one file or several, keys left out; and
+    gives it back."""
+    case.config.architectures = [case.kind.__name__]
+    model = case.model or build(case, r)
+    model = model.to(r.choices(
+        [torch.float32, torch.float16, torch.bfloat16], [6, 1, 1])[0])
+    if case.prepare:
+        case.prepare(directory)
+    shard = {"max_shard_size": "20KB"} if r.chance(0.15) else {}
+    model.save_pretrained(directory, safe_serialization=True, **shard)
+    for name, value in case.files.items():
+        with open(os.path.join(directory, name), "w") as file:
+            json.dump(value, file)
+    if r.chance(0.5):
+        absent = type(case.config)().to_dict()
+        kept = {"model_type", "architectures"}
+        change(os.path.join(directory, "config.json"), lambda config: {
+            k: v for k, v in config.items()
+            if k in kept or k not in absent or absent[k] != v or r.chance(0.3)})
+    if case.generation:
+        change(os.path.join(directory, "generation_config.json"),
+               lambda settings: {**settings, **case.generation})
+    elif case.prompts and r.chance(0.3):
+        os.remove(os.path.join(directory, "generation_config.json"))
+    return model
+
+
+def change(path, how):
+    """Rewrites a file of JSON."""
+    with open(path) as file:
+        value = json.load(file)
+    with open(path, "w") as file:
+        json.dump(how(value), file)
+
+
+def load(case, directory, saved):
+    """The model as it is read back; as it was saved, where transformers does not read all of it."""
+    model, info = case.kind.from_pretrained(
+        directory, attn_implementation="eager", dtype=torch.float32, output_loading_info=True)
+    return (saved.float() if info["missing_keys"] else model).eval()
+
+
+def tensors(outputs):
+    """The outputs that are tensors; the parts of tuples by number."""
+    found = {}
+    for name, value in outputs.items():
+        if isinstance(value, torch.Tensor) and name != "loss":
+            found[name] = value
+        elif isinstance(value, tuple) and name.endswith(("params", "outputs")):
+            found |= {f"{name}.{i}": part for i, part in enumerate(value)}
+    return {k: v.clone(memory_format=torch.contiguous_format) for k, v in found.items()}
+
+
+def forward(model, inputs, call):
+    with torch.no_grad():
+        return tensors(model(**inputs, **call))
+
+
+def in_double(model, inputs, call):
+    torch.set_default_dtype(torch.float64)
+    try:
+        inputs = {k: v.double() if v.is_floating_point() else v for k, v in inputs.items()}
+        return forward(model.double(), inputs, call)
+    except RuntimeError:
+        return {}  # something insists on f32
+    finally:
+        torch.set_default_dtype(torch.float32)
+        model.float()
+
+
+def meaningful(value, inputs):
+    """Without what stands in padding."""
+    mask = inputs.get("attention_mask")
+    if mask is None or mask.ndim != 2 or value.shape[:2] != mask.shape:
+        return value.flatten()
+    return value[mask.bool()].flatten()
+
+
+def compare(found, expected, exact, inputs):
+    """What differs, in one line each."""
+    complaints = []
+    for name in sorted(set(found) ^ set(expected)):
+        if name in found or name not in ("past_key_values",):
+            complaints.append(f"{name}: only {'Burin' if name in found else 'transformers'} has it")
+    for name in sorted(set(found) & set(expected)):
+        if found[name].shape != expected[name].shape:
+            complaints.append(
+                f"{name}: {list(found[name].shape)} for {list(expected[name].shape)}")
+            continue
+        ours, theirs = (meaningful(x[name], inputs) for x in (found, expected))
+        if not len(theirs) or not theirs.isfinite().all():
+            continue
+        scale = max(float(theirs.abs().max()), 1e-30)
+        off = float((ours - theirs).abs().nan_to_num(float("inf")).max()) / scale
+        if off <= TOLERANCE:
+            continue
+        rough = 0.0
+        if name in exact:
+            truth = meaningful(exact[name], inputs)
+            rough = float((theirs - truth).abs().max()) / scale
+        if off > 4 * rough:
+            complaints.append(f"{name}: off by {off:.1e} of {scale:.3g}, transformers' f32 {rough:.1e}")
+    return complaints
+
+
+def check_forward(case, model, library, directory, program):
+    complaints, outputs, references = [], {}, {}
+    for label, inputs in case.inputs.items():
+        expected = forward(model, inputs, case.call)
+        paths = [os.path.join(directory, f"{label}.{part}.safetensors") for part in ("in", "out")]
+        save_file({k: v.contiguous() for k, v in inputs.items()}, paths[0])
+        try:
+            burin(["run", library, "--inputs", paths[0], "--outputs", paths[1],
+                   "--entry", case.entries.get(label, "forward")], program)
+        except Refused as refusal:
+            complaints.append(f"{label}: {refusal}")
+            continue
+        outputs[label], references[label] = load_file(paths[1]), expected
+        exact = in_double(model, inputs, case.call)
+        complaints += [f"{label}: {c}" for c in compare(outputs[label], expected, exact, inputs)]
+    if {"alone", "batch"} <= set(outputs):
+        theirs = rows_apart(references["batch"], references["alone"])
+        for name, off in rows_apart(outputs["batch"], outputs["alone"]).items():
+            # CLIP and SigLIP may take the vector of a text from its padding.
+            if not off <= 1e-5 and theirs.get(name, 1) <= TOLERANCE:
+                complaints.append(f"{name}: in a batch off by {off:.1e} from alone")
+    return complaints
+
+
+def rows_apart(batch, alone):
+    """How far the second row of a batch is from the same alone, to the length that it has there."""
+    apart = {}
+    for name in set(batch) & set(alone):
+        row, own = batch[name][1:], alone[name]
+        if row.ndim != own.ndim or len(own) != 1:
+            continue
+        for axis in range(1, own.ndim):
+            row = row.narrow(axis, 0, min(own.shape[axis], row.shape[axis]))
+        if row.shape == own.shape and own.isfinite().all():
+            apart[name] = float((row - own).abs().max()) / max(float(own.abs().max()), 1e-30)
+    return apart
+
+
+def check_generation(case, model, library, program):
+    complaints = []
+    for ids, how in case.prompts:
+        expected = generated(model, ids, how)
+        if expected != generated_in_double(model, ids, how):
+            continue  # too close to call
+        text = burin(
+            ["generate", library, "--json", "--input-ids", ",".join(map(str, ids)),
+             "--max-new-tokens", str(how["max_new_tokens"]),
+             "--num-beams", str(how.get("num_beams", 1))], program)
+        tokens = json.loads(text)["tokens"]
+        if tokens != expected:
+            complaints.append(f"generate {how} after {ids}: {tokens} for {expected}")
+    return complaints
+
+
+def generated(model, ids, how):
+    source = torch.tensor([ids])
+    out = model.generate(
+        source, attention_mask=torch.ones_like(source), do_sample=False, **how)[0].tolist()
+    return out[1:] if model.config.is_encoder_decoder else out[len(ids):]
+
+
+def generated_in_double(model, ids, how):
+    torch.set_default_dtype(torch.float64)
+    try:
+        return generated(model.double(), ids, how)
+    except RuntimeError:
+        return None
+    finally:
+        torch.set_default_dtype(torch.float32)
+        model.float()
+
+
+def run_case(name, seed, options):
+    """(what happened, in words) of one case."""
+    directory = tempfile.mkdtemp(prefix=f"fuzz-{name}-")
+    library = os.path.join(directory, "model.so")
+    described, happened = "", "passed"
+    try:
+        try:
+            r = Draw(seed)
+            case = families()[name](r)
+            described = case.kind.__name__
+            model = load(case, directory, save(case, r, directory))
+        except (Refused, Failed, Skipped):
+            raise
+        except Exception as error:
+            raise Skipped(f"{described}: {type(error).__name__}: {str(error)[:300]}") from error
+        burin(["compile", directory, "-o", library, "--threads-to-build", "1", *case.arguments],
+              options.burin)
+        try:
+            complaints = check_forward(case, model, library, directory, options.burin)
+            complaints += check_generation(case, model, library, options.burin)
+            if case.check:
+                complaints += case.check(model, library, directory, burin, options.burin)
+        except (RuntimeError, IndexError, ValueError, AttributeError, TypeError) as error:
+            raise Skipped(f"{described}: {type(error).__name__}: {str(error)[:300]}") from error
+        if complaints:
+            raise Failed(f"{described}: " + "\n    ".join(complaints))
+    except Skipped as reason:
+        happened, described = "skipped", str(reason)
+    except Refused as reason:
+        happened, described = "refused", f"{described}: {reason}"
+    except (Failed, subprocess.TimeoutExpired) as reason:
+        happened, described = "FAILED", str(reason)
+    described = described.replace(directory, "DIR")
+    if options.keep and happened == "FAILED":
+        kept = os.path.join(options.keep, os.path.basename(seed.replace("/", "-")))
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(directory, kept)
+    shutil.rmtree(directory)
+    return happened, described
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--families", default="", help="comma-separated; all if left out")
+    parser.add_argument("--count", type=int, default=10, help="cases of each family")
+    parser.add_argument("--seed", default="1")
+    parser.add_argument("--only", type=int, help="the number of one case")
+    parser.add_argument("--burin", default=".build/release/burin")
+    parser.add_argument("--jobs", type=int, default=1, help="cases side by side")
+    parser.add_argument("--keep", help="a directory for the models that fail")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    warnings.filterwarnings("ignore")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    names = options.families.split(",") if options.families else list(families())
+    numbers = range(options.count) if options.only is None else [options.only]
+    failed = 0
+    with concurrent.futures.ProcessPoolExecutor(options.jobs) as pool:
+        for name in names:
+            seeds = [f"{options.seed}/{name}/{number}" for number in numbers]
+            results = list(pool.map(
+                run_case, [name] * len(seeds), seeds, [options] * len(seeds)))
+            counts = collections.Counter(happened for happened, _ in results)
+            failed += counts["FAILED"]
+            print(f"{name}: " + ", ".join(f"{n} {what}" for what, n in counts.items()), flush=True)
+            for seed, (happened, words) in zip(seeds, results):
+                if happened != "passed":
+                    print(f"  {happened} {seed}: {words}", flush=True)
+    sys.exit(failed > 0)
+
+
+if __name__ == "__main__":
+    main()
