@@ -107,6 +107,12 @@ import Testing
     logits = [1, 1]
     least.apply(&logits, after: [0, 1, 1], new: 1, isLast: false)
     #expect(logits == [-.infinity, 1])
+    var growing = try rules([
+      "min_new_tokens": 5, "exponential_decay_length_penalty": [1, 1.5],
+    ])
+    growing.endTokens = [0]
+    growing.apply(&logits, after: [0, 1, 1], new: 2, isLast: false)
+    #expect(logits == [.infinity, 1])
     #expect(throws: HubError.self) { try rules(["repetition_penalty": 0]) }
     #expect(throws: HubError.self) { try rules(["suppress_tokens": "all"]) }
   }

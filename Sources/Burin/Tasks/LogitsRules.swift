@@ -121,7 +121,9 @@ struct LogitsRules {
     if let endGrowth, new > endGrowth.start {
       let growth = Float(pow(endGrowth.factor, Double(new - endGrowth.start)) - 1)
       for id in Set(endTokens) where logits.indices.contains(id) {
-        logits[id] += abs(logits[id]) * growth
+        let grown = logits[id] + abs(logits[id]) * growth
+        // One that is forbidden becomes no number, which transformers takes for the largest.
+        logits[id] = grown.isNaN ? .infinity : grown
       }
     }
     forbid(suppressed)
