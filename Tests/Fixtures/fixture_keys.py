@@ -82,6 +82,9 @@ FIXTURES = {
     "t5-question-answering": (
         t.T5ForQuestionAnswering,
         t5(t.T5Config, 20, 2, 7, 29, feed_forward_proj="gated-relu6"), FROM_SOURCE),
+    # Fewer distances than a decoder could tell apart by as many buckets.
+    "t5-encoder-near": (
+        t.T5EncoderModel, t5(t.T5Config, 18, 2, 7, 27, relative_attention_max_distance=12), {}),
     "mt5": (t.MT5Model, t5(t.MT5Config, 18, 3, 5, 27), {}),
     "mt5-encoder": (t.MT5EncoderModel, t5(t.MT5Config, 20, 2, 8, 31), {}),
     "mt5-sequence-classification": (

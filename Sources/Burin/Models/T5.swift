@@ -57,9 +57,10 @@ struct T5: EncoderDecoderFamily {
     let count = try config["num_hidden_layers"].layers(default: decoderCount)
     let buckets = try config["relative_attention_num_buckets"].int(
       in: 4...1 << 16, default: 32)
-    // Half of a decoder's buckets are for one distance each.
+    // Half of a direction's buckets are for one distance each; a decoder has one direction.
+    let isEncoder = head == .encoder || head == .tokenClassification
     let farthest = try config["relative_attention_max_distance"].int(
-      in: buckets / 2 + 1...1 << 20, default: 128)
+      in: buckets / (isEncoder ? 4 : 2) + 1...1 << 20, default: 128)
     func residual(_ weights: Weights) -> Residual {
       Residual(before: RMSNorm(hidden, weights["layer_norm"], epsilon: epsilon))
     }
