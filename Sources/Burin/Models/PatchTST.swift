@@ -105,7 +105,9 @@ struct PatchTST: Family {
         let hidden = layers.enumerated().reduce(embedded) { x, layer in
           trace.scoped("layer \(layer.offset)") { layer.element(x) }
         }
-        return trace.scoped("head") { output(hidden, patches: patches, scales: scales) }
+        return trace.scoped("head") {
+          output(hidden, patches: patches, covered: covering?.places(in: patches), scales: scales)
+        }
       }
     ]
   }
@@ -175,16 +177,22 @@ struct PatchCovering {
 
   /// - Parameter patches: `[batch, channels, patches, length]`.
   func callAsFunction(_ patches: Tensor) -> Tensor {
-    guard last > 0, let count = patches.shape[2].constant, let channels = patches.shape[1].constant
-    else { return patches }
-    let trace = patches.trace
+    guard last > 0 else { return patches }
+    let shape = patches.shape
+    return places(in: patches).reshaped([shape[0], shape[1], shape[2], 1]).broadcast(shape)
+      .select(patches.trace.full(value, .f32, shape), patches)
+  }
+
+  /// Which patches are covered, `bool[batch, channels, patches]`.
+  func places(in patches: Tensor) -> Tensor {
+    let (trace, shape) = (patches.trace, patches.shape)
+    let (channels, count) = (shape[1].constant ?? 1, shape[2].constant ?? 1)
     let covered = (0..<channels).flatMap { channel in
       (0..<count).map { $0 >= count - last && !uncovered.contains(channel) ? 1.0 : 0 }
     }
-    let isCovered = trace.constant(0).binary(
-      .less, trace.constant(covered, shape: [1, channels, count, 1]))
-    return isCovered.broadcast(patches.shape)
-      .select(trace.full(value, .f32, patches.shape), patches)
+    return trace.constant(0)
+      .binary(.less, trace.constant(covered, shape: [1, channels, count]))
+      .broadcast([shape[0], shape[1], shape[2]])
   }
 }
 

@@ -54,9 +54,10 @@ struct PatchTSTHead {
   /// - Parameters:
   ///   - x: `[batch, channels, positions, hidden]`.
   ///   - patches: `[batch, channels, patches, length]`, before any was covered.
+  ///   - covered: which of them were, `bool[batch, channels, patches]`; `nil` where none can be.
   ///   - scales: what the series were shifted and divided by.
   func callAsFunction(
-    _ x: Tensor, patches: Tensor, scales: (shift: Tensor, scale: Tensor)
+    _ x: Tensor, patches: Tensor, covered: Tensor?, scales: (shift: Tensor, scale: Tensor)
   ) -> [(String, Tensor)] {
     let (weights, batch) = (Weights("head"), x.shape[0])
     let statistics = [("loc", scales.shift), ("scale", scales.scale)]
@@ -97,7 +98,8 @@ struct PatchTSTHead {
       let scaled = Linear(width, targets, projection)(vectors).transposed
       return [("prediction_outputs", scaled * scales.scale + scales.shift)] + statistics
     default:
-      return [("last_hidden_state", x)] + statistics + [("patch_input", patches)]
+      return [("last_hidden_state", x)] + (covered.map { [("mask", $0)] } ?? []) + statistics
+        + [("patch_input", patches)]
     }
   }
 

@@ -79,7 +79,12 @@ struct Fixture: Sendable, CustomTestStringConvertible {
     var tensors: [String: HostTensor] = [:]
     for tensor in file.tensors {
       let bytes = try file.bytes(of: tensor)
-      let element: ElementType = tensor.type == .i64 ? .i64 : .f32
+      let element: ElementType =
+        switch tensor.type {
+        case .i64: .i64
+        case .bool: .bool
+        default: .f32
+        }
       tensors[tensor.name.utf8String] = HostTensor(element, shape: tensor.shape) {
         $0.copyBytes(from: bytes)
       }
