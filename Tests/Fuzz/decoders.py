@@ -43,7 +43,7 @@ def ids(r, words):
 
 def gpt2(r):
     hidden, heads = r.heads()
-    words, longest = r.to(6, 120), r.to(4, 70)
+    words, longest = r.to(6, 120), r.length(4)
     config = t.GPT2Config(
         vocab_size=words, n_positions=longest, n_embd=hidden, n_head=heads, n_layer=r.to(1, 3),
         **ids(r, words), **r.some(
@@ -58,7 +58,7 @@ def gpt2(r):
 
 def opt(r):
     hidden, heads = r.heads()
-    words, longest = r.to(6, 120), r.to(4, 70)
+    words, longest = r.to(6, 120), r.length(4)
     config = t.OPTConfig(
         vocab_size=words, hidden_size=hidden, num_attention_heads=heads, ffn_dim=r.to(1, 60),
         num_hidden_layers=r.to(1, 3), max_position_embeddings=longest, **ids(r, words),
@@ -79,7 +79,7 @@ def bloom(r):
                  layer_norm_epsilon=r.epsilon()))
     return finish(r, "Bloom", config, [
         "Model", "ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering"],
-        r.to(4, 70))
+        r.length(4))
 
 
 def scaling(r, width, longest):
@@ -107,7 +107,7 @@ def scaling(r, width, longest):
 def rotary(name, own=lambda r, keys: {}, parts=("Model",), config=None, partial=0):
     """A relative of Llama: `own` draws the keys that others do not have."""
     def draw(r):
-        words, longest = r.to(6, 120), r.to(4, 70)
+        words, longest = r.to(6, 120), r.length(4)
         groups = r.to(1, 3)
         heads, width = groups * r.to(1, 3), 2 * r.to(1, 6)
         if partial:

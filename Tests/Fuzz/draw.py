@@ -69,6 +69,10 @@ class Draw(random.Random):
         heads, width = self.to(1, 5), self.to(least, most)
         return heads * (width + width % 2 if even else width), heads
 
+    def length(self, least=3):
+        """How long a text may be: now and then beyond the 256 keys that attention takes at a time."""
+        return self.to(250, 330) if self.chance(0.1) else self.to(least, 70)
+
     def labels(self):
         """What a configuration says of labels, if anything."""
         kind = self.one("nothing", "one", "many", "types")

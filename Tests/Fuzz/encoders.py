@@ -22,7 +22,7 @@ def stack(r, **more):
     return dict(
         vocab_size=words, hidden_size=hidden, num_attention_heads=heads,
         num_hidden_layers=r.to(1, 3), intermediate_size=r.to(1, 50),
-        max_position_embeddings=r.to(3, 70), hidden_act=r.activation(),
+        max_position_embeddings=r.length(), hidden_act=r.activation(),
         layer_norm_eps=r.epsilon(), pad_token_id=r.one(0, 1, r.to(0, words - 1)),
         **r.some(tie_word_embeddings=False), **more)
 
@@ -77,7 +77,7 @@ def distilbert(r):
     words = r.to(5, 120)
     keys = dict(
         vocab_size=words, dim=hidden, n_heads=heads, hidden_dim=r.to(1, 50),
-        n_layers=r.to(1, 3), max_position_embeddings=r.to(3, 70), activation=r.activation(),
+        n_layers=r.to(1, 3), max_position_embeddings=r.length(), activation=r.activation(),
         pad_token_id=r.one(0, r.to(0, words - 1)),
         **r.some(sinusoidal_pos_embds=True, tie_word_embeddings=False))
     kind, config = head(r, "DistilBert", t.DistilBertConfig, keys)
@@ -85,10 +85,11 @@ def distilbert(r):
 
 
 def albert(r):
-    keys = stack(r, type_vocab_size=r.to(1, 3), embedding_size=r.to(2, 20), **places(r), **r.some(
-        inner_group_num=2, classifier_dropout_prob=0.3))
+    keys = stack(r, type_vocab_size=r.to(1, 3), embedding_size=r.to(2, 20), **places(r))
     keys["num_hidden_layers"] = r.to(1, 6)
     keys["num_hidden_groups"] = r.to(1, keys["num_hidden_layers"])
+    if keys["num_hidden_groups"] * 2 <= keys["num_hidden_layers"]:
+        keys |= r.some(inner_group_num=2)
     kind, config = head(r, "Albert", t.AlbertConfig, keys)
     longest = config.max_position_embeddings
     return Case(kind, config, texts(r, config, longest, config.type_vocab_size, longest))
@@ -143,6 +144,9 @@ def deberta_case(r, name, config_kind, keys):
     longest = config.max_position_embeddings + (not config.position_biased_input) * r.to(0, 20)
     positions = config.max_position_embeddings if config.position_biased_input else 0
     case = Case(kind, config, texts(r, config, longest, config.type_vocab_size, positions))
+    if "holes" in case.inputs:
+        # A first token that is padding sees all tokens alike in transformers, and means nothing.
+        case.inputs["holes"]["attention_mask"][:, 0] = 1
     case.arguments = ["--max-seq", str(longest)]
     return case
 

@@ -47,7 +47,7 @@ def patchtst(r):
             positional_encoding_type="random", norm_type="layernorm", pre_norm=False,
             use_cls_token=True, channel_attention=True, share_embedding=False,
             pooling_type=r.one("max", "mean", None), loss="nll", bias=False, norm_eps=r.epsilon(),
-            activation_function=r.activation(), mask_value=r.one(1, -2.5),
+            activation_function=r.one("gelu", "relu", "gelu_new", "silu", "tanh", "mish"), mask_value=r.one(1, -2.5),
             unmasked_channel_indices=[r.to(0, channels - 1)], share_projection=r.chance(0.8),
             output_range=[-2.5, 4]))
     values = [series(r, count, context, channels) for count in (1, 3)]

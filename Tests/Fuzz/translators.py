@@ -86,6 +86,7 @@ T5_HEADS = (
 def t5(name):
     def draw(r):
         words, part = r.to(6, 120), r.one(*T5_HEADS)
+        alone = "Encoder" in part or "Token" in part
         buckets = 2 * r.to(2, 20) + r.to(0, 1)
         config = getattr(t, name + "Config")(
             vocab_size=words, d_model=r.to(2, 50), num_heads=r.to(1, 5), d_kv=r.to(1, 12),
@@ -94,11 +95,12 @@ def t5(name):
             initializer_factor=1.0,
             **(r.labels() if "Classification" in part else {}), **r.some(
                 num_decoder_layers=r.to(1, 3), tie_word_embeddings=r.chance(0.5),
-                layer_norm_epsilon=r.epsilon(), relative_attention_num_buckets=buckets,
-                relative_attention_max_distance=r.to(buckets // 2 + 1, 80),
+                layer_norm_epsilon=r.epsilon(),
                 feed_forward_proj=r.one("", "gated-") + r.activation()))
-        alone = "Encoder" in part or "Token" in part
-        return finish(r, getattr(t, name + part), config, r.to(2, 60), alone)
+        if r.chance(0.5):
+            config.relative_attention_num_buckets = buckets
+            config.relative_attention_max_distance = r.to(buckets // (4 if alone else 2) + 1, 80)
+        return finish(r, getattr(t, name + part), config, r.length(2), alone)
     return draw
 
 
@@ -115,7 +117,7 @@ def bart(name):
         others = [heads, 1] if hidden % 2 else [heads, 1, 2]
         language = "MTModel" if name == "Marian" else "ForConditionalGeneration"
         part = r.one(language, *BART_HEADS.get(name, ["Model"]), language)
-        longest = r.to(3, 60)
+        longest = r.length()
         keys = dict(
             vocab_size=words, d_model=hidden, encoder_layers=r.to(1, 3), decoder_layers=r.to(1, 3),
             encoder_attention_heads=heads, decoder_attention_heads=r.one(*others),
