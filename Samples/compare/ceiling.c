@@ -1,7 +1,9 @@
 // What this machine can do at most: multiply-adds in registers, on every thread, for a moment, of
 // f32, pairs of bf16 or fours of i8 (ceiling [f32|bf16|int8]). Prints 10^9 operations a second.
+// `ceiling memory` reads memory instead, and prints 10^9 bytes a second.
 // Build: clang -O2 -march=native -fopenmp ceiling.c -o ceiling
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #ifdef __AVX512F__
@@ -13,6 +15,8 @@ typedef float vector __attribute__((vector_size(64)));
 #else
 typedef float vector __attribute__((vector_size(32)));
 #endif
+// A line of the cache.
+typedef int vector_i32 __attribute__((vector_size(64)));
 enum { lanes = sizeof(vector) / sizeof(float), chains = 12, steps = 1 << 19 };
 
 static double seconds(void) {
@@ -76,8 +80,36 @@ enum { fours = 4 };
 enum { fours = 1 };
 #endif
 
+// Sums memory that no cache holds, every thread its own part.
+static int memory(void) {
+  const size_t count = (size_t)512 << 20 >> 6;
+  vector_i32 *data = aligned_alloc(64, count << 6);
+  if (!data) return 1;
+  double best = 0;
+  int check = 0;
+#pragma omp parallel for schedule(static)
+  for (size_t place = 0; place < count; ++place) data[place] = (vector_i32){(int)place};
+  for (int trial = 0; trial < 4; ++trial) {
+    double start = seconds();
+#pragma omp parallel reduction(+ : check)
+    {
+      vector_i32 sum[4] = {0};
+#pragma omp for schedule(static)
+      for (size_t place = 0; place < count / 4; ++place)
+        for (int chain = 0; chain < 4; ++chain) sum[chain] += data[4 * place + chain];
+      for (int chain = 0; chain < 4; ++chain) check += sum[chain][0];
+    }
+    double rate = (double)(count << 6) / (seconds() - start) * 1e-9;
+    if (rate > best) best = rate;
+  }
+  printf("%.1f\n", best);
+  free(data);
+  return check == 1;
+}
+
 int main(int count, char **arguments) {
   const char *type = count > 1 ? arguments[1] : "f32";
+  if (!strcmp(type, "memory")) return memory();
   float (*run)(float) = burst;
   int terms = 1;
   if (!strcmp(type, "bf16")) run = burst_bf16, terms = pairs;

@@ -8,6 +8,8 @@ returns the last hidden states. Imports are inside, so that a process loads one 
 import os
 import subprocess
 
+import turns
+
 
 class Torch:
     """Eager PyTorch with its fused attention (attn_implementation="sdpa")."""
@@ -201,50 +203,92 @@ class OpenVINOInt8(OpenVINO):
 
     dtype = "int8"
 
-    def convert(self, model, folder):
+    @staticmethod
+    def prepare(model, folder):
+        path = os.path.join(folder, "int8.xml")
+        if os.path.exists(path):
+            return
         import json
         import nncf
         import numpy
-        path = os.path.join(folder, "int8.xml")
-        if not os.path.exists(path):
-            import transformers
-            config = transformers.AutoConfig.from_pretrained(model)
-            if hasattr(config, "image_size"):
-                samples = [{name: tensor.numpy() for name, tensor in example_inputs(config, 1).items()}
-                           for _ in range(16)]
-            else:
-                with open(os.path.join(os.path.dirname(os.path.abspath(__file__)),
-                                       "../../Tests/Fixtures/minilm/sentences.json")) as file:
-                    rows = [numpy.array([row["ids"]]) for row in json.load(file)["sentences"]]
-                samples = [{"input_ids": ids, "attention_mask": numpy.ones_like(ids),
-                            "token_type_ids": numpy.zeros_like(ids)} for ids in rows]
-            network = nncf.quantize(
-                super().convert(model, folder), nncf.Dataset(samples),
-                model_type=nncf.ModelType.TRANSFORMER, subset_size=len(samples))
-            self.openvino.save_model(network, path, compress_to_fp16=False)
-        return self.openvino.Core().read_model(path)
+        import openvino
+        import transformers
+        config = transformers.AutoConfig.from_pretrained(model)
+        if hasattr(config, "image_size"):
+            samples = [{name: tensor.numpy() for name, tensor in example_inputs(config, 1).items()}
+                       for _ in range(16)]
+        else:
+            with open(os.path.join(
+                    turns.HERE, "../../Tests/Fixtures/minilm/sentences.json")) as file:
+                rows = [numpy.array([row["ids"]]) for row in json.load(file)["sentences"]]
+            samples = [{"input_ids": ids, "attention_mask": numpy.ones_like(ids),
+                        "token_type_ids": numpy.zeros_like(ids)} for ids in rows]
+        network = nncf.quantize(
+            openvino.convert_model(export(model, folder)), nncf.Dataset(samples),
+            model_type=nncf.ModelType.TRANSFORMER, subset_size=len(samples))
+        openvino.save_model(network, path, compress_to_fp16=False)
+
+    def convert(self, model, folder):
+        return self.openvino.Core().read_model(os.path.join(folder, "int8.xml"))
 
 
 class OpenVINOInt8BF16(OpenVINOInt8):
     hints = {"INFERENCE_PRECISION_HINT": "bf16"}
 
 
+class CTranslate2:
+    """CTranslate2's own encoder of BERT; ids go in alone."""
+
+    @staticmethod
+    def prepare(model, folder):
+        path = os.path.join(folder, "ctranslate2")
+        if os.path.exists(path):
+            return
+        import ctranslate2
+        import tempfile
+        import tokenizers
+        import transformers
+        words = {f"w{index}": index for index in range(
+            transformers.AutoConfig.from_pretrained(model).vocab_size)}
+        with tempfile.TemporaryDirectory() as directory:
+            # Its converter wants words; these are as good as any.
+            for name in os.listdir(model):
+                if not name.startswith(("tokenizer", "vocab", "special")):
+                    os.symlink(os.path.join(model, name), os.path.join(directory, name))
+            plain = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, "w0"))
+            transformers.PreTrainedTokenizerFast(
+                tokenizer_object=plain, unk_token="w0", pad_token="w0").save_pretrained(directory)
+            ctranslate2.converters.TransformersConverter(directory).convert(path)
+
+    def __init__(self, model, folder, inputs, threads):
+        import ctranslate2
+        self.encoder = ctranslate2.Encoder(
+            os.path.join(folder, "ctranslate2"), inter_threads=1, intra_threads=threads)
+        self.ids = inputs["input_ids"].tolist()
+        self.version = "ctranslate2 " + ctranslate2.__version__
+
+    def run(self):
+        import numpy
+        return numpy.array(self.encoder.forward_batch(self.ids).last_hidden_state)
+
+
 class Burin:
     """Ours: `burin compile`, then the C interface of the library."""
 
     dtype = "f32"
+    version = ""  # that of the command
 
     @classmethod
     def prepare(cls, model, folder):
         path = os.path.join(folder, f"burin-{cls.dtype}.so")
-        command = os.environ.get("BURIN", "burin")
-        subprocess.run([command, "compile", model, "-o", path, "--dtype", cls.dtype], check=True)
+        if not turns.stands(path):
+            subprocess.run(
+                [turns.BURIN, "compile", model, "-o", path, "--dtype", cls.dtype], check=True)
 
     def __init__(self, model, folder, inputs, threads):
         from burin_library import Library
         self.library = Library(os.path.join(folder, f"burin-{self.dtype}.so"), threads)
         self.inputs = inputs
-        self.version = "burin"
 
     def run(self):
         return self.library.run(
@@ -263,7 +307,7 @@ ENGINES = {
     "burin": Burin, "onnxruntime": Onnxruntime, "onnxruntime-plain": OnnxruntimePlain,
     "openvino": OpenVINO, "openvino-torch": OpenVINOTorch, "torch": Torch,
     "torch-compile": TorchCompile, "burin-bf16": BurinBF16, "openvino-bf16": OpenVINOBF16,
-    "burin-int8": BurinInt8, "openvino-int8": OpenVINOInt8,
+    "ctranslate2": CTranslate2, "burin-int8": BurinInt8, "openvino-int8": OpenVINOInt8,
     "openvino-int8-bf16": OpenVINOInt8BF16, "onnxruntime-int8": OnnxruntimeInt8}
 
 

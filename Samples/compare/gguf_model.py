@@ -17,7 +17,8 @@ NAMES = {
     "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm",
     "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
     "self_attn.o_proj": "attn_output", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
-    "mlp.down_proj": "ffn_down", "transformer.wte": "token_embd",
+    "mlp.down_proj": "ffn_down",
+    "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm", "transformer.wte": "token_embd",
     "transformer.wpe": "position_embd", "transformer.ln_f": "output_norm", "ln_1": "attn_norm",
     "ln_2": "ffn_norm", "attn.c_attn": "attn_qkv", "attn.c_proj": "attn_output",
     "mlp.c_fc": "ffn_up", "mlp.c_proj": "ffn_down"}
@@ -37,8 +38,10 @@ def tensors(directory):
         for name, entry in header.items():
             begin, end = entry["data_offsets"]
             file.seek(8 + size + begin)
-            bits = numpy.frombuffer(file.read(end - begin), dtype=numpy.uint16)
-            yield name, (bits.astype(numpy.uint32) << 16).view(numpy.float32).reshape(entry["shape"])
+            data = file.read(end - begin)
+            if entry["dtype"] == "BF16":
+                data = numpy.frombuffer(data, dtype=numpy.uint16).astype(numpy.uint32) << 16
+            yield name, numpy.frombuffer(data, dtype=numpy.float32).reshape(entry["shape"])
 
 
 def renamed(name):
@@ -60,7 +63,7 @@ def write(directory, path, precision):
     with open(os.path.join(directory, "config.json")) as file:
         config = json.load(file)
     kind, file_type = TYPES[precision]
-    is_llama = config["model_type"] == "llama"
+    is_llama = config["model_type"] != "gpt2"  # or of its kin
     writer = gguf.GGUFWriter(path, config["model_type"])
     hidden, heads, layers, inner, context = (
         config[key] for key in (
@@ -78,7 +81,10 @@ def write(directory, path, precision):
     writer.add_file_type(file_type)
     writer.add_tokenizer_model("no_vocab")
     if is_llama:
-        writer.add_rope_dimension_count(hidden // heads)
+        width = config.get("head_dim", hidden // heads)
+        writer.add_key_length(width)
+        writer.add_value_length(width)
+        writer.add_rope_dimension_count(width)
         writer.add_rope_freq_base(config["rope_theta"])
         writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
     else:
@@ -87,7 +93,7 @@ def write(directory, path, precision):
         new = renamed(name)
         if ".c_" in name and array.ndim == 2:
             array = array.T
-        if new.endswith(("attn_q.weight", "attn_k.weight")):
+        if config["model_type"] == "llama" and new.endswith(("attn_q.weight", "attn_k.weight")):
             array = turned(array, heads if "attn_q" in new else groups)
         array = numpy.ascontiguousarray(array)
         if array.ndim == 1 or "position_embd" in new:

@@ -1,23 +1,22 @@
 """Measures Whisper-tiny's encoder over 30 s of sound, in Burin and in OpenVINO, in f32 and bf16.
 
-    python3 whisper_encoder.py [--burin PATH] [--folder DIRECTORY] [--rounds 9] [--threads 2]
+    python3 whisper_encoder.py [--types f32,bf16] [--write]
 
-Needs numpy, safetensors and openvino. The weights are random: the time does not depend on them. What
-is compiled is `WhisperForAudioClassification`, the encoder under a head that costs 1 % of it;
-OpenVINO is given the same graph in its own operations. The engines take turns, round after round;
-the table gives medians, and the largest distance from OpenVINO's f32 over the largest value.
+The weights are random: the time does not depend on them. What is compiled is
+`WhisperForAudioClassification`, the encoder under a head that costs 1 % of it; OpenVINO is given the
+same graph in its own operations. The table gives medians, in brackets the fastest and the slowest round,
+and the largest distance from OpenVINO's f32 over the largest value.
 """
 
-import argparse
 import json
 import os
 import statistics
 import subprocess
-import time
 
 import numpy
 from safetensors.numpy import save_file
 
+import turns
 from burin_library import Library
 
 WIDTH, HEADS, INNER, LAYERS, MELS, LENGTH = 384, 6, 1536, 4, 80, 1500
@@ -54,9 +53,9 @@ def weights():
     return tensors
 
 
-def save(tensors, folder):
+def save(folder):
     os.makedirs(folder, exist_ok=True)
-    save_file(tensors, os.path.join(folder, "model.safetensors"))
+    save_file(weights(), os.path.join(folder, "model.safetensors"))
     with open(os.path.join(folder, "config.json"), "w") as file:
         json.dump({
             "model_type": "whisper", "architectures": ["WhisperForAudioClassification"],
@@ -65,17 +64,19 @@ def save(tensors, folder):
             "num_labels": 2}, file)
 
 
-def burin(command, folder, threads, dtype):
-    path = os.path.join(folder, f"whisper-{dtype}.so")
-    subprocess.run(
-        [command, "compile", folder, "-o", path, "--max-batch", "1", "--dtype", dtype], check=True)
+def burin(folder, threads, kind):
+    path = os.path.join(folder, f"whisper-{kind}.so")
+    if not turns.stands(path):
+        subprocess.run([turns.BURIN, "compile", folder, "-o", path, "--max-batch", "1", "--dtype",
+                        kind], check=True)
     library = Library(path, threads)
-    return lambda features: library.run({"input_features": features}, ["logits"])["logits"]
+    return "", lambda features: library.run({"input_features": features}, ["logits"])["logits"]
 
 
-def openvino(tensors, threads, dtype):
+def openvino(folder, threads, kind):
     import openvino as ov
     import openvino.opset13 as op
+    tensors = weights()
 
     def linear(x, name, bias=True):
         product = op.matmul(x, op.constant(tensors[name + ".weight"]), False, True)
@@ -113,43 +114,50 @@ def openvino(tensors, threads, dtype):
     model = ov.Model([linear(mean, "classifier")], [features], "whisper")
     request = ov.Core().compile_model(model, "CPU", {
         "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_PRECISION_HINT": dtype}).create_infer_request()
-    return lambda features: request.infer({0: features})[0]
+        "INFERENCE_PRECISION_HINT": kind}).create_infer_request()
+    version = "openvino " + ov.__version__.split("-")[0]
+    return version, lambda features: request.infer({0: features})[0]
+
+
+def work(name, kind, folder, threads):
+    shape = 1, MELS, 2 * LENGTH
+    features = numpy.random.default_rng(1).standard_normal(shape).astype(numpy.float32)
+    version, run = {"burin": burin, "openvino": openvino}[name](folder, threads, kind)
+    logits = numpy.array(run(features)).tolist()
+    turns.serve({"version": version, "logits": logits},
+                lambda count: turns.seconds(lambda: run(features), count))
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--burin", default=os.environ.get("BURIN", "burin"))
-    parser.add_argument("--folder", default="whisper-encoder")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--threads", type=int, default=2)
-    arguments = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
-    tensors = weights()
-    save(tensors, arguments.folder)
-    engines = {
-        "openvino f32": openvino(tensors, arguments.threads, "f32"),
-        "burin f32": burin(arguments.burin, arguments.folder, arguments.threads, "f32"),
-        "openvino bf16": openvino(tensors, arguments.threads, "bf16"),
-        "burin bf16": burin(arguments.burin, arguments.folder, arguments.threads, "bf16")}
-    shape = (1, MELS, 2 * LENGTH)
-    features = numpy.random.default_rng(1).standard_normal(shape).astype(numpy.float32)
-    results = {name: numpy.array(run(features)) for name, run in engines.items()}
-    times = {name: [] for name in engines}
-    for turn in range(arguments.rounds):
-        names = list(engines) if turn % 2 == 0 else list(engines)[::-1]
-        for name in names:
-            time.sleep(0.3)  # the neighbour's threads fall asleep
-            engines[name](features)
-            for _ in range(3):
-                start = time.perf_counter()
-                engines[name](features)
-                times[name].append((time.perf_counter() - start) * 1e3)
-    reference = results["openvino f32"]
-    print("| engine | median ms | least | error |\n| --- | --- | --- | --- |")
-    for name, values in times.items():
-        error = abs(results[name] - reference).max() / abs(reference).max()
-        print(f"| {name} | {statistics.median(values):.1f} | {min(values):.1f} | {error:.0e} |")
+    if turns.job():
+        return work(**turns.job())
+    parser = turns.options(__doc__, rounds=9)
+    parser.add_argument("--types", default="f32,bf16")
+    arguments = turns.parsed(parser)
+    folder = os.path.join(arguments.folder, "whisper-encoder")
+    save(folder)
+    workers = [
+        turns.Worker(name, kind=kind, folder=folder, threads=arguments.threads)
+        for kind in arguments.types.split(",") for name in ("openvino", "burin")]
+    for worker in workers:
+        worker.times = []
+
+    def turn(worker):
+        worker.ask(1)
+        worker.times.append(1e3 * statistics.median(worker.ask(3)))
+
+    turns.take_turns(workers, arguments.rounds, turn, arguments.apart)
+    reference = numpy.array(workers[0].about["logits"])
+    cells = []
+    for worker in workers:
+        worker.close()
+        error = abs(numpy.array(worker.about["logits"]) - reference).max() / abs(reference).max()
+        cells.append([f"{worker.name} {worker.job['kind']}", turns.spread(worker.times),
+                      f"{error:.0e}"])
+    versions = [worker.about["version"] for worker in workers]
+    turns.publish(arguments, "sound", (
+        f"{turns.setting(arguments, versions)}\n\n"
+        f"{turns.table(['engine', 'ms', 'error'], cells)}"))
 
 
 if __name__ == "__main__":
