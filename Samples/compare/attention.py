@@ -9,6 +9,7 @@ The table gives GFLOP/s of the medians (a causal mask halves the work), the rati
 from PyTorch's result in f32, and the scratch memory of Burin's kernel.
 """
 
+import itertools
 import os
 import re
 import statistics
@@ -104,33 +105,37 @@ def main():
     torch.set_num_threads(arguments.threads)
     lengths = [int(text) for text in arguments.lengths.split(",")]
     cells = []
-    for kind in arguments.types.split(","):
-        for shape in arguments.heads.split(","):
+
+    def every_row():
+        for kind, shape, causal in itertools.product(
+                arguments.types.split(","), arguments.heads.split(","), (False, True)):
             heads, width = map(int, shape.split("x"))
-            for causal in (False, True):
-                path, scratch = compiled(
-                    arguments.folder, heads, width, causal, kind)
-                library = Library(path, arguments.threads)
-                for length in lengths:
-                    draw = numpy.random.default_rng(length)
-                    arrays = {
-                        name: draw.standard_normal((1, length, heads, width), dtype="float32")
-                        for name in ("query", "key", "value")}
-                    times, distance = measure(library, arrays, causal, kind, arguments)
-                    work = 4e-9 * heads * width * length * length * (0.5 if causal else 1)
-                    best = min(time for name, time in times.items() if name != "burin")
-                    rates = [f"{work / times[name]:.0f}" if name in times else ""
-                             for name in ("burin", "torch f32", "torch bf16")]
-                    cells.append([
-                        f"{kind} {shape} {length}{' causal' if causal else ''}", *rates,
-                        f"{best / times['burin']:.2f}", f"{distance:.0e}",
-                        f"{scratch_megabytes(scratch, length):.1f}"])
-                    turns.say("  " + turns.rows(cells[-1]))
-    heads = ["type, heads, length", "burin", "torch f32", "torch bf16", "x the best peer",
-             "distance", "scratch, MB"]
-    turns.publish(arguments, "attention", (
-        f"{turns.setting(arguments, ['torch ' + torch.__version__])} GFLOP/s.\n\n"
-        f"{turns.table(heads, cells)}"))
+            path, scratch = compiled(arguments.folder, heads, width, causal, kind)
+            library = Library(path, arguments.threads)
+            for length in lengths:
+                draw = numpy.random.default_rng(length)
+                arrays = {
+                    name: draw.standard_normal((1, length, heads, width), dtype="float32")
+                    for name in ("query", "key", "value")}
+                times, distance = measure(library, arrays, causal, kind, arguments)
+                work = 4e-9 * heads * width * length * length * (0.5 if causal else 1)
+                best = min(time for name, time in times.items() if name != "burin")
+                rates = [f"{work / times[name]:.0f}" if name in times else ""
+                         for name in ("burin", "torch f32", "torch bf16")]
+                cells.append([
+                    f"{kind} {shape} {length}{' causal' if causal else ''}", *rates,
+                    f"{best / times['burin']:.2f}", f"{distance:.0e}",
+                    f"{scratch_megabytes(scratch, length):.1f}"])
+                turns.say("  " + turns.rows(cells[-1]))
+
+    try:
+        every_row()
+    finally:
+        heads = ["type, heads, length", "burin", "torch f32", "torch bf16", "x the best peer",
+                 "distance", "scratch, MB"]
+        turns.publish(arguments, "attention", (
+            f"{turns.setting(arguments, ['torch ' + torch.__version__])} GFLOP/s.\n\n"
+            f"{turns.table(heads, cells)}"))
 
 
 if __name__ == "__main__":

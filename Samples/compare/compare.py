@@ -184,23 +184,30 @@ def main():
     results = turns.Results(arguments.folder, "encoders")
     names = arguments.engines.split(",")
     shapes = [tuple(map(int, shape.split("x"))) for shape in arguments.shapes.split(",")]
-    for label in arguments.models.split(","):
-        model = arguments.minilm if label == "minilm" else make_base(label, arguments.folder)
-        if not model:
-            parser.error("--minilm is needed for the model minilm")
-        model, folder = os.path.abspath(model), os.path.join(arguments.folder, label)
-        os.makedirs(folder, exist_ok=True)
-        for name in names:
-            ENGINES[name].prepare(model, folder)
-        for batch, seq in shapes:
-            save_reference(model, folder, batch, seq)
-        for batch, seq in [] if arguments.prepare else shapes:
-            rows = compare(names, label, model, folder, batch, seq, arguments, probe)
-            for dtype in {row["dtype"] for row in rows}:
-                results.add(f"{label} {batch}x{seq} {dtype}",
-                            [row for row in rows if row["dtype"] == dtype])
-    if not arguments.prepare:
-        write(results, arguments)
+    if "minilm" in arguments.models and not arguments.minilm:
+        parser.error("--minilm is needed for the model minilm")
+
+    def every_model():
+        for label in arguments.models.split(","):
+            model = os.path.abspath(
+                arguments.minilm if label == "minilm" else make_base(label, arguments.folder))
+            folder = os.path.join(arguments.folder, label)
+            os.makedirs(folder, exist_ok=True)
+            for name in names:
+                ENGINES[name].prepare(model, folder)
+            for batch, seq in shapes:
+                save_reference(model, folder, batch, seq)
+            for batch, seq in [] if arguments.prepare else shapes:
+                rows = compare(names, label, model, folder, batch, seq, arguments, probe)
+                for dtype in {row["dtype"] for row in rows}:
+                    results.add(f"{label} {batch}x{seq} {dtype}",
+                                [row for row in rows if row["dtype"] == dtype])
+
+    try:
+        every_model()
+    finally:
+        if results and not arguments.prepare:
+            write(results, arguments)
 
 
 if __name__ == "__main__":

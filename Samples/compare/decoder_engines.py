@@ -154,7 +154,8 @@ class OpenVINO(Engine):
 
 class OnnxruntimeGenAI(Engine):
     """onnxruntime-genai as its own model builder makes it: f32, or weights alone in blocks of 32, which
-    are multiplied by activations in int8."""
+    are multiplied by activations in int8. The builder wants another transformers than the others: GENAI_PYTHON
+    is a Python that has it."""
 
     suffix = "genai"
 
@@ -177,7 +178,8 @@ class OnnxruntimeGenAI(Engine):
             words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"<unk>": 0}, "<unk>"))
             transformers.PreTrainedTokenizerFast(tokenizer_object=words).save_pretrained(folder)
             subprocess.run(
-                [sys.executable, "-m", "onnxruntime_genai.models.builder", "-i", folder, "-o", path,
+                [os.environ.get("GENAI_PYTHON", sys.executable), "-m",
+                 "onnxruntime_genai.models.builder", "-i", folder, "-o", path,
                  "-p", kinds[precision], "-e", "cpu", "-c", os.path.join(folder, "cache"),
                  "--extra_options", "block_size=32", "accuracy_level=4"], check=True)
 

@@ -178,13 +178,15 @@ def main():
     arguments = turns.parsed(parser)
     probe, memory = turns.ceiling(arguments.folder), []
     results = turns.Results(arguments.folder, "decoders")
-    for label in arguments.models.split(","):
-        for precision in arguments.precisions.split(","):
-            rows = compare(label, precision, arguments, probe, memory)
-            if rows:
-                results.add(f"{label} {precision}", rows)
-    if not arguments.prepare:
-        write(results, memory, arguments)
+    try:
+        for label in arguments.models.split(","):
+            for precision in arguments.precisions.split(","):
+                rows = compare(label, precision, arguments, probe, memory)
+                if rows:
+                    results.add(f"{label} {precision}", rows)
+    finally:
+        if results and memory:
+            write(results, memory, arguments)
 
 
 if __name__ == "__main__":

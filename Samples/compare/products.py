@@ -98,8 +98,8 @@ class OpenVINO:
         import openvino
         import openvino.opset13 as op
         import numpy
-        x = op.parameter([rows, THIN], numpy.float32, "x")
-        y = x
+        x = y = op.parameter([rows, THIN], numpy.float32)
+        x.output(0).set_names({"x"})
         for weight in weights(k, n).values():
             y = op.matmul(y, op.constant(weight), False, False)
         network, given = openvino.Model([y], [x], "products"), left(rows)
@@ -138,6 +138,35 @@ def work(name, k, n, rows, kind, threads, folder):
     turns.serve({"version": engine.version, "error": float(error)}, answer)
 
 
+def compare(kind, shape, rows, arguments, probe, versions):
+    """The table's rows of one product."""
+    k, n = map(int, shape.split("x"))
+    workers, ceilings, cells = [], [], []
+    for name in arguments.engines.split(","):
+        if kind in ENGINES[name].types:
+            workers.append(turns.Worker(
+                name, k=k, n=n, rows=rows, kind=kind, threads=arguments.threads,
+                folder=arguments.folder))
+            workers[-1].times = []
+    workers = turns.take_turns(
+        workers, arguments.rounds, lambda worker: worker.times.extend(worker.ask(arguments.turn)),
+        arguments.apart, lambda: ceilings.append(probe(kind)))
+    rates = {worker.name: 2e-9 * rows * k * (THIN + 2 * n) / statistics.median(worker.times)
+             for worker in workers}
+    peers = [rate for name, rate in rates.items() if name != "burin"]
+    for place, worker in enumerate(workers):
+        worker.close()
+        versions.append(worker.about["version"])
+        rate = rates[worker.name]
+        cells.append([
+            "" if place else f"{kind} {rows} x {shape}", worker.name, f"{rate:.0f}",
+            f"{rate / statistics.median(ceilings):.0%}",
+            f"{rate / max(peers):.2f}" if peers and worker.name == "burin" else "",
+            f"{worker.about['error']:.0e}"])
+        turns.say("  " + turns.rows(cells[-1]))
+    return cells
+
+
 def main():
     if turns.job():
         return work(**turns.job())
@@ -149,38 +178,15 @@ def main():
     parser.add_argument("--turn", type=float, default=0.3, help="seconds an engine runs in a round")
     arguments = turns.parsed(parser)
     probe, versions, cells = turns.ceiling(arguments.folder), [], []
-    for kind in arguments.types.split(","):
-        for shape in arguments.shapes.split(","):
-            k, n = map(int, shape.split("x"))
-            for rows in map(int, arguments.rows.split(",")):
-                workers, ceilings = [], []
-                for name in arguments.engines.split(","):
-                    if kind in ENGINES[name].types:
-                        workers.append(turns.Worker(
-                            name, k=k, n=n, rows=rows, kind=kind, threads=arguments.threads,
-                            folder=arguments.folder))
-                        workers[-1].times = []
-                workers = turns.take_turns(
-                    workers, arguments.rounds,
-                    lambda worker: worker.times.extend(worker.ask(arguments.turn)),
-                    arguments.apart, lambda: ceilings.append(probe(kind)))
-                rates = {
-                    worker.name: 2e-9 * rows * k * (THIN + 2 * n) / statistics.median(worker.times)
-                    for worker in workers}
-                peers = [rate for name, rate in rates.items() if name != "burin"]
-                for place, worker in enumerate(workers):
-                    worker.close()
-                    versions.append(worker.about["version"])
-                    rate = rates[worker.name]
-                    cells.append([
-                        "" if place else f"{kind} {rows} x {shape}", worker.name, f"{rate:.0f}",
-                        f"{rate / statistics.median(ceilings):.0%}",
-                        f"{rate / max(peers):.2f}" if peers and worker.name == "burin" else "",
-                        f"{worker.about['error']:.0e}"])
-                    turns.say("  " + turns.rows(cells[-1]))
-    heads = ["rows and shape", "engine", "GFLOP/s", "of the ceiling", "x the best peer", "error"]
-    turns.publish(arguments, "products", (
-        f"{turns.setting(arguments, versions)}\n\n{turns.table(heads, cells)}"))
+    try:
+        for kind in arguments.types.split(","):
+            for shape in arguments.shapes.split(","):
+                for rows in map(int, arguments.rows.split(",")):
+                    cells += compare(kind, shape, rows, arguments, probe, versions)
+    finally:
+        heads = ["rows and shape", "engine", "GFLOP/s", "of the ceiling", "x the best peer", "error"]
+        turns.publish(arguments, "products", (
+            f"{turns.setting(arguments, versions)}\n\n{turns.table(heads, cells)}"))
 
 
 if __name__ == "__main__":

@@ -235,14 +235,16 @@ def main():
     parser.add_argument("--engines", default="burin,ctranslate2,openvino,torch")
     arguments = turns.parsed(parser)
     results = turns.Results(arguments.folder, "translation")
-    for label in arguments.models.split(","):
-        for precision in arguments.precisions.split(","):
-            for beams in map(int, arguments.beams.split(",")):
-                rows = compare(label, precision, beams, arguments)
-                if rows:
-                    results.add(f"{label} {precision} {beams}", rows)
-    if not arguments.prepare:
-        write(results, arguments)
+    try:
+        for label in arguments.models.split(","):
+            for precision in arguments.precisions.split(","):
+                for beams in map(int, arguments.beams.split(",")):
+                    rows = compare(label, precision, beams, arguments)
+                    if rows:
+                        results.add(f"{label} {precision} {beams}", rows)
+    finally:
+        if results and not arguments.prepare:
+            write(results, arguments)
 
 
 if __name__ == "__main__":
