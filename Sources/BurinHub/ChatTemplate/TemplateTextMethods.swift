@@ -133,7 +133,7 @@ extension TemplateRun {
         throw TemplateError(line, expected: "a dictionary for format_map", found: "another value")
       }
       var given = TemplateGiven()
-      for (key, value) in dict.members { given.named.append((String(key.string), value)) }
+      given.named = dict.members.map { (String($0.key.string), $0.value) }
       return .text(try filled(text, given, line))
     default: return textProperty(name, of: text)
     }
