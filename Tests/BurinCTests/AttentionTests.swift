@@ -109,6 +109,7 @@ import Testing
       Scores(scale: 0.3, masks: [.padding(padding)]),
       Scores(scale: 0.3, masks: [.lengths(lengths)]),
       Scores(scale: 0.3, masks: [.causal(start: nil)]),
+      Scores(scale: 1e-46, masks: [.causal(start: nil)]),
       Scores(scale: 0.3, masks: [.causal(start: lengths)]),
       Scores(scale: 0.3, masks: [.causal(start: lengths), .window(3, start: lengths)]),
       Scores(scale: 0.3, masks: [.window(2, start: nil), .padding(padding), .lengths(lengths)]),

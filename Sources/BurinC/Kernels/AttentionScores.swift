@@ -8,7 +8,8 @@ struct AttentionScores {
   /// Takes `score`, of the 16 keys from `key` on, through everything that is added or masked.
   private(set) var scoreStatements: [CStatement] = []
   /// What scores are multiplied by after their largest is known, and so only once each. 1 where
-  /// something is added to the scaled scores, or where a factor would turn their order round.
+  /// something is added to the scaled scores, or where a factor would turn their order round, or
+  /// might be 0, which makes the `-infinity` of a masked key NaN.
   private(set) var factor: Float = 1
   /// The padding mask, `[batch, keys]`, and its stride from sequence to sequence.
   private(set) var padding: (mask: CExpression, stride: CExpression)?
@@ -36,7 +37,9 @@ struct AttentionScores {
           ("vector_tanh" as CExpression)(score * .float(Float(scores.scale / cap)))
             * .float(Float(cap * base))
         ).note("cap * log2(e)")
-    } else if scores.bias == nil, scores.slopes == nil, scores.scale > 0 {
+    } else if scores.bias == nil, scores.slopes == nil, scores.scale > 0,
+      Float(scores.scale * base).isNormal
+    {
       factor = Float(scores.scale * base)
     } else {
       let factor = CExpression.float(Float(scores.scale * base))
