@@ -19,7 +19,8 @@ struct Compile: ParsableCommand {
     parsing: .unconditional,
     help: ArgumentHelp(
       "In what products multiply: f32, bf16, int8 or int4. With f32, weights that the model stores in "
-        + "bf16 stay bf16 and are widened, exactly, as they are multiplied.", valueName: "TYPE"))
+        + "bf16 or f16 stay so and are widened, exactly, as they are multiplied.", valueName: "TYPE"
+    ))
   var dtype = "f32"
   @Option(
     parsing: .unconditional,
