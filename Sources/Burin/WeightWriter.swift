@@ -25,6 +25,8 @@ struct WeightWriter {
   private static let stripElements = 1 << 22
   /// Tensors up to this size are read whole where columns of them are asked for.
   private static let cachedElements = 1 << 24
+  /// Elements of a panel or a row, at most.
+  private static let rowElements = 1 << 30
   /// Elements of a value that is left to the interpreter, at most.
   private static let interpretedElements = 1 << 28
 
@@ -63,6 +65,10 @@ struct WeightWriter {
   private func strips(
     of id: NodeID, _ type: TensorType, _ write: (UnsafeRawBufferPointer) throws -> Void
   ) throws {
+    // A strip is at least one panel, or one row.
+    guard Array(type.shape.dropFirst()).product.maximum <= Self.rowElements else {
+      throw IRError("weights of type \(type) are written in strips, and one of them is too large")
+    }
     if type.element.isTurned { return try blocks(of: id, type, write) }
     guard type.element.isFloat else { return try integers(id, type, write) }
     let shape = type.shape.compactMap(\.constant)

@@ -33,6 +33,7 @@ public struct WeightLayout: Sendable {
     if let place = places[copy] { return place }
     let type = graph.tensorType(copy)
     guard graph.isWritten(copy) else {
+      let role = role.split(separator: " ").joined(separator: " ")
       throw IRError(
         "the weight \(role) of type \(type) is not written: expected f32, bf16, integers, or blocks "
           + "of rows that are cast, transposed and packed by 32")

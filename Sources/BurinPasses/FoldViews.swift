@@ -71,7 +71,8 @@ private let sliceOfConcat = Rule("slice-of-concat") { root in
   return nil
 }
 
-/// concat(x) ⟶ x; concat(..., concat(x, y), ...) ⟶ concat(..., x, y, ...), along one axis
+/// concat(x) ⟶ x; concat(..., concat(x, y), ...) ⟶ concat(..., x, y, ...), along one axis and of at
+/// most 256 parts, as values that are used twice and again would become exponentially many
 private let flattenConcat = Rule("flatten-concat") { root in
   guard case .concat(let parts, let axis) = root.op else { return nil }
   if parts.count == 1 { return .old(parts[0]) }
@@ -79,7 +80,8 @@ private let flattenConcat = Rule("flatten-concat") { root in
   for part in parts {
     if case .concat(let inner, axis) = part.op { flat += inner } else { flat.append(part) }
   }
-  return flat.count > parts.count ? .node(.concat(flat, axis: axis)) : nil
+  guard flat.count > parts.count, flat.count <= 256 else { return nil }
+  return .node(.concat(flat, axis: axis))
 }
 
 /// concat(slice(x, a), slice(x, b)) ⟶ slice(x, a b), if b begins where a ends

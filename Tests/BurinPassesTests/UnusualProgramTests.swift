@@ -137,6 +137,18 @@ import Testing
     #expect(result.states.map(\.name) == program.states.map(\.name))
   }
 
+  /// Each value stands in the next two: written out, the last one has two million parts.
+  @Test func sharedPartsStayShared() throws {
+    var nodes = "%0 = input(\"x\") : f32[n, 1]\n%1 = tanh(%0)\n"
+    for number in 2...30 {
+      nodes += "%\(number) = concat([%\(number - 2), %\(number - 1)], axis: 1)\n"
+    }
+    let program = try Program(
+      text: "program \"p\"\nsymbol n <= 8\nentry \"e\" {\n\(nodes)output \"y\" = %30\n}\n")
+    let result = try Pipeline.standard(Pipeline.Options(level: .v3))(program)
+    #expect(result.entries[0].graph.nodes.allSatisfy { $0.op.operands.count <= 256 })
+  }
+
   /// A matrix that is computed in the call is no weight, and stays as it is.
   @Test func productsByWhatIsNotKnown() throws {
     let text = """

@@ -37,11 +37,24 @@ import Testing
     #expect(work.multiplyAdds == .max && work.weights == [4: 1 << 56])
   }
 
+  /// A panel is written at once.
+  @Test func immensePanelsAreRefused() throws {
+    var graph = Graph()
+    let one = try graph.append(.constant(Literal(TensorType(.f32, [1_073_741_824, 32]), [1])))
+    let packed = try graph.append(.pack(one, width: 32))
+    var layout = WeightLayout()
+    _ = try layout.add(packed, of: graph, role: "w")
+    let error = #expect(throws: IRError.self) {
+      try WeightWriter(layout, source: WeightTable()).run { _ in }
+    }
+    #expect(error?.description.hasSuffix("in strips, and one of them is too large") == true)
+  }
+
   /// A value that only the interpreter can compute has to fit it.
   @Test func immenseExpressionsAreRefused() throws {
     var graph = Graph()
     let one = try graph.append(.constant(Literal(TensorType(.f32, [1, 1]), [1])))
-    let all = try graph.append(.broadcast(one, [Dim(1 << 20), Dim(1 << 20)]))
+    let all = try graph.append(.broadcast(one, [1_048_576, 1_048_576]))
     let sums = try graph.append(.reduce(.sum, all, axes: [0]))
     var layout = WeightLayout()
     _ = try layout.add(sums, of: graph, role: "sums")
