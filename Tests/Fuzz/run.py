@@ -25,6 +25,8 @@ from safetensors.torch import load_file, save_file
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "Fixtures")]
 
+transformers.logging.set_verbosity_error()
+
 import fixture_models
 from draw import Draw
 
@@ -339,7 +341,6 @@ def main():
     parser.add_argument("--keep", help="a directory for the models that fail")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     warnings.filterwarnings("ignore")
     os.environ["OMP_NUM_THREADS"] = "1"
