@@ -35,7 +35,7 @@ public struct WeightLayout: Sendable {
     guard graph.isWritten(copy) else {
       let role = role.split(separator: " ").joined(separator: " ")
       throw IRError(
-        "the weight \(role) of type \(type) is not written: expected f32, bf16, integers, or blocks "
+        "the weight \(role) of type \(type) is not written: expected f32, f16, bf16, integers, or blocks "
           + "of rows that are cast, transposed and packed by 32")
     }
     guard let size = type.bytes.constant else {
@@ -78,8 +78,8 @@ extension Graph {
   /// Whether a weight that the node gives can be written to a library.
   fileprivate func isWritten(_ id: NodeID) -> Bool {
     switch tensorType(id).element {
-    case .f32, .bf16, .i32, .i64, .i8, .u8, .bool: return true
-    case .f16, .q8, .r8: return false
+    case .f32, .f16, .bf16, .i32, .i64, .i8, .u8, .bool: return true
+    case .q8, .r8: return false
     case .w8, .w4:
       guard case .pack(let matrix, 32) = self[id].op,
         case .transpose(let rows, [1, 0]) = self[matrix].op, case .cast = self[rows].op

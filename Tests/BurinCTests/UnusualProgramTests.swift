@@ -155,7 +155,7 @@ import Testing
       """)
     #expect(
       text.hasPrefix("the weight ")
-        && text.contains("is not written: expected f32, bf16, integers, or blocks of rows"))
+        && text.contains("is not written: expected f32, f16, bf16, integers, or blocks of rows"))
   }
 
   /// Expressions over weights are followed without recursion.
