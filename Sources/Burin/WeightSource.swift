@@ -86,7 +86,7 @@ public struct Checkpoint: WeightSource {
       let start = ByteString(prefix + ".").bytes
       return known.contains { $0.bytes.starts(with: start) }
     }
-    body = Weights(prefix ?? "")
+    body = Weights(prefix ?? "", of: main)
     self.isInside = isInside
     for tensor in main.tensors {
       for (old, new) in [

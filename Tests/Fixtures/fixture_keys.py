@@ -2,6 +2,7 @@
 encoder-decoders alone, and heads that have no fixture elsewhere.
 """
 
+import torch
 import transformers as t
 
 from fixture_models import (
@@ -76,6 +77,10 @@ FIXTURES = {
         bart(t.MarianConfig, 20, 4, 29, share_encoder_decoder_embeddings=False,
              decoder_vocab_size=113), {"translate": True}),
     "pegasus": (t.PegasusModel, bart(t.PegasusConfig, 20, 4, 31), {}),
+    # Files hold their sines too, rounded in half precision, and transformers reads them.
+    "pegasus-bf16": (
+        t.PegasusModel, bart(t.PegasusConfig, 18, 3, 23), {"store": torch.bfloat16}),
+    "marian-f16": (t.MarianModel, bart(t.MarianConfig, 20, 2, 27), {"store": torch.float16}),
     "blenderbot": (t.BlenderbotModel, bart(t.BlenderbotConfig, 18, 2, 29), {}),
     "blenderbot-small": (t.BlenderbotSmallModel, bart(t.BlenderbotSmallConfig, 21, 3, 25), {}),
     # T5's relatives

@@ -76,7 +76,10 @@ enum BartPlaces: Equatable {
     switch self {
     case .learned(let offset):
       .learned(LearnedPositions(table: Embedding(count + offset, width, weights), offset: offset))
-    case .sines: .sines
+    // What a file holds counts: in half precision, its sines are rounded.
+    case .sines:
+      weights.holds("weight")
+        ? .learned(LearnedPositions(table: Embedding(count, width, weights))) : .sines
     case .sinesAfterPadding: .sinesAfterPadding(paddingID)
     }
   }
