@@ -51,8 +51,11 @@ struct Diff: ParsableCommand {
     let file = try SafetensorsFile(path: reference)
     var tensors: [String: HostTensor] = [:]
     if let inputs {
-      tensors = try readTensors(inputs) { name in
-        guard isInput(name) else { throw unknown(name, in: inputs, entry.inputs) }
+      tensors = try readTensors(inputs) { tensor in
+        guard isInput(tensor.name) || tensor.shape.contains(0) else {
+          throw unknown(tensor.name, in: inputs, entry.inputs)
+        }
+        return isInput(tensor.name)
       }
     }
     for tensor in file.tensors where !isOutput(tensor.name) {

@@ -32,13 +32,18 @@ struct Run: ParsableCommand {
   func run() throws {
     let model = try CompiledModel(library)
     let entry = try model.requiredEntry(entry)
-    let tensors = try readTensors(inputs) { name in
-      guard entry.inputs.contains(where: { $0.name.utf8.elementsEqual(name.bytes) }) else {
+    let tensors = try readTensors(inputs) { tensor in
+      if entry.inputs.contains(where: { $0.name.utf8.elementsEqual(tensor.name.bytes) }) {
+        return true
+      }
+      // transformers' forward call wants the features of each step even where there are none.
+      guard tensor.shape.contains(0) else {
         throw HubError(
-          file: inputs, key: printable(name.bytes),
+          file: inputs, key: printable(tensor.name.bytes),
           expected: "one of " + entry.inputs.map(\.name).joined(separator: ", "),
           found: "an unknown input")
       }
+      return false
     }
     let session = try Session(model, threads: threads ?? 0)
     let results = try session.run(entry.name, entry.withMasks(tensors))
@@ -98,14 +103,13 @@ extension CompiledModel.Entry {
   }
 }
 
-/// Reads the tensors of a safetensors file that may be a model's input; `check` sees every name.
+/// Reads the tensors of a safetensors file that may be a model's input, those that are wanted.
 func readTensors(
-  _ path: String, check: (ByteString) throws -> Void
+  _ path: String, isWanted: (StoredTensor) throws -> Bool
 ) throws -> [String: HostTensor] {
   let file = try SafetensorsFile(path: path)
   var tensors: [String: HostTensor] = [:]
-  for tensor in file.tensors {
-    try check(tensor.name)
+  for tensor in file.tensors where try isWanted(tensor) {
     tensors[tensor.name.utf8String] = try hostTensor(tensor, of: file)
   }
   return tensors

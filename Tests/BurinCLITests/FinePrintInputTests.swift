@@ -63,6 +63,16 @@ import Testing
     #expect(outcome.status == 65 && outcome.errors.contains("pixel_values"), "\(outcome.errors)")
   }
 
+  @Test("An unknown input without elements is none: forward() wants features even of width 0")
+  func emptyInputs() throws {
+    let bert = try Burin.library("bert")
+    let empty: (ByteString, [Int64], [Int]) = ("past_time_features", [], [2, 3, 0])
+    #expect(
+      try Burin.output(
+        "last_hidden_state", of: bert, inputs: Burin.tensors("empty", ids: [ids, empty]))
+        == Burin.output("last_hidden_state", of: bert, inputs: Burin.tensors("ids", ids: [ids])))
+  }
+
   @Test("run on a decoder is stateless and gives the logits of every position")
   func decoderIsStateless() throws {
     let gpt2 = try Burin.library("gpt2-lm")
