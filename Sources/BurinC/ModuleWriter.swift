@@ -131,7 +131,9 @@ public struct ModuleWriter {
 
   private var bannerLines: [String] {
     var lines = [
-      "\(program.name), compiled by Burin for \(banner.target).",
+      // Features in words of their own, so that lines break between them.
+      "\(program.name), compiled by Burin for "
+        + banner.target.split(separator: "+").joined(separator: " +") + ".",
       "Passes: " + banner.passes.joined(separator: ", ") + ".",
     ]
     for entry in plan.entries {

@@ -209,23 +209,26 @@ static void attention_3x12_padding_chunk(
                  weights[0] + (key - start), 256, TILE_FROM_ZERO);
   }
 
-  // Weights, against the row's largest score in this chunk.
+  // Each row's largest score in this chunk, then the weights against it.
   const int64_t even = span.first / 16 * 16;
+  const int64_t even_end = (span.last + 15) / 16 * 16;
+  const float factor = 0.4164702f;  // scale * log2(e)
   for (int r = 0; r < height; r++) {
     f32x16 largest = vector_splat(-__builtin_inff());
     for (int64_t key = even; key < span.last; key += 16) {
       f32x16 score = vector_load(weights[r] + (key - start));
-      score *= 0.4164702f;  // scale * log2(e)
       score = attention_visible(score, &rows[r], key);
-      score = attention_counting(score, chunk->counts + (key - start));
+      if (chunk->has_gaps) {
+        score = attention_counting(score, chunk->counts + (key - start));
+      }
       vector_store(weights[r] + (key - start), score);
       largest = vector_maximum(largest, score);
     }
     maximum[r] = vector_largest(largest);
   }
   for (int r = 0; r < height; r++) {
-    sum[r] = attention_weights(weights[r] + (even - start), (span.last - even + 15) / 16 * 16,
-                               maximum[r]);
+    sum[r] = attention_weights(weights[r] + (even - start), even_end - even, factor, maximum[r]);
+    maximum[r] *= factor;
   }
 
   // Weighted values, page by page.
@@ -284,6 +287,7 @@ static void attention_3x12_padding(
         float query_rows[64][12] __attribute__((aligned(64)));
         float gathered[64][16] __attribute__((aligned(64)));
         const KeyRange padded = attention_padding(padding + sequence * padding_stride, keys);
+        const int has_gaps = attention_gaps(padding + sequence * padding_stride, padded);
         for (int64_t r = 0; r < count; r++) {
           const int64_t query = block + r;
           AttentionRow *row = rows + r;
@@ -301,8 +305,12 @@ static void attention_3x12_padding(
             chunk.keys[i] = k_pages + (sequence * pages + page) * 2304 + head * 768;
             chunk.values[i] = v_pages + (sequence * pages + page) * 3072 + head * 1024;
           }
-          for (int i = 0; i < CHUNK; i++) {
-            chunk.counts[i] = start + i < keys ? padding[sequence * padding_stride + start + i] : 0;
+          chunk.has_gaps = has_gaps;
+          if (has_gaps) {
+            for (int i = 0; i < CHUNK; i++) {
+              chunk.counts[i] =
+                  start + i < keys ? padding[sequence * padding_stride + start + i] : 0;
+            }
           }
           for (int64_t r = 0; r < count; r += TILE_ROWS) {
             const int height = (int)smaller(TILE_ROWS, count - r);
