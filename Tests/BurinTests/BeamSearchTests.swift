@@ -1,4 +1,5 @@
 import BurinHub
+import Glibc
 import Testing
 
 @testable import Burin
@@ -33,6 +34,24 @@ import Testing
       let score = try #require(result.score)
       #expect(try abs(score - field["score"].double()) < 1e-4, "\(field.path)")
       #expect((result.end == .endToken) == description.endTokens.contains(expected.last ?? -1))
+    }
+  }
+
+  @Test("takes the logarithm of the softmax", arguments: [1, 15, 16, 511, 513, 1000])
+  func logarithms(count: Int) {
+    let logits = (0..<count).map { Float(($0 * 7919) % 1009) / 40 - 12 }
+    func found(_ logits: [Float]) -> [Float] { logSoftmax(([0] + logits)[1...]) }
+    let sum = logits.reduce(0) { $0 + exp(Double($1)) }
+    for (value, logit) in zip(found(logits), logits) {
+      #expect(abs(Double(value) - (Double(logit) - log(sum))) < 4e-6)
+    }
+    var excluded = logits
+    excluded[count / 2] = -.infinity
+    #expect(count == 1 || found(excluded)[count / 2] == -.infinity)
+    for wrong: Float in [.nan, .infinity] {
+      var logits = logits
+      logits[count - 1] = wrong
+      #expect(!found(logits).contains { !$0.isNaN })
     }
   }
 

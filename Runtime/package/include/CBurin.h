@@ -56,6 +56,11 @@ struct burin_loss burin_pack_blocks(
     enum burin_blocks kind, const float *rows, int32_t columns, int64_t depth,
     unsigned char *panel);
 
+/* The logarithm of the softmax of `count` logits: each less the greatest, less the logarithm of the sum
+ * of the exponentials of these differences. NaN throughout if a logit is NaN or infinite upwards, or if
+ * all are infinite downwards. */
+void burin_log_softmax(const float *logits, size_t count, float *out);
+
 /* Reads `data` once, each thread its part; returns bytes a second, or 0. */
 double burin_probe_memory(int32_t threads, void *data, size_t bytes);
 

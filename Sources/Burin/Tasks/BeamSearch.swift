@@ -1,4 +1,5 @@
 import BurinHub
+import CBurin
 import Glibc
 
 /// When a beam search has enough finished sequences.
@@ -139,11 +140,13 @@ struct BeamSearch {
 }
 
 /// The logarithm of the softmax, in f32.
-func logSoftmax(_ logits: some Collection<Float>) -> [Float] {
-  let greatest = logits.max() ?? 0
-  let sum = logits.reduce(0.0) { $0 + exp(Double($1 - greatest)) }
-  let logarithm = Float(log(sum))
-  return logits.map { $0 - greatest - logarithm }
+func logSoftmax(_ logits: ArraySlice<Float>) -> [Float] {
+  logits.withUnsafeBufferPointer { logits in
+    [Float](unsafeUninitializedCapacity: logits.count) { row, count in
+      burin_log_softmax(logits.baseAddress, logits.count, row.baseAddress)
+      count = logits.count
+    }
+  }
 }
 
 extension Generator {
@@ -208,7 +211,7 @@ extension Generator {
           (place == 0 ? rules : others).apply(
             &row, after: start + beam.tokens, new: beam.tokens.count,
             isLast: beam.tokens.count == count - 1)
-          return rules.renormalizes ? logSoftmax(row) : row
+          return rules.renormalizes ? logSoftmax(row[...]) : row
         })
       if search.isDone { return search.finished[0] }
       if isCancelled() { return nil }
