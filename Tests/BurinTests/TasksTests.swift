@@ -67,6 +67,34 @@ import Testing
     #expect(abs(weights[1] / weights[0] - 0.5.squareRoot()) < 1e-6)
   }
 
+  @Test(
+    "leaves out of a vocabulary what sorting all of it leaves out",
+    arguments: [0.1, 3, 40] as [Float])
+  func sortsLittle(spread: Float) throws {
+    var random = SeededRandom(seed: 11)
+    var logits = (0..<5000).map { _ in Float.random(in: -spread...spread, using: &random) }
+    for place in stride(from: 0, to: 5000, by: 7) { logits[place] = logits[place / 3] }
+    logits[17] = -.infinity
+    for count in [1, 2, 50, 4999] {
+      let least = logits.sorted(by: >)[count - 1]
+      #expect(
+        try Sampling(topK: count).filtered(logits) == logits.map { $0 < least ? -.infinity : $0 })
+    }
+    let whole = logits.reduce(0) { $0 + exp(Double($1)) }
+    for part in [1e-9, 0.3, 0.95, 0.9999] {
+      let found = try Sampling(topP: part).filtered(logits)
+      let kept = logits.indices.filter { found[$0] == logits[$0] && logits[$0] > -.infinity }
+      let least = kept.map { logits[$0] }.min() ?? 0
+      // Of equal logits the later ones stay; and one token fewer would be too few.
+      #expect(logits.indices.allSatisfy { logits[$0] <= least || kept.contains($0) })
+      let equal = logits.indices.filter { logits[$0] == least }
+      #expect(equal.suffix(equal.filter(kept.contains).count).allSatisfy(kept.contains))
+      let sum = kept.reduce(0) { $0 + exp(Double(logits[$1])) } / whole
+      #expect(
+        sum > part - 1e-6 && (kept.count == 1 || sum - exp(Double(least)) / whole < part + 1e-6))
+    }
+  }
+
   @Test("refuses impossible sampling", arguments: [0, -1, .nan, .infinity] as [Double])
   func refusesSampling(value: Double) {
     #expect(throws: TaskError.self) { try Sampling(temperature: value) }

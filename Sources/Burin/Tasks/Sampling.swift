@@ -48,20 +48,11 @@ public struct Sampling: Hashable, Sendable {
   func filtered(_ logits: [Float]) -> [Float] {
     var scores = logits.map { $0 / Float(temperature) }
     if let topK, topK < scores.count {
-      let least = scores.sorted(by: >)[topK - 1]
+      let least = Self.greatest(topK, of: scores)
       for id in scores.indices where scores[id] < least { scores[id] = -.infinity }
     }
     if let topP, topP < 1 {
-      // From the least probable up: what lies within 1 - p of the bottom goes, the last one stays.
-      let probabilities = Self.probabilities(scores)
-      let order = scores.indices.sorted { (scores[$0], $0) < (scores[$1], $1) }
-      let bound = Float(1 - topP)
-      var sum = 0.0
-      for id in order.dropLast() {
-        sum += Double(probabilities[id])
-        guard Float(sum) <= bound else { break }
-        scores[id] = -.infinity
-      }
+      Self.leaveOutLeast(upTo: Float(1 - topP), of: &scores)
     }
     if let minP, let best = scores.indices.max(by: { scores[$0] < scores[$1] }) {
       let probabilities = Self.probabilities(scores)
@@ -73,10 +64,59 @@ public struct Sampling: Hashable, Sendable {
     return scores
   }
 
+  /// Which floats are near each other: the upper 16 bits of what orders floats as integers. A vocabulary is
+  /// sorted for each token, and nothing but the neighbours of a border has to be.
+  private static func neighbourhood(_ value: Float) -> Int {
+    let bits = value.bitPattern
+    return Int((bits >> 31 == 0 ? bits | 1 << 31 : ~bits) >> 16)
+  }
+
+  /// The `count`-th greatest score.
+  private static func greatest(_ count: Int, of scores: [Float]) -> Float {
+    var populations = [Int](repeating: 0, count: 1 << 16)
+    for score in scores { populations[neighbourhood(score)] += 1 }
+    var border = populations.count - 1
+    var rest = count
+    while rest > populations[border] {
+      rest -= populations[border]
+      border -= 1
+    }
+    return scores.filter { neighbourhood($0) == border }.sorted(by: >)[rest - 1]
+  }
+
+  /// Leaves out, from the least probable token up, those that together are no more probable than `bound`;
+  /// the most probable one stays.
+  private static func leaveOutLeast(upTo bound: Float, of scores: inout [Float]) {
+    let probabilities = probabilities(scores)
+    var sums = [Double](repeating: 0, count: 1 << 16)
+    for probability in probabilities where probability > 0 {
+      sums[neighbourhood(probability)] += Double(probability)
+    }
+    let last = neighbourhood(probabilities.max() ?? 0)
+    var border = neighbourhood(0)
+    var sum = 0.0
+    while border < last, Float(sum + sums[border]) <= bound {
+      sum += sums[border]
+      border += 1
+    }
+    var neighbours: [Int] = []
+    for id in scores.indices {
+      let place = neighbourhood(probabilities[id])
+      if place < border { scores[id] = -.infinity }
+      if place == border { neighbours.append(id) }
+    }
+    neighbours.sort { (scores[$0], $0) < (scores[$1], $1) }
+    for id in border == last ? neighbours.dropLast() : neighbours[...] {
+      sum += Double(probabilities[id])
+      guard Float(sum) <= bound else { break }
+      scores[id] = -.infinity
+    }
+  }
+
   /// The exponentials divided by their sum, each rounded to f32.
   private static func probabilities(_ scores: [Float]) -> [Float] {
     let greatest = scores.max() ?? 0
-    let powers = scores.map { expf($0 - greatest) }
+    let powers = scores.map { $0 == -.infinity ? 0 : expf($0 - greatest) }
     let sum = Float(powers.reduce(0.0) { $0 + Double($1) })
     return powers.map { $0 / sum }
   }
@@ -85,7 +125,7 @@ public struct Sampling: Hashable, Sendable {
   func weights(_ logits: [Float]) -> [Double] {
     let scores = filtered(logits)
     let greatest = Double(scores.max() ?? 0)
-    return scores.map { exp(Double($0) - greatest) }
+    return scores.map { $0 == -.infinity ? 0 : exp(Double($0) - greatest) }
   }
 }
 
