@@ -3,7 +3,7 @@
     python3 Tests/Fixtures/record_models.py [NAME ...]
 
 Needs torch, transformers 4.57, tokenizers and safetensors; `models/versions.json` says which
-versions wrote what is there. A directory holds the model as `save_pretrained` writes it, and
+versions wrote which directory. A directory holds the model as `save_pretrained` writes it, and
 
     inputs.safetensors, expected.safetensors            three sequences of 37 (two where the model
                                                         predicts words) with masks and token types
@@ -351,6 +351,23 @@ def record(name):
     print(f"{name:36} {size / 1024:6.0f} KB  {shapes} {note}", flush=True)
 
 
+def note_versions(names):
+    """Which versions recorded which directories."""
+    import safetensors
+    import tokenizers
+    now = ", ".join([
+        f"python {sys.version.split()[0]}", f"safetensors {safetensors.__version__}",
+        f"tokenizers {tokenizers.__version__}", f"torch {torch.__version__}",
+        f"transformers {transformers.__version__}"])
+    path = os.path.join(ROOT, "versions.json")
+    with open(path) as handle:
+        versions = json.load(handle)
+    for recorded in versions.values():
+        recorded[:] = [name for name in recorded if name not in names]
+    versions[now] = sorted(versions.get(now, []) + list(names))
+    write_json(path, {key: recorded for key, recorded in versions.items() if recorded})
+
+
 def main():
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
@@ -359,12 +376,7 @@ def main():
     names = sys.argv[1:] or list(fixtures.FIXTURES)
     for name in names:
         record(name)
-    import safetensors
-    import tokenizers
-    write_json(os.path.join(ROOT, "versions.json"), {
-        "python": sys.version.split()[0], "safetensors": safetensors.__version__,
-        "tokenizers": tokenizers.__version__, "torch": torch.__version__,
-        "transformers": transformers.__version__})
+    note_versions(names)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import transformers as t
 from safetensors.torch import load_file, save_file
 
 import fixture_models as fixtures
-from record_models import ROOT, load, write_json
+from record_models import ROOT, load, note_versions, write_json
 
 
 def patchtst(hidden, heads, context, patch, stride, **more):
@@ -191,7 +191,8 @@ def record_quartiles(model, directory):
 def main():
     torch.set_num_threads(1)
     t.logging.set_verbosity_error()
-    for name in sys.argv[1:] or list(FIXTURES):
+    names = sys.argv[1:] or list(FIXTURES)
+    for name in names:
         kind, config = FIXTURES[name]
         directory = os.path.join(ROOT, name)
         shutil.rmtree(directory, ignore_errors=True)
@@ -206,6 +207,7 @@ def main():
             os.chmod(os.path.join(directory, file), 0o644)
         size = sum(os.path.getsize(os.path.join(directory, f)) for f in os.listdir(directory))
         print(f"{name:44} {size / 1024:6.0f} KB  {shapes}", flush=True)
+    note_versions(names)
 
 
 if __name__ == "__main__":

@@ -184,6 +184,7 @@ def main():
     record("whisper-transcription-english", 1, 11, False, [
         (s, {k: v for k, v in o.items() if k not in ("language", "task")}) for s, o in CASES],
         tie_word_embeddings=False, activation_function="relu")
+    record_models.note_versions(["whisper-transcription", "whisper-transcription-english"])
 
 
 if __name__ == "__main__":
