@@ -232,61 +232,6 @@ func expectRewrite(
     #expect(early.operations.filter { $0 == "linear" }.count == 6)
   }
 
-  @Test func schedulesFollowTheInstructionsAndTheDepth() throws {
-    func tiles(_ level: InstructionLevel, _ depth: Dim) throws -> [LinearTile?] {
-      let b = Builder()
-      let program = b.program(b.linear(b.input("x", [batch, depth]), 8))
-      let after = try Pipeline.standard(Pipeline.Options(level: level))(program)
-      return after.entries[0].graph.nodes.compactMap { node in
-        if case .linear(_, _, _, _, let tile) = node.op { tile } else { nil }
-      }
-    }
-    #expect(try tiles(.v4, 768) == [LinearTile(rows: 8, vectors: 2, rowBlock: 2048)])
-    #expect(try tiles(.v3, 3072) == [LinearTile(rows: 6, vectors: 1, rowBlock: 512)])
-    #expect(try tiles(.generic, 100_000) == [LinearTile(rows: 6, vectors: 1, rowBlock: 64)])
-  }
-
-  @Test func schedulesThatWereChosenAreApplied() throws {
-    let b = Builder()
-    let x = b.input("x", [batch, 40])
-    let program = b.program(b.linear(x, 96), b.linear(x, 8))
-    let narrow =
-      "linear(f32[batch, 40], weight: f32[1, 40, 32], bias: f32[8], columns: 8) : f32[batch, 8]"
-    let tile = LinearTile(rows: 8, vectors: 2, rowBlock: 64, panels: 2, isEven: true)
-    var options = Self.options
-    options.disabled = ["fuse-projections"]
-    options.schedules = Schedules([
-      narrow: .linear(tile), "linear(elsewhere)": .linear(tile),
-    ])
-    let after = try Pipeline.standard(options)(program)
-    let lines = after.text.split(separator: "\n").filter { $0.contains(" tile: ") }
-    let spelled = " tile: 8x2 rows 64 panels 2 even : f32[batch, 8]"
-    #expect(lines.count == 2 && lines.count { $0.contains(spelled) } == 1)
-    #expect(try Program(text: after.text).text == after.text)
-    // One of another kind counts as none.
-    options.schedules = Schedules([
-      narrow: .attention(AttentionTile(queries: 64, rows: 8, vectors: 2))
-    ])
-    #expect(try !Pipeline.standard(options)(program).text.contains("queries"))
-  }
-
-  @Test func candidatesAreDistinctAndBeginWithTheOwnSchedule() throws {
-    let n = Dim(Symbol("n", maximum: 512))
-    let tile = Schedule.linear(LinearTile(rows: 8, vectors: 2, rowBlock: 1024))
-    func count(_ rows: Dim, _ columns: Int) -> Int {
-      let op = Op<TensorType>.linear(
-        TensorType(.f32, [rows, 768]), weight: TensorType(.f32, [1, 768, 32]), columns: columns,
-        epilogues: [], tile: nil)
-      let candidates = tile.candidates(for: op)
-      #expect(candidates[0] == tile && Set(candidates).count == candidates.count)
-      return candidates.count
-    }
-    #expect(count(n, 3072) == 7)
-    #expect(count(n, 64) == 5)
-    #expect(count(n, 8) == 4)
-    #expect(count(1, 3072) == 1)
-  }
-
   @Test func passesCanBeLeftOut() throws {
     let all = Pipeline.standard(Self.options).passes.map(\.name)
     #expect(Set(all).count == all.count)
@@ -354,50 +299,5 @@ func expectRewrite(
           output "y" = %2
         }
         """)
-  }
-}
-
-@Suite struct RuleTests {
-  private func program() -> Program {
-    let b = Builder()
-    return b.program(b.input("x", [batch, 6]).unary(.tanh).unary(.exp))
-  }
-
-  @Test func aRuleThatChangesTheTypeIsNamed() throws {
-    let bad = Pass(
-      "bad",
-      rules: [
-        Rule("forget-rows") { root in
-          guard case .unary(.exp, let x) = root.op else { return nil }
-          return .node(.reduce(.sum, x, axes: [1]))
-        }
-      ])
-    let error = #expect(throws: IRError.self) { try bad(program()) }
-    #expect(error?.description.hasPrefix("the rule forget-rows at %2: gives f32[batch, 1]") == true)
-  }
-
-  @Test func aRuleThatBitesItsTailIsNamed() throws {
-    let bad = Pass(
-      "bad",
-      rules: [
-        Rule("circle") { root in
-          guard case .unary(.tanh, _) = root.op else { return nil }
-          return .old(root.users[0])
-        }
-      ])
-    let error = #expect(throws: IRError.self) { try bad(program()) }
-    #expect(error?.description.contains("depends on %1 itself") == true)
-  }
-
-  @Test func aRuleThatNeverEndsIsStopped() throws {
-    let swap = Pass(
-      "swap",
-      rules: [
-        Rule("negate-twice") { root in
-          guard case .unary(.exp, let x) = root.op else { return nil }
-          return .new(.unary(.exp, .new(.unary(.negate, .node(.unary(.negate, x))))))
-        }
-      ])
-    #expect(try checked(swap, program()).operations.count == 2 + 2 * 64)
   }
 }
