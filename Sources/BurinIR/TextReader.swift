@@ -84,7 +84,7 @@ struct TextReader {
     var scope = ""
     while true {
       if token.kind == .heading {
-        scope = heading()
+        scope = scopeOfHeading(in: name)
         index += 1
         try endOfLine()
       } else if token.kind == .node {
@@ -153,10 +153,12 @@ struct TextReader {
     try endOfLine()
   }
 
-  private func heading() -> String {
+  /// The part of the model that a heading names; none if that is the entry's own name.
+  private func scopeOfHeading(in entry: String) -> String {
     let bytes = self.bytes[token.range].dropFirst(2)
     let isSpace = { (byte: UInt8) in byte <= UInt8(ascii: " ") }
     let trimmed = bytes.drop(while: isSpace).reversed().drop(while: isSpace).reversed()
+    guard !trimmed.elementsEqual(heading(of: "", in: entry).utf8) else { return "" }
     // A comment that nobody escaped stands for itself.
     return unescaped(trimmed) ?? String(decoding: trimmed, as: UTF8.self)
   }

@@ -11,7 +11,7 @@ extension Program {
 
 extension Entry {
   /// The entry as the IR's text: one node a line, under headings that say where in the model it
-  /// belongs.
+  /// belongs; what belongs to no part of it stands at the start, or under the entry's own name.
   public var text: String {
     var text = "entry \(quoted(name)) {\n"
     var scope = ""
@@ -19,7 +19,7 @@ extension Entry {
       if graph[id].scope != scope {
         scope = graph[id].scope
         if id.index > 0 { text += "\n" }
-        text += scope.isEmpty ? "  //\n" : "  // \(escapedHeading(scope))\n"
+        text += "  // \(heading(of: scope, in: name))\n"
       }
       text += "  \(graph.text(of: id))\n"
     }
@@ -171,10 +171,16 @@ func spelled(_ value: Double) -> String {
 /// A name in quotation marks, on one line whatever it holds.
 func quoted(_ name: String) -> String { "\"\(escaped(name, also: "\""))\"" }
 
-/// A heading on one line; spaces at its ends are spelled out, as the reader drops those it sees.
-private func escapedHeading(_ heading: String) -> String {
-  var scalars = heading.unicodeScalars[...]
+/// The heading of a part of an entry's model, on one line: the entry's own name is that of no part.
+/// Spaces at the ends are spelled out, as the reader drops those it sees.
+func heading(of scope: String, in entry: String) -> String {
+  var scalars = (scope.isEmpty ? entry : scope).unicodeScalars[...]
   var ends = ("", "")
+  // A part that is called as the entry is told from no part by its first letter, with a zero that
+  // nothing else is spelled with.
+  if scope == entry, let first = scalars.popFirst() {
+    ends.0 = "\\u{0\(String(first.value, radix: 16))}"
+  }
   while scalars.first == " " {
     ends.0 += "\\u{20}"
     scalars.removeFirst()

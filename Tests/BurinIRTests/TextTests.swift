@@ -97,6 +97,27 @@ struct TextTests {
         """)
   }
 
+  /// What belongs to no part of the model is told from a part that is called as the entry.
+  @Test(arguments: ["forward", " a \u{7}", "\\", ""])
+  func partsAreToldFromNone(entry: String) throws {
+    var graph = Graph()
+    let scopes = ["", "layer", "", entry, " ", "", " \(entry)"]
+    for (index, scope) in scopes.enumerated() {
+      let literal = Literal(TensorType(.f32, []), [Double(index)])
+      _ = try graph.append(.constant(literal), scope: scope)
+    }
+    let program = Program("p", entries: [Entry(entry, graph: graph, outputs: [])])
+    let again = try Program(text: program.text)
+    #expect(again.entries[0].graph.nodes.map(\.scope) == scopes, "\(program.text)")
+    if entry == "forward" {
+      #expect(
+        program.text.split(separator: "\n").filter { $0.contains("//") } == [
+          "  // layer", "  // forward", "  // \\u{066}orward", "  // \\u{20}", "  // forward",
+          "  // \\u{20}forward",
+        ])
+    }
+  }
+
   @Test(arguments: [
     0.1, -0.0, 0, 1, 1e16, 123_456_789_012_345_680, 1e-45, .leastNonzeroMagnitude, .infinity,
     -.infinity, .nan,
