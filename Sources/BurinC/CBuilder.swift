@@ -127,6 +127,9 @@ extension CExpression: ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral,
 
 // Integer literals belong to integer arithmetic here: `x + 0` and `x * 0` fold, `x + 0.0f` never
 // does, since it would change a negative zero or a NaN.
+//
+// There are no shifts: Swift's own are generic, so that these would win wherever no type is written,
+// and a `1 << 20` in a message would be C.
 extension CExpression {
   static func + (left: CExpression, right: CExpression) -> CExpression {
     switch (left, right) {
@@ -199,22 +202,11 @@ extension CExpression {
   }
 
   static prefix func ! (value: CExpression) -> CExpression { .prefix(.not, value) }
-  static prefix func ~ (value: CExpression) -> CExpression { .prefix(.complement, value) }
-
-  static func << (left: CExpression, right: CExpression) -> CExpression {
-    right == 0 ? left : .binary(.shiftLeft, left, right)
-  }
-  static func >> (left: CExpression, right: CExpression) -> CExpression {
-    right == 0 ? left : .binary(.shiftRight, left, right)
-  }
   static func & (left: CExpression, right: CExpression) -> CExpression {
     .binary(.bitAnd, left, right)
   }
   static func | (left: CExpression, right: CExpression) -> CExpression {
     .binary(.bitOr, left, right)
-  }
-  static func ^ (left: CExpression, right: CExpression) -> CExpression {
-    .binary(.bitXor, left, right)
   }
   static func < (left: CExpression, right: CExpression) -> CExpression {
     .binary(.less, left, right)

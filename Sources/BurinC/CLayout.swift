@@ -193,11 +193,9 @@ extension CBinary {
     switch self {
     case .multiply, .divide, .remainder: 13
     case .add, .subtract: 12
-    case .shiftLeft, .shiftRight: 11
     case .less, .lessOrEqual, .greater, .greaterOrEqual: 10
     case .equal, .notEqual: 9
     case .bitAnd: 8
-    case .bitXor: 7
     case .bitOr: 6
     case .and: 5
     case .or: 4
@@ -220,7 +218,7 @@ extension CBinary {
   }
 
   private var isComparison: Bool { strength == 10 || strength == 9 }
-  private var isBitwise: Bool { strength == 11 || (6...8).contains(strength) }
+  private var isBitwise: Bool { self == .bitAnd || self == .bitOr }
 }
 
 /// Numbers as C reads them back, exactly.

@@ -61,22 +61,20 @@ struct CPrinter {
     for text in function.comments { comment(text) }
     for attribute in function.attributes { line("__attribute__((\(attribute.text)))") }
     let storage = function.storage == .none ? "" : function.storage.rawValue + " "
-    let ending = function.body == nil ? ";" : " {"
     let head = storage + function.result.declaration(of: function.name.text) + "("
     let parameters = function.parameters.map { $0.type.declaration(of: $0.name.text) }
     let single = head + (parameters.isEmpty ? "void" : parameters.joined(separator: ", ")) + ")"
-    if (single + ending).utf8.count <= CLayout.columns,
+    if (single + " {").utf8.count <= CLayout.columns,
       !function.parameters.contains(where: \.isNoted)
     {
-      line(single + ending)
+      line(single + " {")
     } else {
       line(head)
       let last = parameters.count - 1
-      let texts = parameters.enumerated().map { $1 + ($0 == last ? ")" + ending : ",") }
+      let texts = parameters.enumerated().map { $1 + ($0 == last ? ") {" : ",") }
       noted(texts.enumerated().map { ($1, function.parameters[$0].note) }, margin: 4)
     }
-    guard let body = function.body else { return }
-    nested { $0.print(body) }
+    nested { $0.print(function.body) }
     line("}")
     blank()
   }
@@ -132,21 +130,12 @@ struct CPrinter {
       nested { $0.print(loop.body) }
       line("}")
     case .branch(let test, let then, let otherwise): print(test, then, otherwise, opening: "if (")
-    case .choice(let value, let cases, let otherwise):
-      wrapped("switch (", value, ") {")
-      nested { printer in
-        for item in cases { printer.print(item.body, label: "case \(item.value.flat):") }
-        if !otherwise.isEmpty { printer.print(otherwise, label: "default:") }
-      }
-      line("}")
     case .block(let body):
       line("{")
       nested { $0.print(body) }
       line("}")
     case .give(nil): line("return;")
     case .give(let value?): wrapped("return ", value, ";")
-    case .leave: line("break;")
-    case .next: line("continue;")
     case .pragma(let text): line("#pragma \(CText.comment(text))")
     case .comment(let text): comment(text)
     case .blank: blank()
@@ -183,20 +172,6 @@ struct CPrinter {
       nested { $0.print(otherwise) }
       line("}")
     }
-  }
-
-  private mutating func print(_ body: [CStatement], label: String) {
-    // A label cannot precede a declaration before C23.
-    let isBraced = body.contains { if case .declaration = $0 { true } else { false } }
-    line(label + (isBraced ? " {" : ""))
-    nested { printer in
-      printer.print(body)
-      switch body.last {
-      case .give, .leave, .next: break
-      default: printer.line("break;")
-      }
-    }
-    if isBraced { line("}") }
   }
 
   // MARK: Lines

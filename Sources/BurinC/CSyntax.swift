@@ -24,8 +24,6 @@ indirect enum CType: Hashable, Sendable {
   static let int8 = CType.named("int8_t")
   static let uint8 = CType.named("uint8_t")
   static let uint16 = CType.named("uint16_t")
-  static let uint32 = CType.named("uint32_t")
-  static let uint64 = CType.named("uint64_t")
   static let size = CType.named("size_t")
 
   /// `const T`.
@@ -40,8 +38,7 @@ indirect enum CType: Hashable, Sendable {
 enum CFundamental: String, Sendable {
   case void
   case bool = "_Bool"
-  case char, int, float, double, long
-  case unsigned = "unsigned int"
+  case char, int, float, double
 }
 
 /// A C expression.
@@ -69,7 +66,6 @@ indirect enum CExpression: Hashable, Sendable {
 enum CPrefix: String, Sendable {
   case minus = "-"
   case not = "!"
-  case complement = "~"
   case address = "&"
   case dereference = "*"
 }
@@ -81,8 +77,6 @@ enum CBinary: String, Sendable, CaseIterable {
   case remainder = "%"
   case add = "+"
   case subtract = "-"
-  case shiftLeft = "<<"
-  case shiftRight = ">>"
   case less = "<"
   case lessOrEqual = "<="
   case greater = ">"
@@ -90,7 +84,6 @@ enum CBinary: String, Sendable, CaseIterable {
   case equal = "=="
   case notEqual = "!="
   case bitAnd = "&"
-  case bitXor = "^"
   case bitOr = "|"
   case and = "&&"
   case or = "||"
@@ -107,12 +100,8 @@ indirect enum CStatement: Hashable, Sendable {
   case declaration(CDeclaration)
   case loop(CLoop)
   case branch(CExpression, then: [CStatement], otherwise: [CStatement])
-  /// `switch`; each case breaks by itself, and an empty `otherwise` has no `default`.
-  case choice(CExpression, [CCase], otherwise: [CStatement])
   case block([CStatement])
   case give(CExpression?)
-  case leave
-  case next
   case pragma(String)
   case comment(String)
   case blank
@@ -142,7 +131,6 @@ struct CDeclaration: Hashable, Sendable {
 enum CStorage: String, Sendable {
   case none = ""
   case `static` = "static"
-  case staticInline = "static inline"
   case extern = "extern"
 }
 
@@ -165,12 +153,6 @@ struct CLoop: Hashable, Sendable {
   var body: [CStatement]
 }
 
-/// One `case` of a `switch`.
-struct CCase: Hashable, Sendable {
-  var value: CExpression
-  var body: [CStatement]
-}
-
 /// A parameter, with a remark (its shape) that puts it on its own line.
 struct CParameter: Hashable, Sendable {
   var type: CType
@@ -184,7 +166,7 @@ struct CParameter: Hashable, Sendable {
   }
 }
 
-/// A function, or its prototype if it has no body.
+/// A function.
 struct CFunction: Hashable, Sendable {
   /// Lines of comment above it.
   var comments: [String]
@@ -193,7 +175,7 @@ struct CFunction: Hashable, Sendable {
   var result: CType
   var name: CIdentifier
   var parameters: [CParameter]
-  var body: [CStatement]?
+  var body: [CStatement]
 
   init(
     comments: [String] = [], storage: CStorage = .static, attributes: [CAttribute] = [],
@@ -207,14 +189,6 @@ struct CFunction: Hashable, Sendable {
     self.name = name
     self.parameters = parameters
     self.body = body()
-  }
-
-  /// The same function as a declaration only.
-  var prototype: CFunction {
-    var copy = self
-    copy.comments = []
-    copy.body = nil
-    return copy
   }
 }
 

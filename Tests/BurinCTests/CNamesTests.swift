@@ -50,7 +50,7 @@ import Testing
     #expect(comment.utf8.allSatisfy { (32...126).contains($0) && $0 != UInt8(ascii: "\\") })
     #expect(!comment.contains("*/") && !comment.contains("/*") && !comment.contains("??"))
     #expect(comment.utf8.count < 6000)
-    let printed = CPrinter.print([.comment(text), .noted(.leave, text), .pragma(text)])
+    let printed = CPrinter.print([.comment(text), .noted(.give(nil), text), .pragma(text)])
     #expect(printed.split(separator: "\n").allSatisfy { $0.utf8.last != UInt8(ascii: "\\") })
   }
 
