@@ -12,7 +12,7 @@ public struct Toolchain: Sendable {
   public let openMP: String
   /// Whether code runs on several threads; our own tests turn that off to run without libomp.
   var usesThreads = true
-  /// After this a compiler is taken to hang and is killed.
+  /// After so much processor time, or as much time of waiting, a compiler is taken to hang and is killed.
   public var timeLimit: Duration = .seconds(120)
   /// How many compilers may run side by side.
   public var jobs: Int = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))

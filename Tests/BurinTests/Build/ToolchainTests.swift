@@ -35,6 +35,20 @@ import Testing
     #expect(ContinuousClock.now - begin < .seconds(10))
   }
 
+  @Test func killsWhatComputesForEver() {  // 63
+    let begin = ContinuousClock.now
+    #expect(shell("while :; do :; done", limit: .milliseconds(200)).run().end == .timedOut)
+    #expect(ContinuousClock.now - begin < .seconds(10))
+  }
+
+  /// Each needs a quarter of its time, and none gets it before the limit has passed on the clock.
+  @Test func waitsForWhatGetsNoProcessor() {
+    let work = "taskset -p 1 $$ >/dev/null 2>&1; i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done"
+    let commands = (0..<8).map { _ in shell(work, limit: .milliseconds(1500)) }
+    let results = Command.run(commands, atMost: 8)
+    #expect(results.map(\.end) == commands.map { _ in .exited(0) })
+  }
+
   @Test func runsSideBySideAndKeepsTheOrder() {
     let results = Command.run(
       (0..<7).map { shell("sleep 0.0\($0 * 3 % 7); echo \($0)") }, atMost: 3)
