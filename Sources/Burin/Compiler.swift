@@ -25,7 +25,8 @@ public struct Compiler: Sendable {
     public var weights: LibraryFile.Placement
     /// Passes that are left out, by name.
     public var disabledPasses: Set<String>
-    /// A directory to write the IR after every pass, the C and its build line to.
+    /// A directory to write the IR after every pass, the C and its build line to: a new or empty one,
+    /// or one that an earlier compilation wrote.
     public var emit: String?
     /// How many compilers may run side by side; `nil` for one a core.
     public var jobs: Int?
@@ -128,6 +129,8 @@ public struct Compiler: Sendable {
   ) throws {
     // Where nothing can be written, nothing is built.
     _ = try AtomicFile(path: path)
+    try LibraryFile.keepOthers(besides: path, placement: options.weights)
+    let emission = try options.emit.map(EmittedDirectory.init)
     progress(.passes)
     if options.tunes {
       var tuned = self
@@ -138,7 +141,7 @@ public struct Compiler: Sendable {
     let lowered = try lower(spec.program)
     progress(.code)
     let below = try options.lowerLevels.map { try lower(spec.program, for: $0) }
-    if let directory = options.emit { try emit(lowered, to: directory) }
+    try emission?.write(lowered, besides: path)
     let toolchain = try chosenToolchain()
     progress(.clang)
     let image = try image(of: lowered, below: below, with: toolchain)
@@ -219,57 +222,12 @@ public struct Compiler: Sendable {
   }
 
   /// The header beside a library, written but not there yet.
-  ///
-  /// - Throws: `HubError` if another file has its name: people write headers too.
   private func headerFile(of lowered: Lowered, for library: String) throws -> AtomicFile {
     let path = LibraryFile.headerPath(of: library)
-    let mark = Module.headerMark
     let file = try AtomicFile(path: path)
-    if access(path, F_OK) == 0 {
-      let old = try RegularFile(path: path)
-      var start = [UInt8](repeating: 0, count: min(mark.count, old.size))
-      try start.withUnsafeMutableBytes { try old.read(at: 0, into: $0) }
-      guard start == mark else {
-        throw HubError(
-          .cannotWrite, file: path, expected: "nothing, or a header that Burin wrote",
-          found: "another file; move it or choose another name for the library")
-      }
-    }
     let name = path.split(separator: "/").last.map { String($0.dropLast(2)) } ?? ""
     try file.write(Array(lowered.module.header(stem: name).utf8))
     return file
-  }
-
-  /// Writes the IR after every pass, the C and everything that it takes to build it by hand; all
-  /// files or none.
-  func emit(_ lowered: Lowered, to directory: String) throws {
-    let isNew = mkdir(directory, 0o777) == 0
-    guard isNew || errno == EEXIST else {
-      throw HubError(
-        .cannotWrite, file: directory, expected: "a directory to write to",
-        found: String(cString: strerror(errno)))
-    }
-    do {
-      var sources: [(name: String, text: [UInt8])] = []
-      for (number, stage) in lowered.stages.enumerated() {
-        let digits = number < 10 ? "0\(number)" : "\(number)"
-        let name = "\(digits)-\(stage.pass ?? "model").burin"
-        sources.append((name, Array(stage.program.text.utf8)))
-      }
-      sources.append(("model.c", Array(lowered.module.source.utf8)))
-      sources.append(("model.h", Array(lowered.module.header(stem: "model").utf8)))
-      sources += Toolchain.runtime.map { ($0.name, $0.text) }
-      try AtomicFile.commit(
-        sources.map { source in
-          let file = try AtomicFile(path: directory + "/" + source.name)
-          try file.write(source.text)
-          return file
-        })
-    } catch {
-      // By now nothing of ours is in it.
-      if isNew { rmdir(directory) }
-      throw error
-    }
   }
 }
 

@@ -28,6 +28,20 @@ enum Files {
     return String(cString: resolved)
   }
 
+  /// What is in a directory; nothing if it cannot be read.
+  static func names(in directory: String) -> [String] {
+    guard let listing = opendir(directory) else { return [] }
+    defer { closedir(listing) }
+    var names: [String] = []
+    while let item = readdir(listing) {
+      let name = withUnsafePointer(to: &item.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != ".", name != ".." { names.append(name) }
+    }
+    return names
+  }
+
   /// A name that nobody else takes.
   static func randomName() -> String {
     var random = SystemRandomNumberGenerator()
@@ -35,6 +49,9 @@ enum Files {
   }
 
   private static func failure(_ path: String) -> ToolError {
-    ToolError(.cannotWrite, "\(printable(path)): \(systemMessage())")
+    ToolError(
+      .cannotWrite,
+      "\(printable(path)): expected a place for temporary files (TMPDIR), found \"\(systemMessage())\""
+    )
   }
 }

@@ -105,14 +105,10 @@ public struct KernelCache: Sendable {
 
   /// Our own files in the directory; anything else there is left alone.
   private func entries() -> [Entry] {
-    guard let directory, let listing = opendir(directory) else { return [] }
-    defer { closedir(listing) }
+    guard let directory else { return [] }
     var found: [Entry] = []
-    while let item = readdir(listing) {
-      let name = withUnsafePointer(to: &item.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      guard name.hasPrefix(Key.prefix) || name.hasPrefix(".burin-") else { continue }
+    for name in Files.names(in: directory)
+    where name.hasPrefix(Key.prefix) || name.hasPrefix(".burin-") {
       var status = stat()
       let path = "\(directory)/\(name)"
       guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { continue }

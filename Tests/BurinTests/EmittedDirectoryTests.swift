@@ -35,4 +35,43 @@ import Testing
     #expect(result.succeeded, "\(command): \(result.text)")
     #expect(result.text.isEmpty)
   }
+
+  @Test("only a directory of its own is written to, and nothing old is left in it")
+  func keepsToItself() throws {
+    let directory = try TestDirectory()
+    let spec = try ModelDirectory(Fixture(name: "bert").path).spec()
+    let library = directory.path + "/x.so"
+    func emit(_ name: String, without passes: Set<String> = [], to library: String) throws {
+      let compiler = Compiler(
+        options: .init(target: try Target("x86-64-v3"), disabledPasses: passes, emit: name))
+      try compiler.compile(spec, to: library)
+    }
+    func refused(_ name: String, _ found: String, library: String) {
+      let error = #expect(throws: HubError.self) { try emit(name, to: library) }
+      #expect(error?.kind == .cannotWrite, "\(name)")
+      #expect(error?.found.hasPrefix(found) == true, "\(error?.description ?? "")")
+    }
+    try BuildFixtures.write(Array("mine".utf8), to: directory.path + "/notes")
+    refused("", "none", library: library)
+    refused("/", "one with ", library: library)
+    refused(directory.path, "one with notes in it", library: library)
+    refused(directory.path + "/notes", "a file", library: library)
+    refused(directory.path + "/notes/deeper", "\"Not a directory\"", library: library)
+    refused(directory.path + "/a/b", "\"No such file or directory\"", library: library)
+    // The directory would stand where the library is to be.
+    refused(library, "a directory", library: directory.path + "/./x.so")
+    #expect(Files.names(in: directory.path) == ["notes"])
+
+    let emitted = directory.path + "/emitted"
+    mkdir(emitted, 0o777)
+    try emit(emitted, to: library)
+    let all = Set(Files.names(in: emitted))
+    #expect(all.contains("10-tile-matmuls.burin") && all.contains("model.c"))
+    try BuildFixtures.write(Array("mine".utf8), to: emitted + "/notes")
+    try emit(emitted, without: ["fuse-attention"], to: library)
+    let fewer = Set(Files.names(in: emitted))
+    #expect(fewer.contains("notes") && fewer.contains("09-tile-matmuls.burin"))
+    #expect(!fewer.contains("10-tile-matmuls.burin") && fewer.count { $0.hasPrefix("09-") } == 1)
+    Leftovers.removeDirectory(emitted)
+  }
 }

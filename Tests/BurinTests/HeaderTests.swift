@@ -152,5 +152,20 @@ import Testing
     unlink(header)
     for _ in 0..<2 { try Compiler().compile(program, to: directory.path + "/model.so") }
     #expect(directory.names == ["model.h", "model.so"])
+
+    // Weights have an ending that others use too.
+    let weights = directory.path + "/model.weights"
+    try BuildFixtures.write([UInt8](repeating: 7, count: 40), to: weights)
+    let separate = Compiler(options: .init(weights: .separate))
+    #expect {
+      try separate.compile(program, to: directory.path + "/model.so")
+    } throws: {
+      "\($0)".contains(
+        "model.weights: expected nothing, or weights that Burin wrote, found another")
+    }
+    #expect(try BuildFixtures.read(weights).count == 40)
+    unlink(weights)
+    for _ in 0..<2 { try separate.compile(program, to: directory.path + "/model.so") }
+    #expect(directory.names == ["model.h", "model.so", "model.weights"])
   }
 }

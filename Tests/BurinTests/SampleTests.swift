@@ -142,7 +142,7 @@ private struct SentenceLibrary {
     let compiler = Compiler(options: .init(target: target))
     let lowered = try compiler.lower(spec.program)
     let emitted = try TestDirectory()
-    try compiler.emit(lowered, to: emitted.path)
+    try EmittedDirectory(emitted.path).write(lowered, besides: path)
     let clang = try BuildFixtures.toolchain()
     if clang.openMP.hasPrefix("/") { symlink(clang.openMP, emitted.path + "/libomp.so") }
     // The line of the banner, with this clang and the sanitizers.

@@ -51,16 +51,5 @@ final class TestDirectory {
   deinit { Leftovers.removeDirectory(path) }
 
   /// The names of the files in it, sorted.
-  var names: [String] {
-    guard let listing = opendir(path) else { return [] }
-    defer { closedir(listing) }
-    var names: [String] = []
-    while let item = readdir(listing) {
-      names.append(
-        withUnsafePointer(to: &item.pointee.d_name) {
-          $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-        })
-    }
-    return names.filter { $0 != "." && $0 != ".." }.sorted()
-  }
+  var names: [String] { Files.names(in: path).sorted() }
 }
