@@ -283,7 +283,8 @@ extension CExpression {
     case .prefix(_, let value), .cast(_, let value), .member(let value, _, _): value.isPure
     case .index(let base, let index): base.isPure && index.isPure
     case .conditional(let test, let yes, let no): test.isPure && yes.isPure && no.isPure
-    case .list(let values): values.allSatisfy(\.isPure)
+    case .list(let values), .rows(let values, _): values.allSatisfy(\.isPure)
+    case .field(_, let value): value.isPure
     case .call: false
     case .binary(.assign, _, _), .binary(.addAssign, _, _), .binary(.subtractAssign, _, _),
       .binary(.multiplyAssign, _, _), .binary(.divideAssign, _, _):

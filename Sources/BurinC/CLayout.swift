@@ -136,7 +136,10 @@ extension CExpression {
       layout.text("(\(type.declaration(of: "")))")
       value.append(to: &layout, depth: depth + 1, inParentheses: value.strength < 14)
     case .size(let type): layout.text("sizeof(\(type.declaration(of: "")))")
-    case .list(let values):
+    case .field(let name, let value):
+      layout.text(".\(name) = ")
+      value.append(to: &layout, depth: depth + 1)
+    case .list(let values), .rows(let values, _):
       CExpression.append(values, between: "{", and: "}", to: &layout, depth: depth + 1)
     }
   }
@@ -166,7 +169,7 @@ extension CExpression {
   /// How tightly the outermost operator binds, from assignment (2) to a name (16).
   fileprivate var strength: Int {
     switch self {
-    case .string, .name, .list, .size: 16
+    case .string, .name, .list, .rows, .field, .size: 16
     case .integer, .float, .double: beginsWithMinus ? 14 : 16
     case .call, .index, .member: 15
     case .prefix, .cast: 14

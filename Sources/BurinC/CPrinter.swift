@@ -150,6 +150,12 @@ struct CPrinter {
     var head = storage + declaration.type.declaration(of: declaration.name.text)
     for attribute in declaration.attributes { head += " __attribute__((\(attribute.text)))" }
     guard let value = declaration.value else { return line(head + ";") }
+    if case .rows(let rows, let note) = value {
+      if !note.isEmpty { comment(note) }
+      line(head + " = {")
+      nested { printer in for row in rows { printer.wrapped("", row, ",") } }
+      return line("};")
+    }
     var layout = CLayout()
     layout.text(head + " =")
     layout.space(depth: 0, isWeak: true)

@@ -60,6 +60,10 @@ indirect enum CExpression: Hashable, Sendable {
   case size(CType)
   /// `{a, b, c}`: only as an initialiser.
   case list([CExpression])
+  /// The same with each element on a line of its own, under a remark that says what they hold.
+  case rows([CExpression], note: String)
+  /// `.name = value`: only in a list.
+  case field(CIdentifier, CExpression)
 }
 
 /// The prefix operators.

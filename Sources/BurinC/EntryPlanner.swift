@@ -285,8 +285,40 @@ struct EntryPlanner {
       }
       ends[slot] = life.upperBound
       sizes[slot] = max(sizes[slot], size)
-      if !entryPlan.slots[slot].contains(bytes) { entryPlan.slots[slot].append(bytes) }
+      entryPlan.slots[slot].keepLargest(with: bytes)
       entryPlan.buffers[index].slot = slot
+    }
+  }
+}
+
+extension [Dim] {
+  /// Adds a size, and keeps only those that are not always smaller than another.
+  fileprivate mutating func keepLargest(with size: Dim) {
+    if contains(where: size.isNeverAbove) { return }
+    removeAll { $0.isNeverAbove(size) }
+    append(size)
+  }
+}
+
+extension Dim {
+  /// Whether it is at most as large as another size for all values of the symbols, as far as that can
+  /// be seen of the terms.
+  fileprivate func isNeverAbove(_ other: Dim) -> Bool {
+    if (other - self).minimum >= 0 { return true }
+    guard terms.count == 1, other.terms.count == 1,
+      terms[0].coefficient <= other.terms[0].coefficient
+    else { return false }
+    // What the other is multiplied by besides must not make it smaller.
+    var more = other.terms[0].factors
+    for factor in terms[0].factors {
+      guard let place = more.firstIndex(of: factor) else { return false }
+      more.remove(at: place)
+    }
+    return more.allSatisfy { factor in
+      switch factor {
+      case .symbol: true
+      case .quotient(let dividend, let divisor): dividend.minimum >= divisor
+      }
     }
   }
 }

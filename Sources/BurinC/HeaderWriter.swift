@@ -45,7 +45,7 @@ struct HeaderWriter {
       CFile(items: [
         .comment(
           [
-            "Written by Burin: what the model \(model) takes and gives, for programs in C and C++. "
+            "Written by Burin: what the model \"\(model)\" takes and gives, for programs in C and C++. "
               + "burin.h comes with Burin, and `burin compile --emit DIR` puts it into DIR."
           ] + remembers), .blank, .guarded(header, [.blank] + items + [.blank]),
       ]))

@@ -86,7 +86,7 @@ public struct ModuleWriter {
   /// What a function of an entry says besides the names that come from the program.
   private static let reserved: [CIdentifier] = [
     "call", "w", "table_stride", "weights_block", "burin_call", "int64_t", "int32_t", "int8_t",
-    "uint8_t", "uint16_t", "lap", "laps", "INLINE",
+    "uint8_t", "uint16_t", "lap", "laps", "INLINE", "symbols", "extents", "bytes",
   ]
 
   private init(_ program: Program, _ plan: MemoryPlan, _ banner: Banner, isTimed: Bool) {
@@ -126,7 +126,7 @@ public struct ModuleWriter {
       items.append(.blank)
       items.append(.function(EntryWriter(entry, writer: self).function))
     }
-    return items + ProgramTables(program.name, plan, symbols).items
+    return items + ProgramTables(program.name, plan, symbols, named: symbolNames).items
   }
 
   private var bannerLines: [String] {
@@ -298,7 +298,7 @@ private struct EntryWriter {
     var known: [String: CExpression] = [:]
     for (index, buffer) in entry.buffers.enumerated() {
       let type: CType = buffer.isScratch ? .char : buffer.type.element.cType
-      let note = buffer.isScratch ? "" : "\(buffer.type)"
+      let note = buffer.isScratch ? "what a kernel needs for itself" : "\(buffer.type)"
       let key = "\(buffer.noun) \(note) \(buffer.slot)"
       let slot = CExpression.name("call").arrow("slots")[.integer(buffer.slot)]
       let value = buffer.isScratch ? slot : slot.cast(to: type.pointer)

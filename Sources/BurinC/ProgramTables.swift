@@ -5,16 +5,17 @@ struct ProgramTables {
   private let name: String
   private let plan: MemoryPlan
   private let symbols: [Symbol]
-  private let symbolValues: [Symbol: CExpression]
+  /// What each symbol's value is called.
+  private let symbolNames: [Symbol: CExpression]
 
-  init(_ name: String, _ plan: MemoryPlan, _ symbols: [Symbol]) {
+  init(
+    _ name: String, _ plan: MemoryPlan, _ symbols: [Symbol],
+    named symbolNames: [Symbol: CExpression]
+  ) {
     self.name = name
     self.plan = plan
     self.symbols = symbols
-    symbolValues = Dictionary(
-      uniqueKeysWithValues: symbols.enumerated().map { index, symbol in
-        (symbol, CExpression.name("symbols")[.integer(index)])
-      })
+    self.symbolNames = symbolNames
   }
 
   var items: [CItem] {
@@ -25,16 +26,22 @@ struct ProgramTables {
         .blank,
         table(
           .tagged("burin_port"), "\(stem)_inputs",
-          entry.inputs.map { port($0, isOptional: $0.fallback != nil) }),
+          entry.inputs.map { port($0, isOptional: $0.fallback != nil) },
+          note:
+            "\(entry.name), inputs: name, type, rank, extents (which symbol, at most), whether it "
+            + "may be left out, least and greatest value."),
         .blank,
         table(
           .tagged("burin_port"), "\(stem)_outputs",
-          entry.outputs.map { port($0, isOptional: false) }),
+          entry.outputs.map { port($0, isOptional: false) }, note: "\(entry.name), outputs."),
         .blank, .function(extents(entry)),
       ]
       if !defaults(entry).isEmpty {
         items += [
-          .blank, table(.tagged("burin_default"), "\(stem)_defaults", defaults(entry)),
+          .blank,
+          table(
+            .tagged("burin_default"), "\(stem)_defaults", defaults(entry),
+            note: "Where this input is left out, its symbol has the value of another one."),
         ]
       }
       if !entry.slots.isEmpty { items += [.blank, .function(slots(entry))] }
@@ -44,7 +51,9 @@ struct ProgramTables {
         .blank,
         table(
           .tagged("burin_state"), "states",
-          plan.plainStates.map { .list([.string($0.name), isPerSequence($0)]) }),
+          plan.plainStates.map { .list([.string($0.name), isPerSequence($0)]) },
+          note:
+            "What is remembered: name, and whether each sequence of a batch has a part of its own."),
         .blank, .function(stateBytes),
       ]
     }
@@ -53,7 +62,8 @@ struct ProgramTables {
         .blank,
         table(
           .tagged("burin_cache"), "caches",
-          plan.caches.map { .list([.integer($0.pageBytes), .integer($0.window ?? 0)]) }),
+          plan.caches.map { .list([.integer($0.pageBytes), .integer($0.window ?? 0)]) },
+          note: "Pages: bytes of each, and how many positions are looked back at (0: all)."),
       ]
     }
     if !symbols.isEmpty {
@@ -61,7 +71,8 @@ struct ProgramTables {
         .blank,
         table(
           .tagged("burin_symbol"), "program_symbols",
-          symbols.map { .list([.string($0.name), .integer($0.maximum)]) }),
+          symbols.map { .list([.string($0.name), .integer($0.maximum)]) },
+          note: "What changes from call to call, and its maximum."),
       ]
     }
     items += [
@@ -72,11 +83,13 @@ struct ProgramTables {
     return items
   }
 
-  private func table(_ type: CType, _ name: String, _ rows: [CExpression]) -> CItem {
+  private func table(
+    _ type: CType, _ name: String, _ rows: [CExpression], note: String = ""
+  ) -> CItem {
     .declaration(
       CDeclaration(
         storage: .static, type: .array(type.const, nil), name: CIdentifier(cleaning: name),
-        value: .list(rows.isEmpty ? [.list([0])] : rows)))
+        value: .rows(rows.isEmpty ? [.list([0])] : rows, note: note)))
   }
 
   private func port(_ port: EntryPlan.Port, isOptional: Bool) -> CExpression {
@@ -90,8 +103,17 @@ struct ProgramTables {
     return .list([
       .string(port.name), port.type.element.portType, .integer(port.type.rank),
       .list(extents.isEmpty ? [.list([0, 0])] : extents), isOptional ? 1 : 0,
-      .integer(port.bounds.lowerBound), .integer(port.bounds.upperBound),
+      bound(port.bounds.lowerBound), bound(port.bounds.upperBound),
     ])
+  }
+
+  /// The least or greatest value of an input, by its name where it has one.
+  private func bound(_ value: Int) -> CExpression {
+    switch value {
+    case Int(Int32.min): "INT32_MIN"
+    case Int(Int32.max): "INT32_MAX"
+    default: .integer(value)
+    }
   }
 
   /// Which symbols an absent input gives the values of others.
@@ -104,30 +126,31 @@ struct ProgramTables {
   }
 
   private func extents(_ entry: EntryPlan) -> CFunction {
-    let dims = (entry.inputs + entry.outputs).flatMap(\.type.shape)
-    return CFunction(
-      CIdentifier(cleaning: entry.function.text + "_extents"),
-      [CParameter(CType.int64.const.pointer, "symbols"), CParameter(.int64.pointer, "extents")]
+    let ports = entry.inputs + entry.outputs
+    return sizes(
+      "\(entry.function)_extents", of: ports.flatMap(\.type.shape), into: "extents",
+      comment: "The extents of all inputs, then of all outputs."
     ) {
-      unused(dims)
-      for (index, dim) in dims.enumerated() {
-        CExpression.name("extents")[.integer(index)].assign(dim.cExpression(symbolValues))
+      for (index, port) in ports.enumerated() {
+        let start = ports[..<index].reduce(0) { $0 + $1.type.rank }
+        Comment(port.name)
+        for (axis, dim) in port.type.shape.enumerated() {
+          CExpression.name("extents")[.integer(start + axis)].assign(dim.cExpression(symbolNames))
+        }
       }
     }
   }
 
   private func slots(_ entry: EntryPlan) -> CFunction {
-    CFunction(
-      comments: ["Bytes of each slot: the most that its buffers need."],
-      CIdentifier(cleaning: entry.function.text + "_slots"),
-      [CParameter(CType.int64.const.pointer, "symbols"), CParameter(.int64.pointer, "bytes")]
+    sizes(
+      "\(entry.function)_slots", of: entry.slots.flatMap { $0 }, into: "bytes",
+      comment: "Bytes of each slot: the most that its buffers need."
     ) {
-      unused(entry.slots.flatMap { $0 })
       for (index, sizes) in entry.slots.enumerated() {
         let slot = CExpression.name("bytes")[.integer(index)]
-        slot.assign(sizes[0].cExpression(symbolValues))
+        slot.assign(sizes[0].cExpression(symbolNames))
         for size in sizes.dropFirst() {
-          let bytes = size.cExpression(symbolValues)
+          let bytes = size.cExpression(symbolNames)
           If(slot < bytes) { slot.assign(bytes) }
         }
       }
@@ -135,22 +158,35 @@ struct ProgramTables {
   }
 
   private var stateBytes: CFunction {
-    CFunction(
-      "state_bytes",
-      [CParameter(CType.int64.const.pointer, "symbols"), CParameter(.int64.pointer, "bytes")]
+    sizes(
+      "state_bytes", of: plan.plainStates.map(\.type.bytes), into: "bytes",
+      comment: "Bytes of what is remembered."
     ) {
-      unused(plan.plainStates.map(\.type.bytes))
       for (index, state) in plan.plainStates.enumerated() {
         CExpression.name("bytes")[.integer(index)].assign(
-          state.type.bytes.cExpression(symbolValues))
+          state.type.bytes.cExpression(symbolNames))
       }
     }
   }
 
-  /// Keeps the compiler quiet where no extent depends on a symbol.
-  private func unused(_ dims: [Dim]) -> [CStatement] {
-    dims.contains { !$0.symbols.isEmpty }
-      ? [] : [.expression(.cast(.void, "symbols"))]
+  /// A function that writes sizes for the values of the symbols.
+  private func sizes(
+    _ name: String, of dims: [Dim], into result: CIdentifier, comment: String,
+    @CBlockBuilder body: () -> [CStatement]
+  ) -> CFunction {
+    let used = Set(dims.flatMap(\.symbols))
+    return CFunction(
+      comments: [comment], CIdentifier(cleaning: name),
+      [CParameter(CType.int64.const.pointer, "symbols"), CParameter(.int64.pointer, result)]
+    ) {
+      // Keeps the compiler quiet where nothing depends on a symbol.
+      if used.isEmpty { CExpression.cast(.void, "symbols") }
+      for (index, symbol) in symbols.enumerated() where used.contains(symbol) {
+        Declare(
+          .int64.const, symbolNames[symbol] ?? 0, CExpression.name("symbols")[.integer(index)])
+      }
+      body()
+    }
   }
 
   /// Whether a fork copies a sequence's part of the state: not where its size changes from call to
@@ -165,23 +201,34 @@ struct ProgramTables {
   private var context: Symbol? { plan.states.first { $0.pages != nil }?.type.shape[1].symbol }
 
   private func publicEntry(_ entry: EntryPlan) -> CExpression {
-    let stem = entry.function.text
-    return .list([
-      .string(entry.name), .integer(entry.inputs.count), .integer(entry.outputs.count),
-      .name(CIdentifier(cleaning: "\(stem)_inputs")),
-      .name(CIdentifier(cleaning: "\(stem)_outputs")),
+    .list([
+      .field("name", .string(entry.name)), .field("input_count", .integer(entry.inputs.count)),
+      .field("output_count", .integer(entry.outputs.count)),
+      .field("inputs", .name(CIdentifier(cleaning: "\(entry.function)_inputs"))),
+      .field("outputs", .name(CIdentifier(cleaning: "\(entry.function)_outputs"))),
     ])
   }
 
   private func code(_ entry: EntryPlan) -> CExpression {
-    let stem = entry.function.text
-    return .list([
-      .name(CIdentifier(cleaning: "\(stem)_extents")), .integer(entry.slots.count),
-      entry.slots.isEmpty ? "NULL" : .name(CIdentifier(cleaning: "\(stem)_slots")),
-      index(of: entry.appended?.symbol), .name(entry.function),
-      .integer(defaults(entry).count),
-      defaults(entry).isEmpty ? "NULL" : .name(CIdentifier(cleaning: "\(stem)_defaults")),
-    ])
+    var fields: [CExpression] = [
+      .field("extents", .name(CIdentifier(cleaning: "\(entry.function)_extents")))
+    ]
+    if !entry.slots.isEmpty {
+      fields += [
+        .field("slot_count", .integer(entry.slots.count)),
+        .field("slots", .name(CIdentifier(cleaning: "\(entry.function)_slots"))),
+      ]
+    }
+    fields += [
+      .field("appended", index(of: entry.appended?.symbol)), .field("run", .name(entry.function)),
+    ]
+    if !defaults(entry).isEmpty {
+      fields += [
+        .field("default_count", .integer(defaults(entry).count)),
+        .field("defaults", .name(CIdentifier(cleaning: "\(entry.function)_defaults"))),
+      ]
+    }
+    return .list(fields)
   }
 
   private func index(of symbol: Symbol?) -> CExpression {
@@ -191,16 +238,30 @@ struct ProgramTables {
   private var program: CDeclaration {
     let states = plan.plainStates
     let lengths = states.firstIndex { $0.name == plan.lengths } ?? -1
+    var fields: [CExpression] = [
+      .field("abi", "BURIN_ABI"), .field("name", .string(name)),
+      .field("symbol_count", .integer(symbols.count)),
+      .field("symbols", symbols.isEmpty ? "NULL" : "program_symbols"),
+      .field("entry_count", .integer(plan.entries.count)), .field("entries", "entries"),
+      .field("code", "code"),
+      .field("weights_bytes", plan.weights.items.isEmpty ? 0 : .size(.named("weights_block"))),
+    ]
+    if !states.isEmpty {
+      fields += [
+        .field("state_count", .integer(states.count)), .field("states", "states"),
+        .field("state_bytes", "state_bytes"),
+      ]
+    }
+    if !plan.caches.isEmpty {
+      fields += [.field("cache_count", .integer(plan.caches.count)), .field("caches", "caches")]
+    }
+    // Which state and which symbols; -1 for none.
+    fields += [
+      .field("lengths", .integer(lengths)), .field("batch", index(of: batch)),
+      .field("context", index(of: context)),
+    ]
     return CDeclaration(
       type: CType.tagged("burin_program").const, name: "burin_program",
-      value: .list([
-        "BURIN_ABI", .string(name), .integer(symbols.count),
-        symbols.isEmpty ? "NULL" : "program_symbols", .integer(plan.entries.count), "entries",
-        "code", plan.weights.items.isEmpty ? 0 : .size(.named("weights_block")),
-        .integer(states.count), states.isEmpty ? "NULL" : "states",
-        states.isEmpty ? "NULL" : "state_bytes", .integer(plan.caches.count),
-        plan.caches.isEmpty ? "NULL" : "caches", .integer(lengths), index(of: batch),
-        index(of: context),
-      ]))
+      value: .rows(fields, note: "What this library is: see program.h."))
   }
 }

@@ -512,10 +512,10 @@ static void run_forward(const struct burin_call *call) {
   float *normed_2 = (float *)call->slots[2];                    // f32[batch, seq, 36]
   float *projected = (float *)call->slots[1];                   // f32[batch, seq, 108]
   float *attended = (float *)call->slots[3];                    // f32[batch, seq, 3, 12]
-  char *scratch = call->slots[4];
-  float *summed = (float *)call->slots[1];     // f32[batch, seq, 36]
-  float *activated = (float *)call->slots[1];  // f32[batch, seq, 52]
-  float *summed_2 = (float *)call->slots[3];   // f32[batch, seq, 36]
+  char *scratch = call->slots[4];                               // what a kernel needs for itself
+  float *summed = (float *)call->slots[1];                      // f32[batch, seq, 36]
+  float *activated = (float *)call->slots[1];                   // f32[batch, seq, 52]
+  float *summed_2 = (float *)call->slots[3];                    // f32[batch, seq, 36]
 
   // What the caller gives, or what stands for it.
   // i32[batch, seq]
@@ -589,64 +589,87 @@ static void run_forward(const struct burin_call *call) {
   }
 }
 
-static const struct burin_port run_forward_inputs[] = {{"input_ids", BURIN_I32, 2,
-    {{0, 32}, {1, 67}}, 0, 0, 100},
-    {"attention_mask", BURIN_I32, 2, {{0, 32}, {1, 67}}, 1, (-2147483647 - 1), 2147483647},
-    {"token_type_ids", BURIN_I32, 2, {{0, 32}, {1, 67}}, 1, 0, 1},
-    {"position_ids", BURIN_I32, 2, {{0, 32}, {1, 67}}, 1, 0, 66}};
+// forward, inputs: name, type, rank, extents (which symbol, at most), whether it may be left out,
+// least and greatest value.
+static const struct burin_port run_forward_inputs[] = {
+  {"input_ids", BURIN_I32, 2, {{0, 32}, {1, 67}}, 0, 0, 100},
+  {"attention_mask", BURIN_I32, 2, {{0, 32}, {1, 67}}, 1, INT32_MIN, INT32_MAX},
+  {"token_type_ids", BURIN_I32, 2, {{0, 32}, {1, 67}}, 1, 0, 1},
+  {"position_ids", BURIN_I32, 2, {{0, 32}, {1, 67}}, 1, 0, 66},
+};
 
-static const struct burin_port run_forward_outputs[] = {{"last_hidden_state", BURIN_F32, 3,
-    {{0, 32}, {1, 67}, {BURIN_FIXED, 36}}, 0, 0, 0},
-    {"pooler_output", BURIN_F32, 2, {{0, 32}, {BURIN_FIXED, 36}}, 0, 0, 0}};
+// forward, outputs.
+static const struct burin_port run_forward_outputs[] = {
+  {"last_hidden_state", BURIN_F32, 3, {{0, 32}, {1, 67}, {BURIN_FIXED, 36}}, 0, 0, 0},
+  {"pooler_output", BURIN_F32, 2, {{0, 32}, {BURIN_FIXED, 36}}, 0, 0, 0},
+};
 
+// The extents of all inputs, then of all outputs.
 static void run_forward_extents(const int64_t *symbols, int64_t *extents) {
-  extents[0] = symbols[0];
-  extents[1] = symbols[1];
-  extents[2] = symbols[0];
-  extents[3] = symbols[1];
-  extents[4] = symbols[0];
-  extents[5] = symbols[1];
-  extents[6] = symbols[0];
-  extents[7] = symbols[1];
-  extents[8] = symbols[0];
-  extents[9] = symbols[1];
+  const int64_t batch = symbols[0];
+  const int64_t seq = symbols[1];
+  // input_ids
+  extents[0] = batch;
+  extents[1] = seq;
+  // attention_mask
+  extents[2] = batch;
+  extents[3] = seq;
+  // token_type_ids
+  extents[4] = batch;
+  extents[5] = seq;
+  // position_ids
+  extents[6] = batch;
+  extents[7] = seq;
+  // last_hidden_state
+  extents[8] = batch;
+  extents[9] = seq;
   extents[10] = 36;
-  extents[11] = symbols[0];
+  // pooler_output
+  extents[11] = batch;
   extents[12] = 36;
 }
 
 // Bytes of each slot: the most that its buffers need.
 static void run_forward_slots(const int64_t *symbols, int64_t *bytes) {
-  bytes[0] = symbols[0] * symbols[1] * 4;
-  bytes[1] = symbols[0] * symbols[1] * 4;
-  if (bytes[1] < symbols[0] * symbols[1] * 144) {
-    bytes[1] = symbols[0] * symbols[1] * 144;
-  }
-  if (bytes[1] < symbols[0] * symbols[1] * 432) {
-    bytes[1] = symbols[0] * symbols[1] * 432;
-  }
-  if (bytes[1] < symbols[0] * symbols[1] * 208) {
-    bytes[1] = symbols[0] * symbols[1] * 208;
-  }
-  bytes[2] = symbols[0] * symbols[1] * 4;
-  if (bytes[2] < symbols[0] * symbols[1] * 144) {
-    bytes[2] = symbols[0] * symbols[1] * 144;
-  }
-  bytes[3] = symbols[0] * symbols[1] * 144;
-  bytes[4] = symbols[0] * symbols[1] * 144;
-  if (bytes[4] < symbols[0] * ((symbols[1] + 63) / 64) * 21504) {
-    bytes[4] = symbols[0] * ((symbols[1] + 63) / 64) * 21504;
+  const int64_t batch = symbols[0];
+  const int64_t seq = symbols[1];
+  bytes[0] = batch * seq * 4;
+  bytes[1] = batch * seq * 432;
+  bytes[2] = batch * seq * 144;
+  bytes[3] = batch * seq * 144;
+  bytes[4] = batch * seq * 144;
+  if (bytes[4] < batch * ((seq + 63) / 64) * 21504) {
+    bytes[4] = batch * ((seq + 63) / 64) * 21504;
   }
 }
 
-static const struct burin_symbol program_symbols[] = {{"batch", 32}, {"seq", 67}};
+// What changes from call to call, and its maximum.
+static const struct burin_symbol program_symbols[] = {
+  {"batch", 32},
+  {"seq", 67},
+};
 
-static const struct burin_entry entries[] =
-    {{"forward", 4, 2, run_forward_inputs, run_forward_outputs}};
+static const struct burin_entry entries[] = {
+  {.name = "forward", .input_count = 4, .output_count = 2, .inputs = run_forward_inputs,
+   .outputs = run_forward_outputs},
+};
 
-static const struct burin_code code[] =
-    {{run_forward_extents, 5, run_forward_slots, -1, run_forward, 0, NULL}};
+static const struct burin_code code[] = {
+  {.extents = run_forward_extents, .slot_count = 5, .slots = run_forward_slots, .appended = -1,
+   .run = run_forward},
+};
 
-const struct burin_program burin_program = {BURIN_ABI, "bert", 2, program_symbols, 1, entries, code,
-                                            sizeof(weights_block), 0, NULL, NULL, 0, NULL, -1, -1,
-                                            -1};
+// What this library is: see program.h.
+const struct burin_program burin_program = {
+  .abi = BURIN_ABI,
+  .name = "bert",
+  .symbol_count = 2,
+  .symbols = program_symbols,
+  .entry_count = 1,
+  .entries = entries,
+  .code = code,
+  .weights_bytes = sizeof(weights_block),
+  .lengths = -1,
+  .batch = -1,
+  .context = -1,
+};

@@ -1,4 +1,4 @@
-// Written by Burin: what the model bert takes and gives, for programs in C and C++. burin.h comes
+// Written by Burin: what the model "bert" takes and gives, for programs in C and C++. burin.h comes
 // with Burin, and `burin compile --emit DIR` puts it into DIR.
 
 #ifndef BERT_H

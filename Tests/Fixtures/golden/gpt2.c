@@ -823,11 +823,11 @@ static void run_forward(const struct burin_call *call) {
   float *normed_2 = (float *)call->slots[4];                    // f32[batch, seq, 20]
   float *projected = (float *)call->slots[2];                   // f32[batch, seq, 60]
   float *attended = (float *)call->slots[3];                    // f32[batch, seq, 4, 5]
-  char *scratch = call->slots[4];
-  float *summed = (float *)call->slots[2];     // f32[batch, seq, 20]
-  float *activated = (float *)call->slots[4];  // f32[batch, seq, 80]
-  float *summed_2 = (float *)call->slots[1];   // f32[batch, seq, 20]
-  float *normed_3 = (float *)call->slots[3];   // f32[batch, seq, 20]
+  char *scratch = call->slots[4];                               // what a kernel needs for itself
+  float *summed = (float *)call->slots[2];                      // f32[batch, seq, 20]
+  float *activated = (float *)call->slots[4];                   // f32[batch, seq, 80]
+  float *summed_2 = (float *)call->slots[1];                    // f32[batch, seq, 20]
+  float *normed_3 = (float *)call->slots[3];                    // f32[batch, seq, 20]
 
   // What the caller gives, or what stands for it.
   // i32[batch, seq]
@@ -910,14 +910,14 @@ static void run_step(const struct burin_call *call) {
   float *normed_2 = (float *)call->slots[5];            // f32[batch, seq, 20]
   float *projected = (float *)call->slots[3];           // f32[batch, seq, 60]
   float *attended = (float *)call->slots[4];            // f32[batch, seq, 4, 5]
-  char *scratch = call->slots[5];
-  float *summed = (float *)call->slots[5];     // f32[batch, seq, 20]
-  float *activated = (float *)call->slots[3];  // f32[batch, seq, 80]
-  float *summed_2 = (float *)call->slots[2];   // f32[batch, seq, 20]
-  float *normed_3 = (float *)call->slots[4];   // f32[batch, seq, 20]
-  int32_t *sum_3 = (int32_t *)call->slots[4];  // i32[batch]
-  float *gathered = (float *)call->slots[5];   // f32[batch, 1, 20]
-  float *normed_4 = (float *)call->slots[2];   // f32[batch, 20]
+  char *scratch = call->slots[5];                       // what a kernel needs for itself
+  float *summed = (float *)call->slots[5];              // f32[batch, seq, 20]
+  float *activated = (float *)call->slots[3];           // f32[batch, seq, 80]
+  float *summed_2 = (float *)call->slots[2];            // f32[batch, seq, 20]
+  float *normed_3 = (float *)call->slots[4];            // f32[batch, seq, 20]
+  int32_t *sum_3 = (int32_t *)call->slots[4];           // i32[batch]
+  float *gathered = (float *)call->slots[5];            // f32[batch, 1, 20]
+  float *normed_4 = (float *)call->slots[2];            // f32[batch, 20]
 
   // What the caller gives, or what stands for it.
   const int32_t *input_ids = call->inputs[0];                                  // i32[batch, seq]
@@ -1018,11 +1018,11 @@ static void run_verify(const struct burin_call *call) {
   float *normed_2 = (float *)call->slots[5];            // f32[batch, drafts, 20]
   float *projected = (float *)call->slots[3];           // f32[batch, drafts, 60]
   float *attended = (float *)call->slots[4];            // f32[batch, drafts, 4, 5]
-  char *scratch = call->slots[5];
-  float *summed = (float *)call->slots[3];     // f32[batch, drafts, 20]
-  float *activated = (float *)call->slots[5];  // f32[batch, drafts, 80]
-  float *summed_2 = (float *)call->slots[2];   // f32[batch, drafts, 20]
-  float *normed_3 = (float *)call->slots[4];   // f32[batch, drafts, 20]
+  char *scratch = call->slots[5];                       // what a kernel needs for itself
+  float *summed = (float *)call->slots[3];              // f32[batch, drafts, 20]
+  float *activated = (float *)call->slots[5];           // f32[batch, drafts, 80]
+  float *summed_2 = (float *)call->slots[2];            // f32[batch, drafts, 20]
+  float *normed_3 = (float *)call->slots[4];            // f32[batch, drafts, 20]
 
   // What the caller gives, or what stands for it.
   const int32_t *input_ids = call->inputs[0];                                  // i32[batch, drafts]
@@ -1102,166 +1102,195 @@ static void run_verify(const struct burin_call *call) {
   }
 }
 
-static const struct burin_port run_forward_inputs[] = {{"input_ids", BURIN_I32, 2,
-    {{0, 32}, {3, 103}}, 0, 0, 282},
-    {"attention_mask", BURIN_I32, 2, {{0, 32}, {3, 103}}, 1, (-2147483647 - 1), 2147483647},
-    {"position_ids", BURIN_I32, 2, {{0, 32}, {3, 103}}, 1, 0, 102}};
+// forward, inputs: name, type, rank, extents (which symbol, at most), whether it may be left out,
+// least and greatest value.
+static const struct burin_port run_forward_inputs[] = {
+  {"input_ids", BURIN_I32, 2, {{0, 32}, {3, 103}}, 0, 0, 282},
+  {"attention_mask", BURIN_I32, 2, {{0, 32}, {3, 103}}, 1, INT32_MIN, INT32_MAX},
+  {"position_ids", BURIN_I32, 2, {{0, 32}, {3, 103}}, 1, 0, 102},
+};
 
-static const struct burin_port run_forward_outputs[] =
-    {{"logits", BURIN_F32, 3, {{0, 32}, {3, 103}, {BURIN_FIXED, 283}}, 0, 0, 0}};
+// forward, outputs.
+static const struct burin_port run_forward_outputs[] = {
+  {"logits", BURIN_F32, 3, {{0, 32}, {3, 103}, {BURIN_FIXED, 283}}, 0, 0, 0},
+};
 
+// The extents of all inputs, then of all outputs.
 static void run_forward_extents(const int64_t *symbols, int64_t *extents) {
-  extents[0] = symbols[0];
-  extents[1] = symbols[3];
-  extents[2] = symbols[0];
-  extents[3] = symbols[3];
-  extents[4] = symbols[0];
-  extents[5] = symbols[3];
-  extents[6] = symbols[0];
-  extents[7] = symbols[3];
+  const int64_t batch = symbols[0];
+  const int64_t seq = symbols[3];
+  // input_ids
+  extents[0] = batch;
+  extents[1] = seq;
+  // attention_mask
+  extents[2] = batch;
+  extents[3] = seq;
+  // position_ids
+  extents[4] = batch;
+  extents[5] = seq;
+  // logits
+  extents[6] = batch;
+  extents[7] = seq;
   extents[8] = 283;
 }
 
 // Bytes of each slot: the most that its buffers need.
 static void run_forward_slots(const int64_t *symbols, int64_t *bytes) {
-  bytes[0] = symbols[0] * symbols[3] * 4;
-  bytes[1] = symbols[0] * symbols[3] * 4;
-  if (bytes[1] < symbols[0] * symbols[3] * 80) {
-    bytes[1] = symbols[0] * symbols[3] * 80;
-  }
-  bytes[2] = symbols[0] * symbols[3] * 80;
-  if (bytes[2] < symbols[0] * symbols[3] * 240) {
-    bytes[2] = symbols[0] * symbols[3] * 240;
-  }
-  bytes[3] = symbols[0] * symbols[3] * 80;
-  bytes[4] = symbols[0] * symbols[3] * 80;
-  if (bytes[4] < symbols[0] * ((symbols[3] + 63) / 64) * 21504) {
-    bytes[4] = symbols[0] * ((symbols[3] + 63) / 64) * 21504;
-  }
-  if (bytes[4] < symbols[0] * symbols[3] * 320) {
-    bytes[4] = symbols[0] * symbols[3] * 320;
+  const int64_t batch = symbols[0];
+  const int64_t seq = symbols[3];
+  bytes[0] = batch * seq * 4;
+  bytes[1] = batch * seq * 80;
+  bytes[2] = batch * seq * 240;
+  bytes[3] = batch * seq * 80;
+  bytes[4] = batch * ((seq + 63) / 64) * 21504;
+  if (bytes[4] < batch * seq * 320) {
+    bytes[4] = batch * seq * 320;
   }
 }
 
-static const struct burin_port run_step_inputs[] = {{"input_ids", BURIN_I32, 2, {{0, 32}, {3, 103}},
-    0, 0, 282}, {"counts", BURIN_I32, 1, {{0, 32}}, 1, (-2147483647 - 1), 2147483647}};
+// step, inputs: name, type, rank, extents (which symbol, at most), whether it may be left out,
+// least and greatest value.
+static const struct burin_port run_step_inputs[] = {
+  {"input_ids", BURIN_I32, 2, {{0, 32}, {3, 103}}, 0, 0, 282},
+  {"counts", BURIN_I32, 1, {{0, 32}}, 1, INT32_MIN, INT32_MAX},
+};
 
-static const struct burin_port run_step_outputs[] =
-    {{"logits", BURIN_F32, 2, {{0, 32}, {BURIN_FIXED, 283}}, 0, 0, 0}};
+// step, outputs.
+static const struct burin_port run_step_outputs[] = {
+  {"logits", BURIN_F32, 2, {{0, 32}, {BURIN_FIXED, 283}}, 0, 0, 0},
+};
 
+// The extents of all inputs, then of all outputs.
 static void run_step_extents(const int64_t *symbols, int64_t *extents) {
-  extents[0] = symbols[0];
-  extents[1] = symbols[3];
-  extents[2] = symbols[0];
-  extents[3] = symbols[0];
+  const int64_t batch = symbols[0];
+  const int64_t seq = symbols[3];
+  // input_ids
+  extents[0] = batch;
+  extents[1] = seq;
+  // counts
+  extents[2] = batch;
+  // logits
+  extents[3] = batch;
   extents[4] = 283;
 }
 
 // Bytes of each slot: the most that its buffers need.
 static void run_step_slots(const int64_t *symbols, int64_t *bytes) {
-  bytes[0] = 4;
-  if (bytes[0] < symbols[0] * symbols[3] * 4) {
-    bytes[0] = symbols[0] * symbols[3] * 4;
-  }
-  if (bytes[0] < symbols[0] * 4) {
-    bytes[0] = symbols[0] * 4;
-  }
-  bytes[1] = symbols[0] * 4;
-  bytes[2] = symbols[0] * symbols[3] * 4;
-  if (bytes[2] < symbols[0] * symbols[3] * 80) {
-    bytes[2] = symbols[0] * symbols[3] * 80;
-  }
-  if (bytes[2] < symbols[0] * 80) {
-    bytes[2] = symbols[0] * 80;
-  }
-  bytes[3] = symbols[0] * symbols[3] * 80;
-  if (bytes[3] < symbols[0] * symbols[3] * 240) {
-    bytes[3] = symbols[0] * symbols[3] * 240;
-  }
-  if (bytes[3] < symbols[0] * symbols[3] * 320) {
-    bytes[3] = symbols[0] * symbols[3] * 320;
-  }
-  bytes[4] = symbols[0] * symbols[3] * 80;
-  if (bytes[4] < symbols[0] * 4) {
-    bytes[4] = symbols[0] * 4;
-  }
-  bytes[5] = symbols[0] * symbols[3] * 80;
-  if (bytes[5] < symbols[0] * ((symbols[1] + 255) / 256) * 8192) {
-    bytes[5] = symbols[0] * ((symbols[1] + 255) / 256) * 8192;
-  }
-  if (bytes[5] < symbols[0] * 80) {
-    bytes[5] = symbols[0] * 80;
+  const int64_t batch = symbols[0];
+  const int64_t context = symbols[1];
+  const int64_t seq = symbols[3];
+  bytes[0] = batch * seq * 4;
+  bytes[1] = batch * 4;
+  bytes[2] = batch * seq * 80;
+  bytes[3] = batch * seq * 320;
+  bytes[4] = batch * seq * 80;
+  bytes[5] = batch * seq * 80;
+  if (bytes[5] < batch * ((context + 255) / 256) * 8192) {
+    bytes[5] = batch * ((context + 255) / 256) * 8192;
   }
 }
 
-static const struct burin_port run_verify_inputs[] = {{"input_ids", BURIN_I32, 2,
-    {{0, 32}, {2, 16}}, 0, 0, 282},
-    {"counts", BURIN_I32, 1, {{0, 32}}, 1, (-2147483647 - 1), 2147483647}};
+// verify, inputs: name, type, rank, extents (which symbol, at most), whether it may be left out,
+// least and greatest value.
+static const struct burin_port run_verify_inputs[] = {
+  {"input_ids", BURIN_I32, 2, {{0, 32}, {2, 16}}, 0, 0, 282},
+  {"counts", BURIN_I32, 1, {{0, 32}}, 1, INT32_MIN, INT32_MAX},
+};
 
-static const struct burin_port run_verify_outputs[] =
-    {{"logits", BURIN_F32, 3, {{0, 32}, {2, 16}, {BURIN_FIXED, 283}}, 0, 0, 0}};
+// verify, outputs.
+static const struct burin_port run_verify_outputs[] = {
+  {"logits", BURIN_F32, 3, {{0, 32}, {2, 16}, {BURIN_FIXED, 283}}, 0, 0, 0},
+};
 
+// The extents of all inputs, then of all outputs.
 static void run_verify_extents(const int64_t *symbols, int64_t *extents) {
-  extents[0] = symbols[0];
-  extents[1] = symbols[2];
-  extents[2] = symbols[0];
-  extents[3] = symbols[0];
-  extents[4] = symbols[2];
+  const int64_t batch = symbols[0];
+  const int64_t drafts = symbols[2];
+  // input_ids
+  extents[0] = batch;
+  extents[1] = drafts;
+  // counts
+  extents[2] = batch;
+  // logits
+  extents[3] = batch;
+  extents[4] = drafts;
   extents[5] = 283;
 }
 
 // Bytes of each slot: the most that its buffers need.
 static void run_verify_slots(const int64_t *symbols, int64_t *bytes) {
-  bytes[0] = 4;
-  if (bytes[0] < symbols[0] * symbols[2] * 4) {
-    bytes[0] = symbols[0] * symbols[2] * 4;
-  }
-  if (bytes[0] < symbols[0] * 4) {
-    bytes[0] = symbols[0] * 4;
-  }
-  bytes[1] = symbols[0] * 4;
-  bytes[2] = symbols[0] * symbols[2] * 4;
-  if (bytes[2] < symbols[0] * symbols[2] * 80) {
-    bytes[2] = symbols[0] * symbols[2] * 80;
-  }
-  bytes[3] = symbols[0] * symbols[2] * 80;
-  if (bytes[3] < symbols[0] * symbols[2] * 240) {
-    bytes[3] = symbols[0] * symbols[2] * 240;
-  }
-  bytes[4] = symbols[0] * symbols[2] * 80;
-  bytes[5] = symbols[0] * symbols[2] * 80;
-  if (bytes[5] < symbols[0] * ((symbols[1] + 255) / 256) * 8192) {
-    bytes[5] = symbols[0] * ((symbols[1] + 255) / 256) * 8192;
-  }
-  if (bytes[5] < symbols[0] * symbols[2] * 320) {
-    bytes[5] = symbols[0] * symbols[2] * 320;
+  const int64_t batch = symbols[0];
+  const int64_t context = symbols[1];
+  const int64_t drafts = symbols[2];
+  bytes[0] = batch * drafts * 4;
+  bytes[1] = batch * 4;
+  bytes[2] = batch * drafts * 80;
+  bytes[3] = batch * drafts * 240;
+  bytes[4] = batch * drafts * 80;
+  bytes[5] = batch * ((context + 255) / 256) * 8192;
+  if (bytes[5] < batch * drafts * 320) {
+    bytes[5] = batch * drafts * 320;
   }
 }
 
-static const struct burin_state states[] = {{"lengths", 1}};
+// What is remembered: name, and whether each sequence of a batch has a part of its own.
+static const struct burin_state states[] = {
+  {"lengths", 1},
+};
 
+// Bytes of what is remembered.
 static void state_bytes(const int64_t *symbols, int64_t *bytes) {
-  bytes[0] = symbols[0] * 4;
+  const int64_t batch = symbols[0];
+  bytes[0] = batch * 4;
 }
 
-static const struct burin_cache caches[] = {{20480, 0}};
+// Pages: bytes of each, and how many positions are looked back at (0: all).
+static const struct burin_cache caches[] = {
+  {20480, 0},
+};
 
-static const struct burin_symbol program_symbols[] =
-    {{"batch", 32}, {"context", 103}, {"drafts", 16}, {"seq", 103}};
+// What changes from call to call, and its maximum.
+static const struct burin_symbol program_symbols[] = {
+  {"batch", 32},
+  {"context", 103},
+  {"drafts", 16},
+  {"seq", 103},
+};
 
-static const struct burin_entry entries[] = {{"forward", 3, 1, run_forward_inputs,
-                                              run_forward_outputs},
-                                             {"step", 2, 1, run_step_inputs, run_step_outputs},
-                                             {"verify", 2, 1, run_verify_inputs,
-                                              run_verify_outputs}};
+static const struct burin_entry entries[] = {
+  {.name = "forward", .input_count = 3, .output_count = 1, .inputs = run_forward_inputs,
+   .outputs = run_forward_outputs},
+  {.name = "step", .input_count = 2, .output_count = 1, .inputs = run_step_inputs,
+   .outputs = run_step_outputs},
+  {.name = "verify", .input_count = 2, .output_count = 1, .inputs = run_verify_inputs,
+   .outputs = run_verify_outputs},
+};
 
-static const struct burin_code code[] = {{run_forward_extents, 5, run_forward_slots, -1,
-                                          run_forward, 0, NULL},
-                                         {run_step_extents, 6, run_step_slots, 3, run_step, 0,
-                                          NULL},
-                                         {run_verify_extents, 6, run_verify_slots, 2, run_verify, 0,
-                                          NULL}};
+static const struct burin_code code[] = {
+  {.extents = run_forward_extents, .slot_count = 5, .slots = run_forward_slots, .appended = -1,
+   .run = run_forward},
+  {.extents = run_step_extents, .slot_count = 6, .slots = run_step_slots, .appended = 3,
+   .run = run_step},
+  {.extents = run_verify_extents, .slot_count = 6, .slots = run_verify_slots, .appended = 2,
+   .run = run_verify},
+};
 
-const struct burin_program burin_program = {BURIN_ABI, "gpt2-lm", 4, program_symbols, 3, entries,
-                                            code, sizeof(weights_block), 1, states, state_bytes, 1,
-                                            caches, 0, 0, 1};
+// What this library is: see program.h.
+const struct burin_program burin_program = {
+  .abi = BURIN_ABI,
+  .name = "gpt2-lm",
+  .symbol_count = 4,
+  .symbols = program_symbols,
+  .entry_count = 3,
+  .entries = entries,
+  .code = code,
+  .weights_bytes = sizeof(weights_block),
+  .state_count = 1,
+  .states = states,
+  .state_bytes = state_bytes,
+  .cache_count = 1,
+  .caches = caches,
+  .lengths = 0,
+  .batch = 0,
+  .context = 1,
+};

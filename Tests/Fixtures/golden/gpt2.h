@@ -1,4 +1,4 @@
-// Written by Burin: what the model gpt2-lm takes and gives, for programs in C and C++. burin.h
+// Written by Burin: what the model "gpt2-lm" takes and gives, for programs in C and C++. burin.h
 // comes with Burin, and `burin compile --emit DIR` puts it into DIR.
 // A session remembers up to 32 sequences of up to 103 positions; burin_length, burin_truncate,
 // burin_fork and burin_reorder work on them.
