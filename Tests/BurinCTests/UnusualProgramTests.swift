@@ -200,6 +200,35 @@ import Testing
     #expect(source.contains("\"unused\""))
   }
 
+  /// An append rounds what goes into its pages, and so takes the place of a cast that does; not of one
+  /// that widens what was rounded elsewhere.
+  @Test func appendsRoundButDoNotWiden() throws {
+    func kernels(_ element: String, _ values: String) throws -> [String] {
+      let source = try emitted(
+        """
+        %0 = state("lengths") : i32[n]
+        %1 = state("keys") : \(element)[n, w, 2, 4]
+        %2 = state("values") : \(element)[n, w, 2, 4]
+        %4 = input("x") : f32[n, n, 2, 4]
+        %5 = cast(%4, to: bf16)
+        %6 = cast(%5, to: f32)
+        %7 = append(%1, values: \(values), start: %0, counts: %0)
+        %8 = append(%2, values: \(values), start: %0, counts: %0)
+        %3 = attention(query: %4, key: %7, value: %8, scale: 1)
+        """)
+      let run = source.split(separator: "#pragma omp parallel\n").last ?? ""
+      return run.split(separator: "\n").compactMap { line in
+        let call = line.drop { $0 == " " }
+        return call.hasPrefix("cast") || call.hasPrefix("append")
+          ? call.split(separator: "(").first.map(String.init) : nil
+      }
+    }
+    let appends = ["append_keys_2x4", "append_values_2x4"]
+    #expect(try kernels("f32", "%6") == ["cast_to_bf16_f32", "cast_to_f32_bf16"] + appends)
+    #expect(try kernels("bf16", "%5").allSatisfy { $0.hasPrefix("append") })
+    #expect(try kernels("f32", "%4") == appends)
+  }
+
   /// A counted matrix can be packed: it follows from nothing but its type.
   @Test func countedWeights() throws {
     let source = try emitted(

@@ -127,9 +127,14 @@ import Testing
 
 /// Several levels of instructions in one file.
 @Suite struct PortableTests {
-  @Test("gives the bits of the level that the machine has", arguments: [Precision.f32, .bf16])
-  func sameBits(precision: Precision) throws {
-    let fixture = Fixture(name: "gpt2-lm")
+  @Test(
+    "gives the bits of the level that the machine has",
+    arguments: [
+      ("gpt2-lm", Precision.f32), ("gpt2-lm", .bf16), ("qwen3-moe-lm-bf16", .f32),
+      ("distilbert-f16", .f32),
+    ])
+  func sameBits(name: String, precision: Precision) throws {
+    let fixture = Fixture(name: name)
     let directory = try TestDirectory()
     let levels = try Target.levels("portable")
     #expect(levels.first?.name == "x86-64-v3")
