@@ -40,13 +40,13 @@ let package = Package(
       ],
       swiftSettings: strict),
     .executableTarget(
-      name: "encoder-sample", dependencies: ["Burin", "BurinIR"], path: "Samples/Encoder",
+      name: "encoder-sample", dependencies: ["Burin"], path: "Samples/Encoder",
       swiftSettings: strict),
     .executableTarget(
-      name: "transformer-sample", dependencies: ["Burin", "BurinIR"], path: "Samples/Transformer",
+      name: "transformer-sample", dependencies: ["Burin"], path: "Samples/Transformer",
       swiftSettings: strict),
     .executableTarget(
-      name: "rank-sample", dependencies: ["Burin", "BurinHub"], path: "Samples/Rank",
+      name: "rank-sample", dependencies: ["Burin"], path: "Samples/Rank",
       swiftSettings: strict),
     // Generated graphs and fixtures that several test targets share.
     .target(

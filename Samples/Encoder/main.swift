@@ -2,7 +2,6 @@
 // the paper writes it, compiled, run, and checked against the interpreter in double precision.
 
 import Burin
-import BurinIR
 import Glibc
 
 /// `softmax(Q Kᵀ / √d_k) V`, equation 1.

@@ -3,7 +3,6 @@
 //   rank-sample model.so sentences.txt "why does a candle go out?"
 
 import Burin
-import BurinHub
 import Glibc
 
 /// Writes to standard error.

@@ -2,7 +2,6 @@
 // sections, equations and names are the paper's.
 
 import Burin
-import BurinIR
 import Glibc
 
 /// The sizes of table 3.

@@ -5,7 +5,6 @@
 //     transformer-sample base > base.burin && burin inspect base.burin --c
 
 import Burin
-import BurinIR
 import Glibc
 
 func program(_ size: Size) -> Program {
