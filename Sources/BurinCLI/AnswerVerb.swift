@@ -12,9 +12,13 @@ struct AnswerVerb: ParsableCommand {
       """)
 
   @OptionGroup var options: LibraryOptions
-  @Option(parsing: .unconditional, help: "The question.")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("The question.", valueName: "TEXT"))
   var question: String
-  @Option(parsing: .unconditional, help: "The text that holds the answer.")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("The text that holds the answer.", valueName: "TEXT"))
   var context: String
 
   func run() throws {

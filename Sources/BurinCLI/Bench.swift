@@ -17,27 +17,37 @@ struct Bench: ParsableCommand {
 
   @Argument(help: ArgumentHelp("A compiled library.", valueName: "X.so"))
   var library: String
-  @Option(parsing: .unconditional, help: "Sequences in a call (1).")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Sequences in a call (1).", valueName: "N"))
   var batch: Int?
-  @Option(parsing: .unconditional, help: "Positions of a sequence (128, or the maximum).")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Positions of a sequence (128, or the maximum).", valueName: "N"))
   var seq: Int?
-  @Option(parsing: .unconditional, help: "Tokens of a decoder's prompt.")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Tokens of a decoder's prompt.", valueName: "N"))
   var prompt: Int?
-  @Option(parsing: .unconditional, help: "New tokens of a decoder.")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("New tokens of a decoder.", valueName: "N"))
   var generate: Int?
-  @Option(parsing: .unconditional, help: "Beams of an encoder-decoder's search (1).")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Beams of an encoder-decoder's search (1).", valueName: "N"))
   var numBeams: Int?
-  @Option(parsing: .unconditional, help: "How often to measure; as often as fits three seconds.")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("How often to measure (as often as fits three seconds).", valueName: "N"))
   var repeats: Int?
-  @Option(parsing: .unconditional, help: "Threads; as many as OpenMP would take if left out.")
-  var threads: Int?
+  @OptionGroup var threads: ThreadOptions
   @Flag(help: "Time every kernel.")
   var profile = false
   @Flag(help: "Write one JSON value.")
   var json = false
 
   func validate() throws {
-    try checkThreads(threads)
     for (name, value) in [
       ("batch", batch), ("seq", seq), ("prompt", prompt), ("generate", generate),
       ("num-beams", numBeams), ("repeats", repeats),
@@ -58,7 +68,7 @@ struct Bench: ParsableCommand {
     let original = try CompiledModel(library)
     let profiled = profile ? try ProfiledModel(of: original) : nil
     let model = profiled?.model ?? original
-    let session = try Session(model, threads: threads ?? 0)
+    let session = try Session(model, threads: threads.count)
     let description = try ModelDescription(library: model.file)
     let program = try description.program.map { text in
       do { return try Program(text: text) } catch {
@@ -67,13 +77,13 @@ struct Bench: ParsableCommand {
     }
     let meter = Meter(
       model: model, session: session, program: program, precision: description.precision,
-      threads: threads ?? Machine.threads, repeats: repeats, profiled: profiled)
+      threads: threads.chosen ?? Machine.threads, repeats: repeats, profiled: profiled)
     var result: Meter.Result
     if prompt == nil, generate == nil {
       result = try meter.forward(batch: batch ?? 1, positions: seq)
     } else if model.entry("encode") != nil {
       result = try meter.translation(
-        TextModel(model, threads: threads ?? 0), source: prompt ?? 64, count: generate ?? 64,
+        TextModel(model, threads: threads.count), source: prompt ?? 64, count: generate ?? 64,
         beams: numBeams ?? 1)
     } else {
       guard numBeams == nil else {
@@ -211,7 +221,10 @@ struct Meter {
     let seq = positions ?? min(128, maximum("seq") ?? 128)
     try check("--batch", batch, "batch")
     try check("--seq", seq, "seq")
-    let extents = ["batch": batch, "images": batch, "seq": seq]
+    // A target has one position, as in what `inputs` gives.
+    let least = model.symbols.map { ($0.name, 1) }
+    let extents = Dictionary(least, uniquingKeysWith: { one, _ in one })
+      .merging(["batch": batch, "images": batch, "seq": seq]) { $1 }
     let tensors = try inputs(entry, extents)
     var ceiling = Ceiling(threads: threads, precision: precision)
     ceiling.measure()
@@ -234,7 +247,7 @@ struct Meter {
     ]
     if let profile { result.members.append(("profile", profile.json)) }
     result.text = """
-      forward \(batch) x \(seq), \(threads) threads: median \(decimal(median * 1e3, 3)) ms of \
+      forward \(batch) x \(seq), \(threads) thread\(threads == 1 ? "" : "s"): median \(decimal(median * 1e3, 3)) ms of \
       \(times.count) runs (quarter to three quarters \(decimal(quantile(times, 0.25) * 1e3, 3)) to \
       \(decimal(quantile(times, 0.75) * 1e3, 3)), least \(decimal(times[0] * 1e3, 3)))
 
@@ -313,7 +326,7 @@ struct Meter {
       prefill of \(prompt): \(decimal(Double(prompt) / prefillSeconds, 1)) tokens a \
       second\(percent(prefillShare))
       decode of \(count): \(decimal(1 / decodeSeconds, 1)) tokens a second\(percent(decodeShare))
-      \(threads) threads; ceiling: \(ceiling.text)
+      \(threads) thread\(threads == 1 ? "" : "s"); ceiling: \(ceiling.text)
 
       """
     if let prefillProfile, let decodeProfile {

@@ -9,6 +9,10 @@ struct BurinCommand: ParsableCommand {
       Results go to standard output, everything else to standard error. Exit status: 0 success, \
       1 a failed comparison, 64 wrong usage, 65 bad input, 69 a tool is missing, 70 a fault of \
       burin's own, 74 cannot read or write, 130 interrupted.
+
+      Environment: BURIN_CLANG is the clang to compile with (else one on the PATH), BURIN_CACHE the \
+      directory of compiled code (else burin in XDG_CACHE_HOME or ~/.cache), TMPDIR that of temporary \
+      files; OMP_NUM_THREADS the threads of a verb that is not told.
       """,
     version: "0.1.0",
     subcommands: [
@@ -56,7 +60,7 @@ enum Main {
       return 0
     }
     let words = BurinCommand.message(for: error).split(whereSeparator: \.isNewline)
-    Standard.error("burin: " + line(words.joined(separator: " ")))
+    Standard.error("burin: " + shortened(line(words.joined(separator: " "))))
     return 64
   }
 

@@ -24,12 +24,12 @@ struct Classify: ParsableCommand {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "The caption that a label becomes, in the place of {}.", valueName: "text"))
+      "The caption that a label becomes, in the place of {}.", valueName: "TEXT"))
   var template: String?
 
   func validate() throws {
     if let template, template.split(separator: "{}", omittingEmptySubsequences: false).count != 2 {
-      throw Failure.usage("--template: expected a text with one {}, found \"\(line(template))\"")
+      throw Failure.usage("--template: expected a text with one {}, found \(quoted(template))")
     }
     if template != nil, labels.isEmpty { throw Failure.usage("--template needs --labels") }
   }

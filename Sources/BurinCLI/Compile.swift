@@ -13,7 +13,8 @@ struct Compile: ParsableCommand {
   @OptionGroup var options: ModelOptions
   @Option(
     name: .shortAndLong, parsing: .unconditional,
-    help: ArgumentHelp("The library to write.", valueName: "X.so"))
+    help: ArgumentHelp(
+      "The library to write; X.h, for programs in C, appears beside it.", valueName: "X.so"))
   var output: String
   @Option(
     parsing: .unconditional,
@@ -30,17 +31,18 @@ struct Compile: ParsableCommand {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "A directory for the IR after every pass, the C, and its build line.", valueName: "DIR"))
+      "A new or empty directory for the IR after every pass, the C, and its build line.",
+      valueName: "DIR"))
   var emit: String?
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Where the weights go: embedded in the library, or separate, beside it.",
+      "Where the weights go: embedded in the library, or separate, beside it in X.weights.",
       valueName: "PLACE"))
   var weights = "embedded"
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("Compilers side by side; one for each core if left out.", valueName: "N"))
+    help: ArgumentHelp("Compilers side by side (one for each core).", valueName: "N"))
   var threadsToBuild: Int?
   @Flag(
     help: ArgumentHelp(
@@ -52,7 +54,7 @@ struct Compile: ParsableCommand {
     _ = try precision(named: dtype)
     _ = try cacheType(named: cacheDtype)
     guard weights == "embedded" || weights == "separate" else {
-      throw Failure.usage("--weights: expected embedded or separate, found \"\(line(weights))\"")
+      throw Failure.usage("--weights: expected embedded or separate, found \(quoted(weights))")
     }
     if let threadsToBuild, !(1...1024).contains(threadsToBuild) {
       throw Failure.usage(
@@ -65,7 +67,7 @@ struct Compile: ParsableCommand {
     let start = clock.now
     let levels = try Target.levels(options.target)
     guard let target = levels.last, levels.count == 1 || emit == nil else {
-      throw Failure.usage("--emit: wants one target, not \(line(options.target))")
+      throw Failure.usage("--emit: wants one target, not \(quoted(options.target))")
     }
     let spec = try options.spec()
     let compiler = Compiler(

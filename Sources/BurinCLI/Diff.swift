@@ -23,17 +23,19 @@ struct Diff: ParsableCommand {
   @Option(
     parsing: .unconditional, help: ArgumentHelp("The inputs.", valueName: "in.safetensors"))
   var inputs: String?
-  @Option(parsing: .unconditional, help: "What to run.")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("What to run.", valueName: "ENTRY"))
   var entry = "forward"
-  @Option(parsing: .unconditional, help: "The largest difference that passes.")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("The largest difference that passes.", valueName: "PART"))
   var tolerance = 1e-4
-  @Option(parsing: .unconditional, help: "Threads; as many as OpenMP would take if left out.")
-  var threads: Int?
+  @OptionGroup var threads: ThreadOptions
   @Flag(help: "Write one JSON value.")
   var json = false
 
   func validate() throws {
-    try checkThreads(threads)
     guard tolerance >= 0, tolerance.isFinite else {
       throw Failure.usage("--tolerance: expected a number of at least 0, found \(tolerance)")
     }
@@ -71,7 +73,7 @@ struct Diff: ParsableCommand {
         file: reference, expected: "one of " + entry.outputs.map(\.name).joined(separator: ", "),
         found: "none of them")
     }
-    let session = try Session(model, threads: threads ?? 0)
+    let session = try Session(model, threads: threads.count)
     let results = try session.run(entry.name, entry.withMasks(tensors))
     let comparisons = try entry.outputs.compactMap { port -> Comparison? in
       guard let stored = expected.first(where: { $0.name.utf8.elementsEqual(port.name.utf8) }),

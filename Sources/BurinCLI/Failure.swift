@@ -66,7 +66,8 @@ struct Failure: Error, CustomStringConvertible {
     case let error as JSONError:
       self.init(65, line("\(error)"))
     case let error as PassFailure:
-      self.init(70, line(error.description))
+      // Our own fault: what the pass got and what it left are what helps to find it.
+      self.init(70, line(error.description) + "\n" + error.dump)
     case let error as CompilerError:
       self.init(70, line(error.description))
     default:
@@ -87,4 +88,17 @@ func line(_ text: String) -> String {
     }
   }
   return String(result)
+}
+
+/// A value from the command line in quotation marks, on one line and only as much of it as tells which.
+func quoted(_ value: String) -> String { "\"\(printable(value.utf8))\"" }
+
+/// A message of which no word is longer than 120 letters, and the whole no longer than 2,000.
+func shortened(_ message: String) -> String {
+  let words = message.split(separator: " ", omittingEmptySubsequences: false).map { word in
+    // A quotation mark at the end stays there.
+    word.count > 120 ? word.prefix(80) + "…" + word.suffix(1).filter(\.isPunctuation) : word
+  }
+  let text = words.joined(separator: " ")
+  return text.count > 2000 ? text.prefix(1900) + "…" : text
 }

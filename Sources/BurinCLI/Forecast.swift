@@ -23,12 +23,12 @@ struct Forecast: ParsableCommand {
     parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
       "A column to predict, repeatable, in the model's order; all that are no features.",
-      valueName: "name"))
+      valueName: "NAME"))
   var column: [String] = []
   @Option(
     parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
-      "A column that is known beforehand, repeatable, in the model's order.", valueName: "name"))
+      "A column that is known beforehand, repeatable, in the model's order.", valueName: "NAME"))
   var feature: [String] = []
   @Option(
     parsing: .unconditional,
@@ -38,11 +38,17 @@ struct Forecast: ParsableCommand {
     parsing: .unconditional,
     help: ArgumentHelp("Categorical features of the whole series.", valueName: "0,3"))
   var staticCategorical: String?
-  @Option(parsing: .unconditional, help: "Steps to predict (all that the model can).")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Steps to predict (all that the model can).", valueName: "N"))
   var horizon: Int?
-  @Option(parsing: .unconditional, help: "Samples to draw (as many as the model says).")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Samples to draw (as many as the model says).", valueName: "N"))
   var samples: Int?
-  @Option(parsing: .unconditional, help: "What the samples follow from.")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("What the samples follow from.", valueName: "N"))
   var seed: UInt64 = 0
   @Option(
     parsing: .unconditional, help: ArgumentHelp("Write a drawing.", valueName: "FILE.svg"))
@@ -52,7 +58,7 @@ struct Forecast: ParsableCommand {
 
   func run() throws {
     try checkSeed(seed)
-    let forecaster = try Forecaster(options.library, threads: options.threads ?? 0)
+    let forecaster = try Forecaster(options.library, threads: options.threads.count)
     let series = forecaster.series
     if let horizon, !(1...series.horizon).contains(horizon) {
       throw Failure.usage(
@@ -120,7 +126,7 @@ struct Forecast: ParsableCommand {
     guard let text else { return [] }
     return try text.split(separator: ",", omittingEmptySubsequences: false).map { part in
       guard let number = read(String(part)) else {
-        throw Failure.usage("\(option): expected numbers, found \"\(line(String(part)))\"")
+        throw Failure.usage("\(option): expected numbers, found \(quoted(String(part)))")
       }
       return number
     }

@@ -15,13 +15,15 @@ struct Generate: ParsableCommand {
       """)
 
   @OptionGroup var options: LibraryOptions
-  @Option(parsing: .unconditional, help: "The text to continue, or to translate.")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("The text to continue, or to translate.", valueName: "TEXT"))
   var prompt: String?
   @Flag(help: "Answer the prompt by the model's chat template; converse without one.")
   var chat = false
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("With --chat: what the model is told before all else.", valueName: "text"))
+    help: ArgumentHelp("With --chat: what the model is told before all else.", valueName: "TEXT"))
   var system: String?
   @Option(
     parsing: .unconditional,
@@ -29,34 +31,50 @@ struct Generate: ParsableCommand {
   var inputIds: String?
   @Option(
     parsing: .unconditional,
-    help: "New tokens, at most (64, or what the context has room for).")
+    help: ArgumentHelp(
+      "New tokens, at most (64, or what the context has room for).", valueName: "N"))
   var maxNewTokens: Int?
-  @Option(parsing: .unconditional, help: "Sample; divide the logits by this.")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Sample; divide the logits by this.", valueName: "NUMBER"))
   var temperature: Double?
-  @Option(parsing: .unconditional, help: "Sample from this many of the most probable tokens.")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Sample from this many of the most probable tokens.", valueName: "N"))
   var topK: Int?
   @Option(
-    parsing: .unconditional, help: "Sample from the most probable tokens that sum up to this.")
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Sample from the most probable tokens that sum up to this.", valueName: "PART"))
   var topP: Double?
   @Option(
     parsing: .unconditional,
-    help: "Sample from tokens at least this part as probable as the most probable one.")
+    help: ArgumentHelp(
+      "Sample from tokens at least this part as probable as the most probable one.",
+      valueName: "PART"))
   var minP: Double?
-  @Option(parsing: .unconditional, help: "Make tokens that have occurred less probable.")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Make tokens that have occurred less probable.", valueName: "NUMBER"))
   var repetitionPenalty: Double?
-  @Option(parsing: .unconditional, help: "Sample; what the draws follow from.")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Sample; what the draws follow from.", valueName: "N"))
   var seed: UInt64?
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
       "Greedy: guess up to this many tokens at once from where the last ones stood before, and "
-        + "check them together; the tokens stay the same (8; 0 for none).", valueName: "N"))
+        + "check them together; the tokens stay the same, and 0 is for none.", valueName: "N"))
   var promptLookupNumTokens = 8
-  @Option(parsing: .unconditional, help: "Search with this many sequences at a time.")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Search with this many sequences at a time.", valueName: "N"))
   var numBeams = 1
   @Option(
     parsing: .unconditional,
-    help: "With beams: divide scores by the length to this power.")
+    help: ArgumentHelp(
+      "With beams: divide scores by the length to this power.", valueName: "NUMBER"))
   var lengthPenalty: Double?
   @Option(
     parsing: .unconditional,
@@ -65,17 +83,18 @@ struct Generate: ParsableCommand {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "The source's language, by the tokenizer's code (en_XX, eng_Latn, en).", valueName: "code"))
+      "The source's language, by the tokenizer's code (en_XX, eng_Latn, en).", valueName: "CODE"))
   var sourceLanguage: String?
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("The language to translate into.", valueName: "code"))
+    help: ArgumentHelp("The language to translate into.", valueName: "CODE"))
   var targetLanguage: String?
   @Flag(help: "Give end tokens no probability.")
   var ignoreEos = false
   @Option(
     parsing: .unconditionalSingleValue,
-    help: "A text at which to end, without writing it; repeatable.")
+    help: ArgumentHelp("A text at which to end, without writing it; repeatable.", valueName: "TEXT")
+  )
   var stop: [String] = []
 
   func run() throws {
@@ -155,7 +174,7 @@ struct Generate: ParsableCommand {
       case "never": return .never
       default:
         throw Failure.usage(
-          "--early-stopping: expected true, false or never, found \"\(line(text))\"")
+          "--early-stopping: expected true, false or never, found \(quoted(text))")
       }
     }
     if let maxNewTokens, maxNewTokens < 1 {
@@ -196,7 +215,7 @@ func parseIDs(_ text: String, of option: String) throws -> [Int32] {
     while digits.first == " " { digits.removeFirst() }
     while digits.last == " " { digits.removeLast() }
     guard let id = Int32(digits) else {
-      throw Failure.usage("\(option): expected ids such as 1,2,3, found \"\(line(String(part)))\"")
+      throw Failure.usage("\(option): expected ids such as 1,2,3, found \(quoted(String(part)))")
     }
     return id
   }

@@ -42,7 +42,9 @@ struct Inspect: ParsableCommand {
     parsing: .unconditional,
     help: ArgumentHelp("Write a page with all of it to a file.", valueName: "FILE"))
   var html: String?
-  @Option(parsing: .unconditional, help: "Which entry to draw.")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Which entry to draw.", valueName: "ENTRY"))
   var entry = "forward"
   @OptionGroup var limits: LimitOptions
   @Option(
@@ -62,7 +64,7 @@ struct Inspect: ParsableCommand {
     if let dtype { _ = try precision(named: dtype) }
     if let cacheDtype { _ = try cacheType(named: cacheDtype) }
     if let graph, graph != "svg", graph != "dot" {
-      throw Failure.usage("--graph: expected svg or dot, found \"\(line(graph))\"")
+      throw Failure.usage("--graph: expected svg or dot, found \(quoted(graph))")
     }
   }
 
@@ -77,7 +79,7 @@ struct Inspect: ParsableCommand {
       let program = try subject.lowered().program
       guard let entry = program.entries.first(where: { $0.name == entry }) else {
         let names = program.entries.map(\.name).joined(separator: ", ")
-        throw Failure.usage("--entry: expected one of \(names), found \"\(line(entry))\"")
+        throw Failure.usage("--entry: expected one of \(names), found \(quoted(entry))")
       }
       let drawing = GraphDrawing(entry)
       try Standard.output(graph == "dot" ? drawing.dot : drawing.svg)
@@ -105,7 +107,7 @@ struct Inspect: ParsableCommand {
     let stages = try subject.lowered().stages
     guard let stage = stages.last(where: { $0.pass == after }) else {
       let names = stages.compactMap(\.pass).joined(separator: ", ")
-      throw Failure.usage("--after: expected one of \(names), found \"\(line(after))\"")
+      throw Failure.usage("--after: expected one of \(names), found \(quoted(after))")
     }
     return stage.program
   }
@@ -115,14 +117,15 @@ struct Inspect: ParsableCommand {
   private func memoryText(_ module: Module) -> String {
     var text = ""
     for report in module.memory {
-      let small = ["batch": 1, "seq": 128, "context": 128]
+      let dims = report.slots.flatMap(\.sizes) + [report.withoutReuse]
+      let small = Example(dims.flatMap(\.symbols))
       text += """
-        \(report.entry): an arena of \(megabytes(report.bytes(small))) at 1 x 128, where \
-        \(megabytes(report.withoutReuse.evaluate(small) ?? 0)) would be needed without reuse
+        \(report.entry): an arena of \(megabytes(report.bytes(small.extents)))\(small.text), where \
+        \(megabytes(report.withoutReuse.evaluate(small.extents) ?? 0)) would be needed without reuse
 
         """
       for (index, slot) in report.slots.enumerated() {
-        text += "  slot \(index), \(megabytes(slot.bytes(small))): "
+        text += "  slot \(index), \(megabytes(slot.bytes(small.extents))): "
         text += slot.tensors.joined(separator: "; ") + "\n"
       }
     }
@@ -183,7 +186,7 @@ struct Inspect: ParsableCommand {
       let names = functions.map(\.name).filter { !$0.hasPrefix("burin_") }
       throw Failure.usage(
         "--asm: expected a part of one of \(names.joined(separator: ", ")), found "
-          + "\"\(line(kernel))\"")
+          + "\(quoted(kernel))")
     }
     return chosen.map(\.text).joined(separator: "\n")
   }
@@ -211,9 +214,10 @@ struct Inspect: ParsableCommand {
       for output in entry.outputs {
         text += "  gives \(line(output.name)) \(entry.graph[output.value].type)\n"
       }
-      let work = Work(entry, ["batch": 1, "seq": 128, "context": 128])
+      let example = Example(Program("", entries: [entry]).symbols)
+      let work = Work(entry, example.extents)
       text += """
-          \(decimal(2 * Double(work.multiplyAdds) * 1e-9, 2)) GFLOP at 1 x 128, over \
+          \(operations(2 * Double(work.multiplyAdds)))\(example.text), over \
         \(megabytes(Int(work.bytes(in: subject.precision)))) of weights
 
         """
@@ -226,6 +230,29 @@ struct Inspect: ParsableCommand {
     text += "\(subject.program.weights.count) tensors, \(megabytes(weights))"
     text += elements.isEmpty ? "\n" : " in \(elements.joined(separator: " and "))\n"
     return text
+  }
+}
+
+/// Operations for people.
+private func operations(_ count: Double) -> String {
+  count < 1e8 ? "\(decimal(count * 1e-6, 2)) MFLOP" : "\(decimal(count * 1e-9, 2)) GFLOP"
+}
+
+/// A call to show sizes of: one sequence, or picture, of at most 128 positions.
+private struct Example {
+  /// The extents by the symbols' names.
+  let extents: [String: Int]
+  /// ` at batch 1, seq 128`; nothing where no size changes.
+  let text: String
+
+  init(_ symbols: [Symbol]) {
+    let known = Dictionary(symbols.map { ($0.name, $0.maximum) }, uniquingKeysWith: max)
+    extents = Dictionary(
+      uniqueKeysWithValues: known.map { name, maximum in
+        (name, ["batch", "images"].contains(name) ? 1 : min(128, maximum))
+      })
+    let parts = extents.sorted { $0.key < $1.key }.map { "\(line($0.key)) \($0.value)" }
+    text = parts.isEmpty ? "" : " at " + parts.joined(separator: ", ")
   }
 }
 
@@ -243,6 +270,7 @@ private final class Subject {
 
   init(_ path: String, _ options: Inspect) throws {
     let target = try options.target.map { try Target($0) }
+    if !isDirectory(path) { try options.limits.refuse(for: path) }
     if isDirectory(path) {
       let spec = try options.limits.spec(of: path)
       (program, description, library) = (spec.program, spec.description, nil)

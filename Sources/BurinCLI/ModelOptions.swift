@@ -8,25 +8,37 @@ import BurinPasses
 struct LimitOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("Positions of a sequence, at most.", valueName: "N"))
+    help: ArgumentHelp(
+      "Positions of a sequence, at most (the model's own maximum, or 2048).", valueName: "N"))
   var maxSeq: Int?
   @Option(
-    parsing: .unconditional, help: ArgumentHelp("Sequences in a call, at most.", valueName: "N"))
-  var maxBatch = 32
+    parsing: .unconditional,
+    help: ArgumentHelp("Sequences in a call, at most (32).", valueName: "N"))
+  var maxBatch: Int?
 
   func validate() throws {
     if let maxSeq, !(1...1 << 24).contains(maxSeq) {
       throw Failure.usage("--max-seq: expected an integer from 1 to \(1 << 24), found \(maxSeq)")
     }
-    guard (1...1 << 16).contains(maxBatch) else {
+    if let maxBatch, !(1...1 << 16).contains(maxBatch) {
       throw Failure.usage(
         "--max-batch: expected an integer from 1 to \(1 << 16), found \(maxBatch)")
     }
   }
 
+  /// Refuses limits for a program, which says itself how large its symbols become.
+  func refuse(for program: String) throws {
+    guard maxSeq == nil, maxBatch == nil else {
+      throw Failure.usage(
+        "--max-seq and --max-batch are for model directories; \(line(program)) has bounds of its own"
+      )
+    }
+  }
+
   /// Reads the model in a directory; says what it warns of.
   func spec(of directory: String) throws -> ModelSpec {
-    let spec = try ModelDirectory(directory).spec(Limits(batch: maxBatch, sequence: maxSeq))
+    let limits = Limits(batch: maxBatch ?? 32, sequence: maxSeq)
+    let spec = try ModelDirectory(directory).spec(limits)
     for warning in spec.warnings { Standard.note("warning: " + warning) }
     return spec
   }
@@ -47,18 +59,20 @@ struct ModelOptions: ParsableArguments {
 
   /// Reads the model; says what it warns of.
   func spec() throws -> ModelSpec {
-    try isDirectory(model) ? limits.spec(of: model) : ModelSpec(programFile: model)
+    if isDirectory(model) { return try limits.spec(of: model) }
+    try limits.refuse(for: model)
+    return try ModelSpec(programFile: model)
   }
 }
 
 /// The precision that `--dtype` names.
 func precision(named name: String) throws -> Precision {
   if let precision = Precision(rawValue: name) { return precision }
-  throw Failure.usage("--dtype: expected f32, bf16, int8 or int4, found \"\(line(name))\"")
+  throw Failure.usage("--dtype: expected f32, bf16, int8 or int4, found \(quoted(name))")
 }
 
 /// The type of caches that `--cache-dtype` names.
 func cacheType(named name: String) throws -> CacheType {
   if let type = CacheType(rawValue: name) { return type }
-  throw Failure.usage("--cache-dtype: expected f32, bf16 or int8, found \"\(line(name))\"")
+  throw Failure.usage("--cache-dtype: expected f32, bf16 or int8, found \(quoted(name))")
 }

@@ -22,12 +22,11 @@ struct Run: ParsableCommand {
     parsing: .unconditional,
     help: ArgumentHelp("The safetensors file to write.", valueName: "out.safetensors"))
   var outputs: String
-  @Option(parsing: .unconditional, help: "What to run.")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("What to run.", valueName: "ENTRY"))
   var entry = "forward"
-  @Option(parsing: .unconditional, help: "Threads; as many as OpenMP would take if left out.")
-  var threads: Int?
-
-  func validate() throws { try checkThreads(threads) }
+  @OptionGroup var threads: ThreadOptions
 
   func run() throws {
     let model = try CompiledModel(library)
@@ -45,7 +44,7 @@ struct Run: ParsableCommand {
       }
       return false
     }
-    let session = try Session(model, threads: threads ?? 0)
+    let session = try Session(model, threads: threads.count)
     let results = try session.run(entry.name, entry.withMasks(tensors))
     let ports = entry.outputs.filter { results[$0.name] != nil }
     // Wide elements first keeps every tensor aligned.
@@ -67,20 +66,13 @@ struct Run: ParsableCommand {
   }
 }
 
-/// Refuses an impossible number of threads.
-func checkThreads(_ threads: Int?) throws {
-  if let threads, !(1...1024).contains(threads) {
-    throw Failure.usage("--threads: expected an integer from 1 to 1024, found \(threads)")
-  }
-}
-
 extension CompiledModel {
   /// The entry of this name, or an error that lists those that there are.
   func requiredEntry(_ name: String) throws -> Entry {
     guard let entry = entry(name) else {
       throw Failure.usage(
         "\(line(file.path)): expected an entry of "
-          + entries.map(\.name).joined(separator: ", ") + ", found \"\(line(name))\"")
+          + entries.map(\.name).joined(separator: ", ") + ", found \(quoted(name))")
     }
     return entry
   }

@@ -6,12 +6,14 @@ import BurinHub
 struct TextOptions: ParsableArguments {
   @Option(
     parsing: .unconditionalSingleValue,
-    help: ArgumentHelp("A text; repeatable.", valueName: "text"))
+    help: ArgumentHelp("A text; repeatable.", valueName: "TEXT"))
   var text: [String] = []
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("A file with a text on each line.", valueName: "file"))
+    help: ArgumentHelp(
+      "A file with a text on each line; without --text too, standard input is that.",
+      valueName: "FILE"))
   var file: String?
 
   /// The texts in order; without any option, the lines of standard input.
@@ -34,21 +36,35 @@ struct TextOptions: ParsableArguments {
   }
 }
 
+/// How many threads a library runs on.
+struct ThreadOptions: ParsableArguments {
+  @Option(
+    name: .customLong("threads"), parsing: .unconditional,
+    help: ArgumentHelp("Threads (as many as OpenMP would take).", valueName: "N"))
+  var chosen: Int?
+
+  func validate() throws {
+    if let chosen, !(1...1024).contains(chosen) {
+      throw Failure.usage("--threads: expected an integer from 1 to 1024, found \(chosen)")
+    }
+  }
+
+  /// As sessions take it: 0 for as many as OpenMP would take.
+  var count: Int { chosen ?? 0 }
+}
+
 /// What every verb that runs a library on text takes.
 struct LibraryOptions: ParsableArguments {
   @Argument(help: ArgumentHelp("A compiled library.", valueName: "X.so"))
   var library: String
 
-  @Option(parsing: .unconditional, help: "Threads; as many as OpenMP would take if left out.")
-  var threads: Int?
+  @OptionGroup var threads: ThreadOptions
 
   @Flag(help: "Write one JSON value.")
   var json = false
 
-  func validate() throws { try checkThreads(threads) }
-
   /// The library, opened for text.
-  func model() throws -> TextModel { try TextModel(library, threads: threads ?? 0) }
+  func model() throws -> TextModel { try TextModel(library, threads: threads.count) }
 }
 
 /// Refuses a seed that JSON's readers would take for another.

@@ -19,7 +19,9 @@ struct Transcribe: ParsableCommand {
   var file: String
   @Option(
     parsing: .unconditional,
-    help: "The language that is spoken, such as en or english (heard if left out).")
+    help: ArgumentHelp(
+      "The language that is spoken, such as en or english (heard if left out).",
+      valueName: "LANGUAGE"))
   var language: String?
   @Option(
     parsing: .unconditional,
@@ -30,9 +32,12 @@ struct Transcribe: ParsableCommand {
   var timestamps = false
   @Option(
     parsing: .unconditional,
-    help: "New tokens of a window, at most (what the context has room for).")
+    help: ArgumentHelp(
+      "New tokens of a window, at most (what the context has room for).", valueName: "N"))
   var maxNewTokens: Int?
-  @Option(parsing: .unconditional, help: "Search with this many sequences at a time.")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Search with this many sequences at a time.", valueName: "N"))
   var numBeams = 1
 
   func run() throws {
@@ -91,7 +96,7 @@ struct Transcribe: ParsableCommand {
     choices.task = try task.map { name in
       guard let task = SpeechTask(rawValue: name) else {
         throw Failure.usage(
-          "--task: expected transcribe or translate, found \"\(BurinCLI.line(name))\"")
+          "--task: expected transcribe or translate, found \(quoted(name))")
       }
       return task
     }

@@ -45,7 +45,7 @@ extension Meter {
     result.text = """
       \(count) tokens from a source of \(source), \(beams == 1 ? "greedy" : "\(beams) beams"): \
       median \(decimal(median * 1e3, 1)) ms of \(times.count) runs\(part)
-      \(threads) threads; ceiling: \(ceiling.text)
+      \(threads) thread\(threads == 1 ? "" : "s"); ceiling: \(ceiling.text)
 
       """
     result.text += profile?.text(calls: times.count) ?? ""

@@ -116,8 +116,9 @@ public struct PassFailure: Error, CustomStringConvertible {
 
   public var description: String { "the pass \(pass) broke the program: \(reason)" }
 
-  /// The reason, and the program before and after as the IR's text.
+  /// The program before and after as the IR's text.
   public var dump: String {
+  /// One line: the pass and the reason.
     var text = "\(description)\n\nbefore \(pass):\n\n\(before.text)"
     if let after { text += "\nafter \(pass):\n\n\(after.text)" }
     return text

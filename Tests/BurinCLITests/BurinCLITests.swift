@@ -35,6 +35,14 @@ import Testing
     Mistake(74, "nowhere", "compile", bert + "/nowhere", "-o", "x.so"),
     Mistake(65, "config.json", "compile", bert + "/config.json", "-o", "x.so"),
     Mistake(74, "/nowhere/", "compile", bert, "-o", "/nowhere/x.so"),
+    Mistake(
+      74, "/: expected a new or empty directory", "compile", bert, "-o", "x.so", "--emit", "/"),
+    Mistake(74, "expected a path, found none", "compile", bert, "-o", "x.so", "--emit", ""),
+    Mistake(74, "expected a path, found none", "compile", bert, "-o", ""),
+    Mistake(74, "found a directory", "compile", bert, "-o", "/"),
+    Mistake(64, "has bounds of its own", "inspect", bert + ".burin", "--max-seq", "4"),
+    Mistake(
+      64, "has bounds of its own", "compile", bert + ".burin", "-o", "x.so", "--max-batch", "4"),
     Mistake(65, "library", "run", bert + "/config.json", "--inputs", "a", "--outputs", "b"),
     Mistake(74, "nothing.so", "embed", "nothing.so", "--text", "a"),
     Mistake(64, "--after", "inspect", bert, "--after", "nothing"),
@@ -53,6 +61,24 @@ import Testing
     #expect(outcome.errors.contains(mistake.mention), "\(outcome.errors)")
     #expect(outcome.errors.filter { $0 == "\n" }.count == 1)
   }
+
+  @Test(
+    "shows only as much of a long word as tells which",
+    arguments: [
+      ["compile", bert, "-o", "x.so", "--dtype", long],
+      ["compile", bert, "-o", "x.so", "--max-seq", long],
+      ["compile", bert, "-o", "x.so", "--" + long], [long], ["inspect", bert, "--after", long],
+      ["compile", bert, "-o", "x.so", "--target", "x86-64-v3+" + long],
+      ["compile", bert, "-o", "x.so"] + Array(repeating: String(long.prefix(70)), count: 100),
+    ])
+  func shortensWords(arguments: [String]) throws {
+    let outcome = try Burin.run(arguments)
+    #expect(outcome.status == 64 && outcome.errors.hasPrefix("burin: "))
+    #expect(outcome.errors.utf8.count < 2100, "\(outcome.errors)")
+    #expect(outcome.errors.contains("…") && outcome.errors.contains("aaaaaaaaaaaaaaaa"))
+  }
+
+  private static let long = String(repeating: "a", count: 5000)
 
   static let runMistakes: [(library: String, mistake: Mistake)] = [
     (
