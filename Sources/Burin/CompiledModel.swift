@@ -20,15 +20,21 @@ public final class CompiledModel: Sendable {
 
   /// One thing that a model can do: `forward`, `encode`, `step`.
   public struct Entry: Sendable, Hashable {
+    /// What `run` calls it.
     public let name: String
+    /// What it takes, in the order of the model's forward call.
     public let inputs: [Port]
+    /// What it gives, in order.
     public let outputs: [Port]
   }
 
   /// An input or an output.
   public struct Port: Sendable, Hashable {
+    /// Its name in transformers' forward call.
     public let name: String
+    /// The type of its elements; integers may be given as i32 or i64, whichever this is.
     public let element: ElementType
+    /// Its extents, outermost first.
     public let shape: [Extent]
     /// Whether a call may leave it out.
     public let isOptional: Bool
@@ -94,6 +100,13 @@ public final class CompiledModel: Sendable {
   public func entry(_ name: String) -> Entry? { entries.first { $0.name == name } }
 
   /// Runs an entry in a session that the model keeps for such calls; callers take turns.
+  ///
+  /// - Parameters:
+  ///   - inputs: by name; those that the model can do without may be absent. Shapes are those of the
+  ///     entry's ports, with any value up to its maximum for each symbol.
+  ///   - entry: `forward` unless said otherwise.
+  /// - Returns: the outputs by name, in memory of their own.
+  /// - Throws: `ModelError` for an entry that there is not, an input that does not fit, or no memory.
   public func run(
     _ inputs: [String: HostTensor], entry: String = "forward"
   ) throws -> [String: HostTensor] {
@@ -123,7 +136,9 @@ public struct ModelError: Error, Hashable, Sendable, CustomStringConvertible {
     case contextFull
   }
 
+  /// Which kind of fault this is.
   public let kind: Kind
+  /// One line that names the input or the sequence, what was expected and what was found.
   public let description: String
 }
 

@@ -35,6 +35,7 @@ public struct Compiler: Sendable {
     /// Whether schedules are measured on this machine, and the best ones chosen besides.
     public var tunes: Bool
 
+    /// Options; what is left out is this machine's target, f32, and one file.
     public init(
       target: Target = .native, lowerLevels: [Target] = [], precision: Precision = .f32,
       cacheType: CacheType = .f32,
@@ -57,12 +58,15 @@ public struct Compiler: Sendable {
 
   /// How far a compilation is.
   public enum Progress: Sendable {
+    /// The passes begin.
     case passes
     /// Kernels whose schedules are measured, of all.
     case tuning(Int, of: Int)
     /// What came of that.
     case tuned(Tuning)
+    /// The C is being written.
     case code
+    /// clang compiles it.
     case clang
     /// Bytes of weights written, of all.
     case weights(Int, of: Int)
@@ -71,10 +75,12 @@ public struct Compiler: Sendable {
     case rounded(Double)
   }
 
+  /// What this compilation chooses.
   public var options: Options
   /// The clang to compile with; our own tests choose it.
   var toolchain: Toolchain?
 
+  /// A compiler; nothing is looked for before it compiles.
   public init(options: Options = Options()) { self.options = options }
 
   /// What a program becomes before clang sees it.
@@ -83,6 +89,7 @@ public struct Compiler: Sendable {
     public var stages: [(pass: String?, program: Program)] = []
     /// What the rules did and nearly did.
     public var notes: [Note] = []
+    /// The C, and the layout of the weights that it reads.
     public var module: Module
 
     /// The program after the last pass.
@@ -124,6 +131,10 @@ public struct Compiler: Sendable {
   /// Compiles a model into the library file at `path`.
   ///
   /// The file appears whole or not at all, and with it a header for C beside it.
+  ///
+  /// - Parameter progress: is told how far it is, on the calling thread.
+  /// - Throws: `HubError` for weights that cannot be read and files that cannot be written,
+  ///   `ToolError` for a clang that is missing or fails, `IRError` for a program that is wrong.
   public func compile(
     _ spec: ModelSpec, to path: String, progress: (Progress) -> Void = { _ in }
   ) throws {
@@ -214,7 +225,9 @@ public struct Compiler: Sendable {
       sources, target: options.lowerLevels[0], flags: ["-DBURIN_LEVELS"])
   }
 
-  /// Compiles a program whose weights are in memory.
+  /// Compiles a program whose weights are in memory into the library file at `path`.
+  ///
+  /// - Throws: as `compile(_:to:progress:)`.
   public func compile(
     _ program: Program, weights: any WeightSource = WeightTable(), to path: String
   ) throws {

@@ -3,7 +3,9 @@ import BurinIR
 
 /// A part of a model: a value that holds where its weights are and knows how to apply itself.
 public protocol Layer {
+  /// What it is applied to: a `Tensor`, or a structure of several.
   associatedtype Input
+  /// What it gives.
   associatedtype Output
 
   /// Applies the layer.
@@ -17,6 +19,7 @@ public struct Weights: Sendable, CustomStringConvertible {
   /// The tensors that the model's files hold; `nil` if they are not known.
   private let stored: StoredWeights?
 
+  /// The path of these names, joined by points; the root of the model's files if there is none.
   public init(_ path: String = "") { self.init(path, of: nil) }
 
   init(_ path: String, of stored: StoredWeights?) {
@@ -32,6 +35,7 @@ public struct Weights: Sendable, CustomStringConvertible {
   /// The path of the `index`-th of a row of layers.
   public subscript(_ index: Int) -> Weights { self[String(index)] }
 
+  /// The path.
   public var description: String { path }
 
   /// Whether the model's files are known to hold the tensor `path.name`.

@@ -11,6 +11,7 @@ public struct ModelDescription: Sendable {
   public var modelType: String?
   /// The class in transformers that the outputs are those of.
   public var architecture: String?
+  /// What its outputs are for.
   public var head: Head
   /// A classifier's labels by index.
   public var labels: [String]
@@ -56,11 +57,15 @@ public struct ModelDescription: Sendable {
 
   /// What the labels of a classifier are to each other.
   public enum Problem: String, Sendable {
+    /// One of them holds: softmax.
     case single = "single_label_classification"
+    /// Each holds or not: sigmoid.
     case multiple = "multi_label_classification"
+    /// They are numbers as they are.
     case regression
   }
 
+  /// The description of a model of which only the name is known.
   public init(name: String) {
     self.name = name
     head = .bare

@@ -4,12 +4,16 @@ import BurinIR
 /// Everything that a compilation starts from: the program, where its weights are, and what the
 /// library shall say of it.
 public struct ModelSpec: Sendable {
+  /// What it computes.
   public var program: Program
+  /// Where its weights come from.
   public var weights: any WeightSource
+  /// What its library tells of it: labels, tokenizer, pooling.
   public var description: ModelDescription
   /// What the user should hear although it stops nothing.
   public var warnings: [String] = []
 
+  /// A program, its weights, and what the library says of it: nothing but its name, if left out.
   public init(
     program: Program, weights: any WeightSource, description: ModelDescription? = nil
   ) {

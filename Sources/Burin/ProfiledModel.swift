@@ -13,7 +13,9 @@ public final class ProfiledModel {
   public struct Lap: Hashable, Sendable {
     /// Its name in the emitted C.
     public let kernel: String
+    /// How often it ran.
     public let calls: Int
+    /// How long it took in all.
     public let seconds: Double
   }
 

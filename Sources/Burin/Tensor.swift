@@ -17,19 +17,28 @@ public struct Tensor {
 
   private func axis(_ axis: Int) -> Int { axis < 0 ? axis + shape.count : axis }
 
-  // Element by element.
+  // Element by element. Shapes broadcast as NumPy's do: from the last axis on, extents are the same or
+  // one of them is 1.
 
+  /// The sum of two tensors of one element type; shapes broadcast.
   public static func + (left: Tensor, right: Tensor) -> Tensor { left.binary(.add, right) }
+  /// The difference of two tensors of one element type; shapes broadcast.
   public static func - (left: Tensor, right: Tensor) -> Tensor { left.binary(.subtract, right) }
+  /// The product of two tensors of one element type, element by element; shapes broadcast.
   public static func * (left: Tensor, right: Tensor) -> Tensor { left.binary(.multiply, right) }
+  /// The quotient of two tensors of one element type; shapes broadcast.
   public static func / (left: Tensor, right: Tensor) -> Tensor { left.binary(.divide, right) }
+  /// Every element of a floating-point tensor times a number.
   public static func * (left: Tensor, right: Double) -> Tensor {
     left.append(.scale(left.id, by: right))
   }
+  /// Every element of a floating-point tensor times the reciprocal of a number.
   public static func / (left: Tensor, right: Double) -> Tensor { left * (1 / right) }
+  /// A number added to every element.
   public static func + (left: Tensor, right: Double) -> Tensor {
     left + left.trace.constant(right, left.element)
   }
+  /// A number taken from every element.
   public static func - (left: Tensor, right: Double) -> Tensor { left + (-right) }
 
   /// Applies a function of two elements; shapes broadcast.
@@ -40,15 +49,21 @@ public struct Tensor {
   /// Applies a function to every element.
   public func unary(_ function: Unary) -> Tensor { append(.unary(function, id)) }
 
+  /// `max(x, 0)`.
   public func relu() -> Tensor { unary(.relu) }
-  /// The exact form, by the error function.
+  /// `x * Phi(x)`, Phi the normal distribution: the exact form, by the error function.
   public func gelu() -> Tensor { unary(.gelu) }
-  /// The approximation by tanh.
+  /// GELU's approximation by tanh.
   public func geluTanh() -> Tensor { unary(.geluTanh) }
+  /// `x * sigmoid(x)`.
   public func silu() -> Tensor { unary(.silu) }
+  /// The hyperbolic tangent.
   public func tanh() -> Tensor { unary(.tanh) }
+  /// `1 / (1 + exp(-x))`.
   public func sigmoid() -> Tensor { unary(.sigmoid) }
+  /// The exponential.
   public func exp() -> Tensor { unary(.exp) }
+  /// The square root; NaN of a negative number.
   public func squareRoot() -> Tensor { unary(.sqrt) }
 
   /// `cap * tanh(self / cap)`: between `-cap` and `cap`.

@@ -30,6 +30,7 @@ public struct ToolError: Error, Sendable, CustomStringConvertible {
     self.kept = kept
   }
 
+  /// The summary, where the tool's input is kept, and on the lines after that its own words.
   public var description: String {
     var text = summary
     if let kept { text += "; its input is kept in \(printable(kept))" }

@@ -182,11 +182,14 @@ public struct Toolchain: Sendable {
 
   /// A C file: a unit to compile if its name ends in `.c`, else something that units include.
   public struct Source: Hashable, Sendable {
+    /// The file's name, without a directory.
     public var name: String
+    /// Its contents.
     public var text: [UInt8]
     /// What the unit is compiled with besides the flags of all.
     public var flags: [String]
 
+    /// A file of this name.
     public init(_ name: String, _ text: [UInt8], flags: [String] = []) {
       self.name = name
       self.text = text

@@ -13,10 +13,13 @@ public protocol WeightSource: Sendable {
   func element(of name: String) -> ElementType
 
   /// Fills `buffer` with a tensor's elements from element `start` on, widened exactly.
+  ///
+  /// - Throws: if there is no such tensor, or it cannot be read.
   func read(_ name: String, from start: Int, into buffer: UnsafeMutableBufferPointer<Float>) throws
 }
 
 extension WeightSource {
+  /// f32: what every number that nothing more is known of fits into.
   public func element(of name: String) -> ElementType { .f32 }
 }
 
@@ -25,12 +28,15 @@ public struct WeightTable: WeightSource {
   /// Shape and values, row by row, by name.
   public var tensors: [String: (shape: [Int], values: [Float])]
 
+  /// A table of these tensors; each has as many values as its shape holds.
   public init(_ tensors: [String: (shape: [Int], values: [Float])] = [:]) {
     self.tensors = tensors
   }
 
+  /// The shape of a tensor; throws `HubError` if there is none of this name.
   public func shape(of name: String) throws -> [Int] { try tensor(name).shape }
 
+  /// Copies values; throws `HubError` if there is no tensor of this name.
   public func read(
     _ name: String, from start: Int, into buffer: UnsafeMutableBufferPointer<Float>
   ) throws {
@@ -110,6 +116,7 @@ public struct Checkpoint: WeightSource {
     return (main, main.tensor(bytes) == nil ? aliases[bytes] ?? bytes : bytes)
   }
 
+  /// The shape that the file gives; throws `HubError` if it has no such tensor.
   public func shape(of name: String) throws -> [Int] {
     let (weights, stored) = place(name)
     guard let tensor = weights.tensor(stored) else {
@@ -119,11 +126,13 @@ public struct Checkpoint: WeightSource {
     return tensor.shape
   }
 
+  /// bf16 or f16 where the file stores the tensor in that, else f32.
   public func element(of name: String) -> ElementType {
     let (weights, stored) = place(name)
     return weights.tensor(stored)?.type.element ?? .f32
   }
 
+  /// Reads elements from the file, in strips; throws `HubError` for what cannot be read.
   public func read(
     _ name: String, from start: Int, into buffer: UnsafeMutableBufferPointer<Float>
   ) throws {

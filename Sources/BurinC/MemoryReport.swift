@@ -6,6 +6,7 @@ public struct MemoryReport: Sendable {
   public struct Slot: Sendable {
     /// The sizes in bytes of what it holds; it is as large as the largest.
     public let sizes: [Dim]
+    /// What takes turns in it: a noun and a type each.
     public let tensors: [String]
 
     /// The size at given extents.
@@ -16,6 +17,7 @@ public struct MemoryReport: Sendable {
 
   /// The entry's name.
   public let entry: String
+  /// What the arena consists of.
   public let slots: [Slot]
   /// What all tensors would take without reuse, in bytes.
   public let withoutReuse: Dim

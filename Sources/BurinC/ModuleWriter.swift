@@ -52,6 +52,7 @@ public struct Banner: Sendable {
   /// The instruction set, for people.
   public var target: String
 
+  /// A banner that says this.
   public init(passes: [String], build: String, target: String) {
     self.passes = passes
     self.build = build

@@ -1,14 +1,17 @@
 /// A run-time extent with a name and a bound: `batch`, `seq`; its values are `1...maximum`.
 public struct Symbol: Hashable, Sendable, Comparable {
+  /// Its name in the IR's text and in the emitted C.
   public let name: String
   /// The largest value that a compiled program accepts.
   public let maximum: Int
 
+  /// A symbol of this name, at least 1 and at most `maximum`.
   public init(_ name: String, maximum: Int) {
     self.name = name
     self.maximum = maximum
   }
 
+  /// By name.
   public static func < (left: Symbol, right: Symbol) -> Bool {
     (left.name, left.maximum) < (right.name, right.maximum)
   }
@@ -25,6 +28,7 @@ public struct Dim: Hashable, Sendable {
     /// `floor(dividend / divisor)`, kept as an atom.
     case quotient(Dim, Int)
 
+    /// Symbols before quotients, each in an order of their own.
     public static func < (left: Factor, right: Factor) -> Bool {
       switch (left, right) {
       case (.symbol(let a), .symbol(let b)): a < b
@@ -37,7 +41,9 @@ public struct Dim: Hashable, Sendable {
 
   /// A coefficient and the sorted factors that it multiplies; a power repeats its factor.
   public struct Term: Hashable, Sendable {
+    /// What the factors are multiplied by; not zero.
     public var coefficient: Int
+    /// The factors in order; none for a constant.
     public var factors: [Factor]
   }
 
@@ -150,13 +156,16 @@ public struct Dim: Hashable, Sendable {
     return (lower, upper)
   }
 
+  /// The sum, as large as an `Int` can be if it is larger.
   public static func + (left: Dim, right: Dim) -> Dim {
     if let a = left.constant, let b = right.constant { return Dim(limitedSum(a, b)) }
     return Dim(summing: left.terms + right.terms)
   }
 
+  /// The difference.
   public static func - (left: Dim, right: Dim) -> Dim { left + right * -1 }
 
+  /// The product, as large as an `Int` can be if it is larger.
   public static func * (left: Dim, right: Dim) -> Dim {
     if let a = left.constant, let b = right.constant { return Dim(limitedProduct(a, b)) }
     return Dim(

@@ -1,9 +1,11 @@
 /// The identity of a node in its graph: its place in topological order.
 public struct NodeID: Hashable, Sendable, Comparable, CustomStringConvertible {
+  /// The place, from 0.
   public let index: Int
 
   init(_ index: Int) { self.index = index }
 
+  /// Whether a node stands before another one.
   public static func < (left: NodeID, right: NodeID) -> Bool { left.index < right.index }
 
   /// The node as the IR's text spells it: `%7`.
@@ -12,7 +14,9 @@ public struct NodeID: Hashable, Sendable, Comparable, CustomStringConvertible {
 
 /// One operation, applied.
 public struct Node: Sendable {
+  /// What is applied, and to what.
   public let op: Op<NodeID>
+  /// The type of what it gives.
   public let type: ValueType
   /// Where in the model the node belongs: `layer 3: attention`; a comment in dumps and in the C,
   /// without influence on what is computed.
@@ -21,8 +25,10 @@ public struct Node: Sendable {
 
 /// A violation of a type rule or of the structure of a program.
 public struct IRError: Error, CustomStringConvertible, Equatable {
+  /// One line: where, what was expected, and what was found.
   public let description: String
 
+  /// A violation.
   public init(_ description: String) { self.description = description }
 }
 

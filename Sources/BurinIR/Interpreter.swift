@@ -1,7 +1,9 @@
 /// What is wrong with the values that a program is given.
 public struct InterpreterError: Error, CustomStringConvertible, Equatable {
+  /// One line: which node, what was expected, and what was found.
   public let description: String
 
+  /// An error of one line.
   public init(_ description: String) { self.description = description }
 }
 

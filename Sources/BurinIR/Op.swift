@@ -125,11 +125,16 @@ public enum NormKind: String, Hashable, Sendable, CaseIterable { case layer, rms
 /// Normalisation over the last axis, biased variance; the scale and the
 /// bias have the width of that axis.
 public struct Norm<Operand> {
+  /// Whether the mean is taken away first.
   public var kind: NormKind
+  /// What the normalised elements are multiplied by, `[width]`; nothing if `nil`.
   public var scale: Operand?
+  /// What is added then, `[width]`; nothing if `nil`.
   public var bias: Operand?
+  /// What is added to the variance, or to the mean of the squares.
   public var epsilon: Double
 
+  /// A normalisation of this kind.
   public init(_ kind: NormKind, scale: Operand?, bias: Operand?, epsilon: Double) {
     self.kind = kind
     self.scale = scale
@@ -142,11 +147,13 @@ public struct Norm<Operand> {
 public enum Epilogue<Operand> {
   /// Adds `bias[columns]`.
   case bias(Operand)
+  /// Applies a function to the element.
   case activation(Unary)
   /// Adds a tensor of the product's own type.
   case residual(Operand)
   /// Multiplies by a tensor of the product's own type.
   case gate(Operand)
+  /// Multiplies by a number.
   case scale(Double)
   /// Rounds to a narrower type, which is then the result's; the last of all.
   case cast(ElementType)
@@ -168,6 +175,7 @@ public enum Mask<Operand> {
 /// All that happens to the scores of attention between `QKᵀ` and the softmax, in this order:
 /// scale, soft cap, bias, slopes, masks.
 public struct Scores<Operand> {
+  /// What every score is multiplied by: usually 1 over the square root of a head's width.
   public var scale: Double
   /// `cap * tanh(score / cap)`.
   public var softCap: Double?
@@ -175,8 +183,10 @@ public struct Scores<Operand> {
   public var bias: Operand?
   /// ALiBi: adds `slopes[heads] * (key - query)`.
   public var slopes: Operand?
+  /// Which keys count: those that all of these let pass.
   public var masks: [Mask<Operand>]
 
+  /// Scores that are only scaled, unless more is said.
   public init(
     scale: Double, softCap: Double? = nil, bias: Operand? = nil, slopes: Operand? = nil,
     masks: [Mask<Operand>] = []
@@ -192,8 +202,11 @@ public struct Scores<Operand> {
 /// The order in which a linear runs: a micro-kernel of `rows` x `vectors` of 16 columns, over
 /// blocks of `rowBlock` rows.
 public struct LinearTile: Hashable, Sendable {
+  /// Rows of a micro-kernel.
   public var rows: Int
+  /// Vectors of 16 columns of a micro-kernel.
   public var vectors: Int
+  /// Rows that run through all columns before the next ones begin.
   public var rowBlock: Int
   /// How many panels of 32 columns pass by a tile's rows before the next rows take their turn, and so
   /// the least that threads split the columns into; `experts` take one.
@@ -201,6 +214,7 @@ public struct LinearTile: Hashable, Sendable {
   /// Whether all tiles are about equally high, instead of all but the last one full.
   public var isEven: Bool
 
+  /// An order; one panel at a time and full tiles, unless more is said.
   public init(rows: Int, vectors: Int, rowBlock: Int, panels: Int = 1, isEven: Bool = false) {
     self.rows = rows
     self.vectors = vectors
@@ -212,10 +226,14 @@ public struct LinearTile: Hashable, Sendable {
 
 /// The order in which attention runs: `queries` at a time, by a micro-kernel of `rows` x `vectors`.
 public struct AttentionTile: Hashable, Sendable {
+  /// Queries of one head that run through the keys together.
   public var queries: Int
+  /// Rows of the micro-kernel.
   public var rows: Int
+  /// Vectors of 16 columns of the micro-kernel.
   public var vectors: Int
 
+  /// An order.
   public init(queries: Int, rows: Int, vectors: Int) {
     self.queries = queries
     self.rows = rows
@@ -225,10 +243,12 @@ public struct AttentionTile: Hashable, Sendable {
 
 /// A small tensor whose values stand in the program itself, rounded to its element type.
 public struct Literal: Sendable {
+  /// Its type, of fixed extents.
   public var type: TensorType
   /// Row by row; one value stands for all of them.
   public var values: [Double]
 
+  /// A tensor of these values, row by row, or of one value everywhere.
   public init(_ type: TensorType, _ values: [Double]) {
     self.type = type
     self.values = values
@@ -241,6 +261,7 @@ extension Literal: Hashable {
     left.type == right.type && left.values.map(\.bitPattern) == right.values.map(\.bitPattern)
   }
 
+  /// Hashes the bits.
   public func hash(into hasher: inout Hasher) {
     hasher.combine(type)
     for value in values { hasher.combine(value.bitPattern) }

@@ -3,6 +3,7 @@
 public struct Entry: Sendable {
   /// `forward`, `encode`, `step`.
   public let name: String
+  /// What it computes; nothing in it need be used.
   public var graph: Graph
   /// The tensors that the caller gets, in order, by name.
   public var outputs: [Output]
@@ -11,9 +12,12 @@ public struct Entry: Sendable {
 
   /// A tensor that the caller gets.
   public struct Output: Hashable, Sendable {
+    /// What the caller calls it.
     public let name: String
+    /// The node that gives it.
     public var value: NodeID
 
+    /// An output.
     public init(_ name: String, _ value: NodeID) {
       self.name = name
       self.value = value
@@ -22,15 +26,19 @@ public struct Entry: Sendable {
 
   /// The value that a state has after the call.
   public struct Successor: Hashable, Sendable {
+    /// The state's name.
     public let state: String
+    /// The node that gives the value.
     public var value: NodeID
 
+    /// A successor.
     public init(_ state: String, _ value: NodeID) {
       self.state = state
       self.value = value
     }
   }
 
+  /// An entry of this graph.
   public init(
     _ name: String, graph: Graph, outputs: [Output], successors: [Successor] = []
   ) {
@@ -48,8 +56,10 @@ public struct Entry: Sendable {
 public struct Program: Sendable {
   /// The model's name, for people; it never becomes C.
   public let name: String
+  /// What it can do, each under a name of its own.
   public var entries: [Entry]
 
+  /// A program of these entries.
   public init(_ name: String, entries: [Entry]) {
     self.name = name
     self.entries = entries

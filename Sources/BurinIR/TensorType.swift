@@ -60,9 +60,12 @@ public enum ElementType: String, Hashable, Sendable, CaseIterable {
 
 /// The type of a tensor: an element type and the extent of each axis, outermost first.
 public struct TensorType: Hashable, Sendable, CustomStringConvertible {
+  /// The type of one element.
   public var element: ElementType
+  /// The extents, outermost first.
   public var shape: [Dim]
 
+  /// A type.
   public init(_ element: ElementType, _ shape: [Dim]) {
     self.element = element
     self.shape = shape

@@ -2,8 +2,10 @@ import BurinIR
 
 /// The passes that a compilation runs, in order.
 public struct Pipeline: Sendable {
+  /// What runs, first to last.
   public var passes: [Pass]
 
+  /// A pipeline of these passes.
   public init(_ passes: [Pass]) { self.passes = passes }
 
   /// What a compilation may choose.
@@ -21,6 +23,7 @@ public struct Pipeline: Sendable {
     /// Schedules that were chosen by measuring.
     public var schedules: Schedules
 
+    /// Options; what is left out is f32 with every pass.
     public init(
       level: InstructionLevel, precision: Precision = .f32, cacheType: CacheType = .f32,
       multipliesPairs: Bool = false, disabled: Set<String> = [], schedules: Schedules = Schedules()
@@ -108,18 +111,19 @@ public struct Pipeline: Sendable {
 public struct PassFailure: Error, CustomStringConvertible {
   /// The guilty pass.
   public let pass: String
+  /// What is wrong with what it gave, or why it stopped, in one line.
   public let reason: String
   /// The program as the pass got it.
   public let before: Program
   /// The program as it left it, if it got that far.
   public let after: Program?
 
+  /// One line: the pass and the reason.
   public var description: String { "the pass \(pass) broke the program: \(reason)" }
 
   /// The program before and after as the IR's text.
   public var dump: String {
-  /// One line: the pass and the reason.
-    var text = "\(description)\n\nbefore \(pass):\n\n\(before.text)"
+    var text = "before \(pass):\n\n\(before.text)"
     if let after { text += "\nafter \(pass):\n\n\(after.text)" }
     return text
   }

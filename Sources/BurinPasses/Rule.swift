@@ -5,6 +5,7 @@ import BurinIR
 /// Values live while rules look at their graph; a rule does not keep them.
 public struct Value {
   unowned let subject: Subject
+  /// Its place in the graph.
   public let id: NodeID
 
   /// The operation, with operands that can be looked at in turn.
@@ -29,8 +30,10 @@ public struct Value {
 }
 
 extension Value: Hashable {
+  /// Whether they are the same node.
   public static func == (left: Value, right: Value) -> Bool { left.id == right.id }
 
+  /// Hashes the place.
   public func hash(into hasher: inout Hasher) { hasher.combine(id) }
 }
 
@@ -38,7 +41,9 @@ extension Value: Hashable {
 ///
 /// Operations that occur twice are appended once, so an expression may repeat itself freely.
 public indirect enum Expression {
+  /// A value that is there.
   case old(Value)
+  /// An operation on values that are there or new.
   case new(Op<Expression>)
 
   /// One new operation on values that are there.
@@ -47,8 +52,10 @@ public indirect enum Expression {
 
 /// Why a rule left alone what it had all but matched.
 public struct NearMiss: Error, CustomStringConvertible {
+  /// The reason, a part of a sentence.
   public let description: String
 
+  /// A near miss for this reason.
   public init(_ reason: String) { description = reason }
 }
 
@@ -75,18 +82,24 @@ public struct Rule: Sendable {
 public struct Note: Sendable, CustomStringConvertible {
   /// What became of a place that the rule looked at.
   public enum Outcome: Sendable, Equatable {
+    /// It replaced the node.
     case fired
+    /// It all but matched.
     case missed(reason: String)
   }
 
+  /// The pass that the rule belongs to.
   public let pass: String
+  /// The rule's name.
   public let rule: String
+  /// The entry that it looked at.
   public let entry: String
   /// A near miss names the node in the program that the pass returned; a rule that fired, the node
   /// that it replaced, in a graph that is gone.
   public let node: NodeID
   /// Where in the model the node belongs.
   public let scope: String
+  /// What became of the node.
   public let outcome: Outcome
 
   /// The note as one line.

@@ -5,6 +5,7 @@ public struct Schedules: Hashable, Sendable {
   /// By kernel, as `Op.kernelLine` spells it.
   public var chosen: [String: Schedule]
 
+  /// Schedules by the IR's line of their kernels, with types in place of operands.
   public init(_ chosen: [String: Schedule] = [:]) { self.chosen = chosen }
 }
 

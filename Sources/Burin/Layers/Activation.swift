@@ -17,6 +17,7 @@ public struct Activation: Hashable, Sendable {
 
   private init(_ form: Form) { self.form = form }
 
+  /// The function of every element of `x`, in f32.
   public func callAsFunction(_ x: Tensor) -> Tensor {
     func number(_ value: Double) -> Tensor { x.trace.constant(value) }
     switch form {

@@ -6,12 +6,14 @@ public struct Embedding: Layer {
   let width: Int
   let weights: Weights
 
+  /// A table of `count` rows of `width`, `weight[count, width]` at `weights`.
   public init(_ count: Int, _ width: Int, _ weights: Weights) {
     self.count = count
     self.width = width
     self.weights = weights
   }
 
+  /// `[..., width]` for indices `[...]`, of which none may be `count` or more.
   public func callAsFunction(_ indices: Tensor) -> Tensor {
     table(in: indices.trace).embedding(indices)
   }

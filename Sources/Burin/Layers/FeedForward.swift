@@ -5,12 +5,14 @@ public struct FeedForward: Layer {
   let up, down: Linear
   let activation: Activation
 
+  /// The two products and what lies between them; `down` leads back to the width that `up` takes.
   public init(up: Linear, activation: Activation, down: Linear) {
     self.up = up
     self.activation = activation
     self.down = down
   }
 
+  /// `[..., width]` for `x[..., width]`.
   public func callAsFunction(_ x: Tensor) -> Tensor {
     down(activation(up(x)))
   }
@@ -21,6 +23,7 @@ public struct GatedFeedForward: Layer {
   let gate, up, down: Linear
   let activation: Activation
 
+  /// The three products; `gate` and `up` have the same widths.
   public init(gate: Linear, activation: Activation, up: Linear, down: Linear) {
     self.gate = gate
     self.activation = activation
@@ -28,6 +31,7 @@ public struct GatedFeedForward: Layer {
     self.down = down
   }
 
+  /// `[..., width]` for `x[..., width]`.
   public func callAsFunction(_ x: Tensor) -> Tensor {
     down(activation(gate(x)) * up(x))
   }
@@ -47,6 +51,7 @@ public struct JoinedGatedFeedForward: Layer {
     self.down = down
   }
 
+  /// `[..., width]` for `x[..., width]`: the first half of what `up` gives is the gate.
   public func callAsFunction(_ x: Tensor) -> Tensor {
     let both = up(x)
     let gate = both.slice(axis: -1, count: Dim(width))

@@ -16,6 +16,8 @@ public struct Linear: Layer {
   let hasBias: Bool
   let storage: Storage
 
+  /// A product from rows of `inputs` elements to rows of `outputs`: `weight` and, unless `bias` is
+  /// false, `bias[outputs]` at `weights`.
   public init(
     _ inputs: Int, _ outputs: Int, _ weights: Weights, bias: Bool = true,
     storage: Storage = .outputsByInputs
@@ -27,6 +29,7 @@ public struct Linear: Layer {
     self.storage = storage
   }
 
+  /// `[..., outputs]` for `x[..., inputs]`.
   public func callAsFunction(_ x: Tensor) -> Tensor {
     let product =
       switch storage {

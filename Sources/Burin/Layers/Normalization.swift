@@ -21,6 +21,7 @@ public struct LayerNorm: Layer {
     hasBias = bias
   }
 
+  /// `[..., width]` for `x[..., width]`.
   public func callAsFunction(_ x: Tensor) -> Tensor {
     x.layerNorm(
       scale: hasScale ? weights.tensor("weight", [width], in: x.trace) : nil,
@@ -43,6 +44,7 @@ public struct RMSNorm: Layer {
     self.offset = offset
   }
 
+  /// `[..., width]` for `x[..., width]`.
   public func callAsFunction(_ x: Tensor) -> Tensor {
     let scale = weights.tensor("weight", [width], in: x.trace)
     return x.rmsNorm(scale: offset == 0 ? scale : scale + offset, epsilon: epsilon)
@@ -56,12 +58,14 @@ public struct BatchNorm: Layer {
   let weights: Weights
   let epsilon: Double
 
+  /// Reads `weight`, `bias`, `running_mean` and `running_var`, each `[width]`, at `weights`.
   public init(_ width: Int, _ weights: Weights, epsilon: Double = 1e-5) {
     self.width = width
     self.weights = weights
     self.epsilon = epsilon
   }
 
+  /// `[..., width]` for `x[..., width]`.
   public func callAsFunction(_ x: Tensor) -> Tensor {
     func statistic(_ name: String) -> Tensor { weights.tensor(name, [width], in: x.trace) }
     let scale =

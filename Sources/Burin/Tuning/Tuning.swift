@@ -28,8 +28,11 @@ public struct Tuning: Sendable {
 
   /// Medians of the seconds that a kernel takes for a number of tokens.
   public struct Sample: Hashable, Sendable {
+    /// Rows of the product, or queries.
     public let tokens: Int
+    /// With the cost model's schedule.
     public let before: Double
+    /// With the one that was chosen.
     public let after: Double
   }
 
