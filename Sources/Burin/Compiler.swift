@@ -25,8 +25,8 @@ public struct Compiler: Sendable {
     public var weights: LibraryFile.Placement
     /// Passes that are left out, by name.
     public var disabledPasses: Set<String>
-    /// A directory to write the IR after every pass, the C and its build line to: a new or empty one,
-    /// or one that an earlier compilation wrote.
+    /// A directory to write the IR after every pass, the C and its build line to: without other C, which
+    /// the build line would take too.
     public var emit: String?
     /// How many compilers may run side by side; `nil` for one a core.
     public var jobs: Int?

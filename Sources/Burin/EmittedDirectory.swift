@@ -8,10 +8,10 @@ struct EmittedDirectory {
   private let path: String
   private static let first = "00-model.burin"
 
-  /// Takes a directory that is to be made, an empty one, or one that was written before.
+  /// Takes a directory that is to be made, one that was written before, or one without code.
   ///
-  /// What else stands in a directory is not ours to mix with: the line that builds the C takes all of
-  /// `*.c`, and nobody could tell anymore what is to be thrown away.
+  /// Code that Burin did not write is not to be mixed with its own: the line that builds the C takes all
+  /// of `*.c`, and a file of the same name would be lost.
   ///
   /// - Throws: `HubError` for another file or directory.
   init(_ path: String) throws(HubError) {
@@ -25,8 +25,13 @@ struct EmittedDirectory {
     guard status.st_mode & S_IFMT == S_IFDIR else {
       throw EmittedDirectory.refusal(path, found: "a file")
     }
+    guard !isRoot(status) else {
+      throw EmittedDirectory.refusal(path, found: "the root of all files")
+    }
     let names = EmittedDirectory.names(in: path)
-    guard let other = names.first, !names.contains(EmittedDirectory.first) else { return }
+    guard !names.contains(EmittedDirectory.first),
+      let other = names.first(where: EmittedDirectory.mayBeWritten)
+    else { return }
     throw EmittedDirectory.refusal(path, found: "one with \(printable(other)) in it")
   }
 
@@ -67,11 +72,21 @@ struct EmittedDirectory {
     // What other passes gave before would be taken for what these gave.
     let written = Set(stages.map(\.name))
     for name in EmittedDirectory.names(in: path)
-    where name.hasSuffix(".burin") && name.prefix(2).allSatisfy(\.isNumber)
-      && name.dropFirst(2).first == "-" && !written.contains(name)
-    {
+    where EmittedDirectory.isStage(name) && !written.contains(name) {
       unlink(path + "/" + name)
     }
+  }
+
+  /// Whether a name is like those of the IR after a pass.
+  private static func isStage(_ name: String) -> Bool {
+    name.hasSuffix(".burin") && name.prefix(2).allSatisfy(\.isNumber)
+      && name.dropFirst(2).first == "-"
+  }
+
+  /// Whether a file of that name may be one of those that are written, or be compiled with them.
+  private static func mayBeWritten(_ name: String) -> Bool {
+    isStage(name) || name.hasSuffix(".c") || name == "model.h"
+      || Toolchain.runtime.contains { $0.name == name }
   }
 
   /// The files of a directory in order, without those that are being written.
@@ -82,6 +97,11 @@ struct EmittedDirectory {
   private static func refusal(_ path: String, found: String) -> HubError {
     HubError(
       .cannotWrite, file: path,
-      expected: "a new or empty directory, or one that --emit wrote", found: found)
+      expected: "a directory without C, or one that --emit wrote", found: found)
   }
+}
+
+private func isRoot(_ status: stat) -> Bool {
+  var root = stat()
+  return stat("/", &root) == 0 && root.st_dev == status.st_dev && root.st_ino == status.st_ino
 }

@@ -31,7 +31,7 @@ struct Compile: ParsableCommand {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "A new or empty directory for the IR after every pass, the C, and its build line.",
+      "A directory for the IR after every pass, the C, and its build line.",
       valueName: "DIR"))
   var emit: String?
   @Option(

@@ -36,7 +36,7 @@ import Testing
     Mistake(65, "config.json", "compile", bert + "/config.json", "-o", "x.so"),
     Mistake(74, "/nowhere/", "compile", bert, "-o", "/nowhere/x.so"),
     Mistake(
-      74, "/: expected a new or empty directory", "compile", bert, "-o", "x.so", "--emit", "/"),
+      74, "/: expected a directory without C", "compile", bert, "-o", "x.so", "--emit", "/"),
     Mistake(74, "expected a path, found none", "compile", bert, "-o", "x.so", "--emit", ""),
     Mistake(74, "expected a path, found none", "compile", bert, "-o", ""),
     Mistake(74, "found a directory", "compile", bert, "-o", "/"),

@@ -36,7 +36,7 @@ import Testing
     #expect(result.text.isEmpty)
   }
 
-  @Test("only a directory of its own is written to, and nothing old is left in it")
+  @Test("others' code is kept, and nothing old is left beside what is written")
   func keepsToItself() throws {
     let directory = try TestDirectory()
     let spec = try ModelDirectory(Fixture(name: "bert").path).spec()
@@ -53,8 +53,12 @@ import Testing
     }
     try BuildFixtures.write(Array("mine".utf8), to: directory.path + "/notes")
     refused("", "none", library: library)
-    refused("/", "one with ", library: library)
-    refused(directory.path, "one with notes in it", library: library)
+    refused("/", "the root", library: library)
+    for name in ["mine.c", "model.h", "vectors.h", "03-mine.burin"] {
+      try BuildFixtures.write(Array("mine".utf8), to: directory.path + "/" + name)
+      refused(directory.path, "one with \(name) in it", library: library)
+      unlink(directory.path + "/" + name)
+    }
     refused(directory.path + "/notes", "a file", library: library)
     refused(directory.path + "/notes/deeper", "\"Not a directory\"", library: library)
     refused(directory.path + "/a/b", "\"No such file or directory\"", library: library)
@@ -64,6 +68,7 @@ import Testing
 
     let emitted = directory.path + "/emitted"
     mkdir(emitted, 0o777)
+    try BuildFixtures.write(Array("mine".utf8), to: emitted + "/mine.h")
     try emit(emitted, to: library)
     let all = Set(Files.names(in: emitted))
     #expect(all.contains("10-tile-matmuls.burin") && all.contains("model.c"))
