@@ -270,7 +270,7 @@ private final class Subject {
 
   init(_ path: String, _ options: Inspect) throws {
     let target = try options.target.map { try Target($0) }
-    if !isDirectory(path) { try options.limits.refuse(for: path) }
+    if !isDirectory(path) { options.limits.warn(of: path) }
     if isDirectory(path) {
       let spec = try options.limits.spec(of: path)
       (program, description, library) = (spec.program, spec.description, nil)

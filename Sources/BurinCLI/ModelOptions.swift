@@ -26,13 +26,11 @@ struct LimitOptions: ParsableArguments {
     }
   }
 
-  /// Refuses limits for a program, which says itself how large its symbols become.
-  func refuse(for program: String) throws {
-    guard maxSeq == nil, maxBatch == nil else {
-      throw Failure.usage(
-        "--max-seq and --max-batch are for model directories; \(line(program)) has bounds of its own"
-      )
-    }
+  /// Says that limits change nothing in a program, which says itself how large its symbols become.
+  func warn(of program: String) {
+    guard maxSeq != nil || maxBatch != nil else { return }
+    Standard.note(
+      "--max-seq and --max-batch are for model directories; \(line(program)) has bounds of its own")
   }
 
   /// Reads the model in a directory; says what it warns of.
@@ -60,7 +58,7 @@ struct ModelOptions: ParsableArguments {
   /// Reads the model; says what it warns of.
   func spec() throws -> ModelSpec {
     if isDirectory(model) { return try limits.spec(of: model) }
-    try limits.refuse(for: model)
+    limits.warn(of: model)
     return try ModelSpec(programFile: model)
   }
 }

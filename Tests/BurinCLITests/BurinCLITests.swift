@@ -40,9 +40,6 @@ import Testing
     Mistake(74, "expected a path, found none", "compile", bert, "-o", "x.so", "--emit", ""),
     Mistake(74, "expected a path, found none", "compile", bert, "-o", ""),
     Mistake(74, "found a directory", "compile", bert, "-o", "/"),
-    Mistake(64, "has bounds of its own", "inspect", bert + ".burin", "--max-seq", "4"),
-    Mistake(
-      64, "has bounds of its own", "compile", bert + ".burin", "-o", "x.so", "--max-batch", "4"),
     Mistake(65, "library", "run", bert + "/config.json", "--inputs", "a", "--outputs", "b"),
     Mistake(74, "nothing.so", "embed", "nothing.so", "--text", "a"),
     Mistake(64, "--after", "inspect", bert, "--after", "nothing"),
