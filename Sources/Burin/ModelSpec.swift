@@ -214,13 +214,6 @@ extension ModelSpec {
       members.append(.init(key, value))
     }
     if !members.isEmpty { description.generation = .object(JSONObject(members)) }
-    let generation = JSONField(description.generation, file: "generation_config.json")
-    for (key, what): (ByteString, String) in [
-      ("condition_on_prev_tokens", "windows are transcribed without what was said before"),
-      ("no_speech_threshold", "windows without speech are transcribed too"),
-    ] where generation[key].exists && generation[key].value != false {
-      warnings.append("generation_config.json: \(key) changes nothing: \(what)")
-    }
   }
 
   /// Adds to the tokenizer's configuration the special tokens that only an older file or the

@@ -40,6 +40,25 @@ struct Transcribe: ParsableCommand {
     help: ArgumentHelp("Search with this many sequences at a time.", valueName: "N"))
   var numBeams = 1
 
+  @Flag(
+    inversion: .prefixedNo,
+    help: "Let each window after the first one begin with what was written so far.")
+  var conditionOnPrevTokens: Bool?
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      """
+      Leave out windows in which "no speech" is more probable than P, if what would be written is also \
+      below --logprob-threshold.
+      """, valueName: "P"))
+  var noSpeechThreshold: Double?
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "The mean log-probability of a window's tokens that --no-speech-threshold goes with.",
+      valueName: "LOGPROB"))
+  var logprobThreshold: Double?
+
   func run() throws {
     let choices = try transcriptionOptions()
     let sound = try SoundFile(file)
@@ -110,6 +129,16 @@ struct Transcribe: ParsableCommand {
       throw Failure.usage("--num-beams: expected an integer of at least 1, found \(numBeams)")
     }
     choices.beams = numBeams
+    choices.conditionsOnPrevious = conditionOnPrevTokens
+    for (name, value) in [
+      ("no-speech-threshold", noSpeechThreshold), ("logprob-threshold", logprobThreshold),
+    ] {
+      if let value, !value.isFinite {
+        throw Failure.usage("--\(name): expected a finite number, found \(value)")
+      }
+    }
+    choices.noSpeechThreshold = noSpeechThreshold
+    choices.logProbabilityThreshold = logprobThreshold
     return choices
   }
 }

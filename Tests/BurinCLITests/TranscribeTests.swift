@@ -26,6 +26,10 @@ import Testing
     let plain = try Burin.run(arguments)
     #expect(plain.text == String(text.drop { $0 == " " }) + "\n")
     let timed = try Burin.run(arguments + ["--timestamps", "--task", "translate"])
+    // Nothing is less probable than that, so the window is silent.
+    let silent = try Burin.run(
+      arguments + ["--no-speech-threshold", "-1", "--logprob-threshold", "1"])
+    #expect(silent.text == "\n" && silent.status == 0)
     let lines = timed.text.split(separator: "\n")
     #expect(lines.count >= 1)
     #expect(lines.allSatisfy { $0.split(separator: "\t", maxSplits: 2).count >= 2 })
@@ -41,6 +45,8 @@ import Testing
       (["transcribe", library, sound, "--task", "sing"], 64, "transcribe or translate"),
       (["transcribe", library, sound, "--language", "xx"], 64, "expected one of de, en, fr"),
       (["transcribe", library, sound, "--num-beams", "0"], 64, "at least 1"),
+      (["transcribe", library, sound, "--no-speech-threshold", "nan"], 64, "a finite number"),
+      (["transcribe", library, sound, "--no-speech-threshold", "0.6"], 64, "logprob-threshold"),
       (["transcribe", library, sound, "--max-new-tokens", "9999"], 65, "expected 1 to"),
       (["transcribe", try Burin.library("bert"), sound], 65, "transcribe needs a model"),
       (["generate", library, "--prompt", "a"], 65, "reads sound"),

@@ -33,6 +33,8 @@ struct BeamSearch {
   struct Beam: Equatable {
     var tokens: [Int32]
     var score: Float
+    /// The sum of the tokens' log-probabilities among those that were allowed; 0 unless asked for.
+    var logProbability: Float = 0
     /// The running beam that it continues.
     var source = 0
     var isFinished = false
@@ -69,10 +71,14 @@ struct BeamSearch {
   }
 
   /// Takes the log-probabilities of the token that follows each running beam.
-  mutating func advance(_ logProbabilities: [[Float]]) {
+  ///
+  /// - Parameter allowed: the logarithm of what those of a beam sum up to, where each beam is to know
+  ///   its own.
+  mutating func advance(_ logProbabilities: [[Float]], allowed: [Float]? = nil) {
     let beams = running.count
     // So many that, whatever ends, enough beams stay.
-    let candidates = best(max(2, 1 + endTokens.count) * beams, of: logProbabilities)
+    let candidates = best(
+      max(2, 1 + endTokens.count) * beams, of: logProbabilities, allowed: allowed)
     let length = candidates[0].tokens.count
     let ends = candidates.map { beam in
       length == maximumLength || beam.tokens.last.map(endTokens.contains) == true
@@ -112,7 +118,9 @@ struct BeamSearch {
   }
 
   /// The most probable continuations, best first.
-  private func best(_ count: Int, of logProbabilities: [[Float]]) -> [Beam] {
+  private func best(
+    _ count: Int, of logProbabilities: [[Float]], allowed: [Float]?
+  ) -> [Beam] {
     var kept: [(score: Float, beam: Int, token: Int)] = []
     for (beam, row) in logProbabilities.enumerated() {
       for (token, value) in row.enumerated() {
@@ -125,8 +133,12 @@ struct BeamSearch {
         kept.insert((score, beam, token), at: place)
       }
     }
-    return kept.map {
-      Beam(tokens: running[$0.beam].tokens + [Int32($0.token)], score: $0.score, source: $0.beam)
+    return kept.map { score, source, token in
+      let beam = running[source]
+      let own = allowed.map { logProbabilities[source][token] - $0[source] } ?? 0
+      return Beam(
+        tokens: beam.tokens + [Int32(token)], score: score,
+        logProbability: beam.logProbability + own, source: source)
     }
   }
 
@@ -140,13 +152,20 @@ struct BeamSearch {
 }
 
 /// The logarithm of the softmax, in f32.
-func logSoftmax(_ logits: ArraySlice<Float>) -> [Float] {
-  logits.withUnsafeBufferPointer { logits in
+func logSoftmax(_ logits: some Collection<Float>) -> [Float] {
+  let row = logits.withContiguousStorageIfAvailable { logits in
     [Float](unsafeUninitializedCapacity: logits.count) { row, count in
       burin_log_softmax(logits.baseAddress, logits.count, row.baseAddress)
       count = logits.count
     }
   }
+  return row ?? logSoftmax(Array(logits))
+}
+
+/// The logarithm of the sum of exponentials, in f32.
+func logSumOfExponentials(_ logits: some Collection<Float>) -> Float {
+  let greatest = logits.max() ?? 0
+  return greatest + Float(log(logits.reduce(0.0) { $0 + exp(Double($1 - greatest)) }))
 }
 
 extension Generator {
@@ -183,9 +202,11 @@ extension Generator {
 
   /// The best of the sequences of up to `count` tokens that several beams find behind `start`, whose
   /// last tokens, `fresh`, are not computed yet; nil if cancelled.
+  ///
+  /// - Parameter judges: whether the sequence is to know its `logProbability`.
   func searched(
     after start: [Int32], fresh: [Int32], source: Int?, count: Int, _ rules: LogitsRules,
-    _ options: GenerationOptions, _ isCancelled: () -> Bool
+    _ options: GenerationOptions, judges: Bool = false, _ isCancelled: () -> Bool
   ) throws -> BeamSearch.Beam? {
     let beams = options.beams
     let file = JSONField(model.description.generation, file: "generation_config.json")
@@ -205,14 +226,15 @@ extension Generator {
     others.sourceBonus = 1
     while true {
       let width = logits.count / beams
+      let rows = search.running.enumerated().map { place, beam in
+        var row = logSoftmax(logits[place * width..<(place + 1) * width])
+        (place == 0 ? rules : others).apply(
+          &row, after: start + beam.tokens, new: beam.tokens.count,
+          isLast: beam.tokens.count == count - 1)
+        return rules.renormalizes ? logSoftmax(row) : row
+      }
       search.advance(
-        search.running.enumerated().map { place, beam in
-          var row = logSoftmax(logits[place * width..<(place + 1) * width])
-          (place == 0 ? rules : others).apply(
-            &row, after: start + beam.tokens, new: beam.tokens.count,
-            isLast: beam.tokens.count == count - 1)
-          return rules.renormalizes ? logSoftmax(row[...]) : row
-        })
+        rows, allowed: judges ? rows.map { logSumOfExponentials($0) } : nil)
       if search.isDone { return search.finished[0] }
       if isCancelled() { return nil }
       try model.runner.reorder(search.running.map(\.source))

@@ -23,6 +23,12 @@ struct SpeechTokens {
   let wantsTimestamps: Bool
   /// How far after the first timestamp a window may begin.
   let latestStart: Int?
+  /// The token before what was said earlier.
+  let startOfPrevious: Int32?
+  /// Whether a window begins with what was said earlier where nothing else is said.
+  let conditionsOnPrevious: Bool
+  /// The thresholds of silence that the file itself names.
+  let noSpeechThreshold, logProbabilityThreshold: Double?
 
   /// Reads the file.
   init(_ file: JSONField, start: Int32) throws(HubError) {
@@ -46,7 +52,27 @@ struct SpeechTokens {
     wantsTimestamps = try file["return_timestamps"].bool(default: false)
     let latest = file["max_initial_timestamp_index"]
     latestStart = latest.exists ? try latest.int(in: ids) : nil
+    startOfPrevious = try Self.startOfPrevious(file)
+    conditionsOnPrevious = try file["condition_on_prev_tokens"].bool(default: false)
+    func number(_ key: ByteString) throws(HubError) -> Double? {
+      file[key].exists ? try file[key].double() : nil
+    }
+    noSpeechThreshold = try number("no_speech_threshold")
+    logProbabilityThreshold = try number("logprob_threshold")
   }
+
+  /// `prev_sot_token_id`; in older files it is the last but one of the tokens that are never written.
+  private static func startOfPrevious(_ file: JSONField) throws(HubError) -> Int32? {
+    if file["prev_sot_token_id"].exists {
+      return Int32(try file["prev_sot_token_id"].int(in: 0...Int(Int32.max)))
+    }
+    return file["suppress_tokens"].value?.array?.dropLast().last?.int.flatMap {
+      Int32(exactly: $0)
+    }
+  }
+
+  /// The token that says that nobody speaks.
+  var noSpeech: Int? { noTimestamps.flatMap { $0 > 0 ? $0 - 1 : nil } }
 
   /// The id of the first timestamp.
   var firstTimestamp: Int { noTimestamps.map { $0 + 1 } ?? Int.max }

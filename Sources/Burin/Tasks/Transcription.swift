@@ -16,6 +16,14 @@ public struct TranscriptionOptions: Sendable {
   public var maximumNewTokens: Int?
   /// How many sequences a search keeps; 1 for no search.
   public var beams = 1
+  /// Whether the model reads what it wrote so far before each further window; nil for what its own
+  /// generation configuration says.
+  public var conditionsOnPrevious: Bool?
+  /// A window is silent, and nothing is written of it, where the model finds "no speech" more
+  /// probable than `noSpeechThreshold`, and what it would write less probable than
+  /// `logProbabilityThreshold` (the mean of the tokens' natural logarithms). nil for what the model's
+  /// own generation configuration says; without a `noSpeechThreshold` no window is.
+  public var noSpeechThreshold, logProbabilityThreshold: Double?
 
   /// Greedy transcription.
   public init() {}
@@ -89,8 +97,8 @@ public struct Transcriber {
   /// Transcribes a sound at any rate.
   ///
   /// - Parameters:
-  ///   - receive: hears the text as it becomes certain: token by token where segments are not timed
-  ///     and beams not searched, else window by window.
+  ///   - receive: hears the text as it becomes certain: token by token where segments are not timed,
+  ///     beams not searched and windows not silent, else window by window.
   ///   - isCancelled: asked before each token; what there is until then is given.
   public func callAsFunction(
     _ sound: SoundFile, _ options: TranscriptionOptions = TranscriptionOptions(),

@@ -1,4 +1,5 @@
 import BurinHub
+import Glibc
 
 /// One transcription: a sound, what is asked of it, and where it has come to.
 struct TranscriptionRun {
@@ -9,6 +10,8 @@ struct TranscriptionRun {
   private let isCancelled: () -> Bool
   private let rules: LogitsRules
   private let search: GenerationOptions
+  private let silence: Silence?
+  private let conditionsOnPrevious: Bool
   /// The window that the model holds, and for how many sequences.
   private var encoded: (start: Int, sequences: Int)?
   private var result = Transcription()
@@ -29,6 +32,9 @@ struct TranscriptionRun {
     search.beams = options.beams
     if options.beams > 1 { try transcriber.generator.check(search) }
     self.search = search
+    silence = try Silence(
+      options, transcriber.speech, model: transcriber.model.name)
+    conditionsOnPrevious = options.conditionsOnPrevious ?? transcriber.speech.conditionsOnPrevious
     var rules = try transcriber.generator.rules(search, source: [])
     if isTimed {
       guard let token = transcriber.speech.noTimestamps else {
@@ -53,16 +59,19 @@ struct TranscriptionRun {
       task: options.task, language: options.language, timestamps: isTimed
     ) { languages in try hear(languages) }
     result.language = prompt.compactMap { speech.language(of: $0) }.first
-    let count = try allowance(after: prompt)
+    try checkAllowance(after: prompt)
     var place = 0
     while place < spectrogram.frames, !isCancelled() {
       let frames = min(transcriber.window, spectrogram.frames - place)
-      let tokens = try write(at: place, prompt, count, receive)
+      guard let tokens = try write(at: place, prompt, receive) else {
+        place += frames
+        continue
+      }
       let (segments, advance) = TimedTokens.cut(
         tokens, first: speech.firstTimestamp, offset: place, frames: frames)
       for segment in segments {
         let segment = try named(segment)
-        if isTimed || options.beams > 1, let text = segment.text, !text.isEmpty {
+        if !isStreamed, let text = segment.text, !text.isEmpty {
           try receive(.text(text))
         }
         result.segments.append(segment)
@@ -76,29 +85,37 @@ struct TranscriptionRun {
     return result
   }
 
-  /// The tokens of a window, without the one that ends them.
+  /// Whether text is given token by token: a segment or a better beam may not take it back.
+  private var isStreamed: Bool { !isTimed && options.beams == 1 && silence == nil }
+
+  /// The tokens of a window, without the one that ends them; nil if nobody speaks in it.
   private mutating func write(
-    at place: Int, _ prompt: [Int32], _ count: Int,
-    _ receive: (Transcription.Event) throws -> Void
-  ) throws -> [Int32] {
+    at place: Int, _ prompt: [Int32], _ receive: (Transcription.Event) throws -> Void
+  ) throws -> [Int32]? {
     let generator = transcriber.generator
     try encode(at: place, sequences: options.beams)
+    let earlier = previous
+    let start = earlier + prompt
+    let count = try allowance(after: start)
+    let noSpeech = try silence.flatMap {
+      try noSpeechProbability($0.token, after: earlier, prompt, isLast: count == 1)
+    }
     // What the model heard the language by is the beginning of every prompt.
-    let fresh = Array(prompt[try model.runner.reset(to: prompt)...])
-    var tokens: [Int32] = []
+    let fresh = Array(start[try model.runner.reset(to: start)...])
+    var (tokens, logProbability) = ([Int32](), Float(0))
     if options.beams > 1 {
-      tokens =
-        try generator.searched(
-          after: prompt, fresh: fresh, source: nil, count: count, rules, search, isCancelled)?
-        .tokens ?? []
+      let best = try generator.searched(
+        after: start, fresh: fresh, source: nil, count: count, rules, search,
+        judges: silence != nil, isCancelled)
+      (tokens, logProbability) = (best?.tokens ?? [], best?.logProbability ?? 0)
     } else {
       var text = try GeneratedText(model, stops: [])
       func give(_ piece: String) throws {
-        if !isTimed, !piece.isEmpty { try receive(.text(piece)) }
+        if isStreamed, !piece.isEmpty { try receive(.text(piece)) }
       }
       var fresh = fresh
       while tokens.count < count, tokens.last.map(isEnd) != true {
-        let sequence = prompt + tokens
+        let sequence = start + tokens
         guard
           var logits = try generator.step(
             fresh, source: nil, span: sequence.count, isCancelled)
@@ -106,14 +123,62 @@ struct TranscriptionRun {
         rules.apply(
           &logits, after: sequence, new: tokens.count, isLast: tokens.count == count - 1)
         let token = Int32(firstMaximum(logits) ?? 0)
+        if silence != nil { logProbability += logits[Int(token)] - logSumOfExponentials(logits) }
         tokens.append(token)
         fresh = [token]
         if token < speech.firstTimestamp { try give(try text.append(token)) }
       }
       try give(try text.finish())
     }
+    if let silence, let noSpeech, !tokens.isEmpty,
+      silence.holds(noSpeech: noSpeech, logProbability: logProbability / Float(tokens.count))
+    {
+      return nil
+    }
     if let last = tokens.last, isEnd(last) { tokens.removeLast() }
     return tokens
+  }
+
+  /// What a window's prompt follows: the end of what was said so far, behind the token that says so, as
+  /// far as half of the context has room for it.
+  private var previous: [Int32] {
+    guard conditionsOnPrevious, !result.segments.isEmpty else { return [] }
+    let said = result.segments.flatMap { segment in
+      // Of two timestamps at the end the second one begins the next segment.
+      let endsInPair =
+        segment.tokens.count > 2
+        && segment.tokens[segment.tokens.count - 2] >= speech.firstTimestamp
+      return endsInPair ? segment.tokens.dropLast() : segment.tokens[...]
+    }
+    let room = max(0, context / 2 - 1)
+    return (speech.startOfPrevious.map { [$0] } ?? []) + said.suffix(room)
+  }
+
+  /// How probable "no speech" is where the text of a window could begin, behind the first token of its
+  /// prompt; nil if cancelled.
+  ///
+  /// Where the prompt has no other token, transformers takes what the rules of all models leave of
+  /// that, and not yet those of speech.
+  private func noSpeechProbability(
+    _ token: Int, after earlier: [Int32], _ prompt: [Int32], isLast: Bool
+  ) throws -> Float? {
+    let start = earlier + prompt.prefix(1)
+    let fresh = Array(start[try model.runner.reset(to: start)...])
+    guard
+      var logits = try transcriber.generator.step(
+        fresh, source: nil, span: start.count, isCancelled)
+    else { return nil }
+    guard logits.indices.contains(token) else {
+      throw TaskError(
+        "\(model.name): no_timestamps_token_id: expected a token of the vocabulary of "
+          + "\(logits.count), found \(token + 1)")
+    }
+    if prompt.count > 1 { return exp(logSoftmax(logits)[token]) }
+    var general = rules
+    (general.suppressed, general.suppressedFirst, general.timestamps) = ([], [], nil)
+    if options.beams > 1 { logits = logSoftmax(logits) }
+    general.apply(&logits, after: start, new: 0, isLast: isLast)
+    return options.beams > 1 ? exp(logits[token]) : exp(logSoftmax(logits)[token])
   }
 
   private func isEnd(_ token: Int32) -> Bool {
@@ -136,29 +201,37 @@ struct TranscriptionRun {
     return try runs.map { try model.text(of: Array($0)) }.joined()
   }
 
+  /// Checks that there is room behind a prompt for as many tokens as were asked for.
+  private func checkAllowance(after prompt: [Int32]) throws {
+    let room = try room(after: prompt)
+    if let asked = options.maximumNewTokens, !(1...room).contains(asked) {
+      throw TaskError(
+        asked < 1 ? .badOption : .badInput,
+        "max-new-tokens: expected 1 to \(room), the room behind \(prompt.count) tokens in a "
+          + "context of \(context), found \(asked)")
+    }
+  }
+
   /// How many tokens a window may have: what was asked for, or what the configuration says, at most
   /// what there is room for.
   private func allowance(after prompt: [Int32]) throws -> Int {
-    let context = model.runner.maximum(of: "context") ?? 1
-    let room = context - prompt.count
-    guard room >= 1 else {
-      throw TaskError(
-        "a context of \(context) tokens has no room behind the \(prompt.count) that say what to do")
-    }
-    if let asked = options.maximumNewTokens {
-      guard (1...room).contains(asked) else {
-        throw TaskError(
-          asked < 1 ? .badOption : .badInput,
-          "max-new-tokens: expected 1 to \(room), the room behind \(prompt.count) tokens in a "
-            + "context of \(context), found \(asked)")
-      }
-      return asked
-    }
+    let room = try room(after: prompt)
+    if let asked = options.maximumNewTokens { return min(room, asked) }
     let file = JSONField(model.description.generation, file: "generation_config.json")
     let limit = 1...Int(Int32.max)
     if file["max_new_tokens"].exists { return min(room, try file["max_new_tokens"].int(in: limit)) }
     guard file["max_length"].exists else { return room }
     return max(1, min(room, try file["max_length"].int(in: limit) - prompt.count))
+  }
+
+  private var context: Int { model.runner.maximum(of: "context") ?? 1 }
+
+  private func room(after prompt: [Int32]) throws -> Int {
+    guard prompt.count < context else {
+      throw TaskError(
+        "a context of \(context) tokens has no room behind the \(prompt.count) that say what to do")
+    }
+    return context - prompt.count
   }
 
   /// The most probable language of the sound's first window.
