@@ -112,6 +112,11 @@ public struct JSONField: Sendable {
     exists ? try bool() : absent
   }
 
+  /// `true` or `false`, or `absent` when nothing stands here; `null` is false, as `None` is to Python.
+  public func flag(default absent: Bool) throws(HubError) -> Bool {
+    isNull ? false : try bool(default: absent)
+  }
+
   /// A string's bytes.
   public func string() throws(HubError) -> ByteString {
     guard let string = value?.string else { throw error(expected: "a string") }

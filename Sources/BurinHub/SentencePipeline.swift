@@ -137,7 +137,7 @@ extension ModelDirectory {
   private func readPooling(
     _ config: JSONField, into pipeline: inout SentencePipeline
   ) throws(HubError) {
-    pipeline.poolsPrompt = try config["include_prompt"].bool(default: true)
+    pipeline.poolsPrompt = try config["include_prompt"].flag(default: true)
     let mode = config["pooling_mode"]
     if mode.exists {
       let modes = mode.value?.array == nil ? [mode] : try mode.array()
@@ -177,7 +177,7 @@ extension ModelDirectory {
     return .dense(
       directory: directory, inputs: try config["in_features"].int(in: 1...1 << 20),
       outputs: try config["out_features"].int(in: 1...1 << 20),
-      bias: try config["bias"].bool(default: true), activation: activation)
+      bias: try config["bias"].flag(default: true), activation: activation)
   }
 
   /// The longest text and the case, from the first file of a name that was ever used.

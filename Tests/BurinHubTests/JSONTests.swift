@@ -39,6 +39,15 @@ import Testing
     #expect(try Self.parse("1e-400").double == 0)
   }
 
+  @Test("tells a flag that is null, and so false, from one that is absent")
+  func flags() throws {
+    let field = JSONField(["null": nil, "true": true, "text": "x"], file: "config.json")
+    #expect(try !field["null"].flag(default: true))
+    #expect(try field["absent"].flag(default: true))
+    #expect(try field["true"].flag(default: false))
+    #expect(throws: HubError.self) { try field["text"].flag(default: true) }
+  }
+
   @Test(arguments: [
     ("", "end of the text", 0), ("  ", "end of the text", 2), ("nul", "'n'", 0),
     ("[1,]", "']'", 3), ("{\"a\":1,}", "'}'", 7), ("{a:1}", "'a'", 1), ("[1 2]", "'2'", 3),

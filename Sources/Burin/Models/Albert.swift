@@ -54,7 +54,7 @@ struct Albert: EncoderFamily {
     weights = body
     embeddingWidth = narrow
     labels = try config.labelCount()
-    isTied = try config["tie_word_embeddings"].bool(default: true)
+    isTied = try config["tie_word_embeddings"].flag(default: true)
     maximumLength = longest
     let embeddings = body["embeddings"]
     words = Embedding(sizes.vocabulary, narrow, embeddings["word_embeddings"])

@@ -103,8 +103,8 @@ struct Bart: EncoderDecoderFamily {
       in: 0...1 << 24, default: variant.startID ?? 0)
     heads = try SequenceHeads(config, head, hidden: hidden, endID: variant.endID)
     let words = try config["vocab_size"].int(in: 1...1 << 24, default: variant.vocabulary)
-    isTied = try config["tie_word_embeddings"].bool(default: true)
-    if try config["share_encoder_decoder_embeddings"].bool(default: true) {
+    isTied = try config["tie_word_embeddings"].flag(default: true)
+    if try config["share_encoder_decoder_embeddings"].flag(default: true) {
       sourceWords = Embedding(words, hidden, body["shared"])
       targetWords = sourceWords
       vocabulary = words
@@ -115,7 +115,7 @@ struct Bart: EncoderDecoderFamily {
       targetWords = Embedding(
         isTied ? vocabulary : words, hidden, body["decoder"]["embed_tokens"])
     }
-    let isScaled = try config["scale_embedding"].bool(default: variant.scalesEmbeddings)
+    let isScaled = try config["scale_embedding"].flag(default: variant.scalesEmbeddings)
     embeddingScale = isScaled ? Double(hidden).squareRoot() : 1
     encoder = try layers("encoder").map(\.0)
     decoder = try layers("decoder").map { layer, weights, heads in

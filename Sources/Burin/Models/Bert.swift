@@ -104,7 +104,7 @@ struct BertBody {
     self.epsilon = epsilon
     self.activation = activation
     maximumPositions = sizes.positions
-    isTied = try config["tie_word_embeddings"].bool(default: true)
+    isTied = try config["tie_word_embeddings"].flag(default: true)
     let embeddings = weights["embeddings"]
     words = Embedding(sizes.vocabulary, embeddingWidth, embeddings["word_embeddings"])
     positions =

@@ -35,7 +35,7 @@ struct DINOv2: VisionFamily {
     let ratio = try config["mlp_ratio"].double(above: 0, default: 4)
     let epsilon = try config["layer_norm_eps"].epsilon(default: 1e-6)
     let activation = try config["hidden_act"].activation(default: "gelu")
-    let hasBias = try config["qkv_bias"].bool(default: true)
+    let hasBias = try config["qkv_bias"].flag(default: true)
     let isGated = try config["use_swiglu_ffn"].bool(default: false)
     let wide = Double(hidden) * ratio
     guard wide >= 1, wide <= 16_777_216 else {

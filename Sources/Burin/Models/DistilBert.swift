@@ -39,7 +39,7 @@ struct DistilBert: EncoderFamily {
     self.hidden = hidden
     self.activation = activation
     labels = try config.labelCount()
-    isTied = try config["tie_word_embeddings"].bool(default: true)
+    isTied = try config["tie_word_embeddings"].flag(default: true)
     maximumLength = try config["max_position_embeddings"].int(in: 1...1 << 24, default: 512)
     let embeddings = body["embeddings"]
     words = Embedding(

@@ -28,7 +28,7 @@ struct GPT2: DecoderFamily {
     let inner = try config["n_inner"].int(in: 1...1 << 22, default: 4 * hidden)
     let epsilon = try config["layer_norm_epsilon"].epsilon(default: 1e-5)
     let activation = try config["activation_function"].activation(default: "gelu_new")
-    let scales = try config["scale_attn_weights"].bool(default: true)
+    let scales = try config["scale_attn_weights"].flag(default: true)
     let scalesByLayer = try config["scale_attn_by_inverse_layer_idx"].bool(default: false)
     guard try !config["add_cross_attention"].bool(default: false) else {
       throw config["add_cross_attention"].error(expected: "false")

@@ -29,8 +29,8 @@ struct GPTNeoX: DecoderFamily {
     let intermediate = try config["intermediate_size"].width()
     let epsilon = try config["layer_norm_eps"].epsilon(default: 1e-5)
     let activation = try config["hidden_act"].activation(default: "gelu")
-    let hasBias = try config["attention_bias"].bool(default: true)
-    let isParallel = try config["use_parallel_residual"].bool(default: true)
+    let hasBias = try config["attention_bias"].flag(default: true)
+    let isParallel = try config["use_parallel_residual"].flag(default: true)
     let width = hidden / heads
     let rotary = try Rotary(
       config, width: width, thetaKey: "rotary_emb_base", partialKey: "rotary_pct", partial: 0.25)

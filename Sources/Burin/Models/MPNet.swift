@@ -45,7 +45,7 @@ struct MPNet: EncoderFamily {
     self.epsilon = epsilon
     weights = body
     labels = try config.labelCount()
-    isTied = try config["tie_word_embeddings"].bool(default: true)
+    isTied = try config["tie_word_embeddings"].flag(default: true)
     let embeddings = body["embeddings"]
     words = Embedding(sizes.vocabulary, hidden, embeddings["word_embeddings"])
     positionTable = Embedding(sizes.positions, hidden, embeddings["position_embeddings"])

@@ -36,7 +36,7 @@ struct StarCoder2: LlamaFamily {
     variant.epsilonKey = "norm_epsilon"
     variant.epsilon = 1e-5
     variant.activation = "gelu_pytorch_tanh"
-    variant.projectionBias = try config["use_bias"].bool(default: true)
+    variant.projectionBias = try config["use_bias"].flag(default: true)
     variant.outputBias = variant.projectionBias
     variant.feedForwardBias = variant.projectionBias
     try variant.readWindow(config, default: nil)

@@ -37,7 +37,7 @@ struct Qwen2MoE: LlamaFamily {
 
   static func variant(_ config: JSONField) throws(HubError) -> LlamaVariant {
     var variant = LlamaVariant()
-    variant.projectionBias = try config["qkv_bias"].bool(default: true)
+    variant.projectionBias = try config["qkv_bias"].flag(default: true)
     variant.groups = 16
     if try config["use_sliding_window"].bool(default: false) {
       try variant.readWindow(config, default: 4096)

@@ -77,8 +77,8 @@ struct ModernBert: EncoderFamily {
     denseActivation = try config["classifier_activation"].activation(default: "gelu")
     let pooling = config["classifier_pooling"]
     poolsMean = pooling.exists ? try pooling.string(oneOf: ["cls", "mean"]) == "mean" : false
-    isTied = try config["tie_word_embeddings"].bool(default: true)
-    hasDecoderBias = try config["decoder_bias"].bool(default: true)
+    isTied = try config["tie_word_embeddings"].flag(default: true)
+    hasDecoderBias = try config["decoder_bias"].flag(default: true)
     maximumLength = sizes.positions
   }
 

@@ -26,9 +26,9 @@ struct OPT: DecoderFamily {
     let heads = try config["num_attention_heads"].heads(dividing: hidden)
     let intermediate = try config["ffn_dim"].width()
     let activation = try config["activation_function"].activation(default: "relu")
-    let hasBias = try config["enable_bias"].bool(default: true)
-    let hasScales = try config["layer_norm_elementwise_affine"].bool(default: true)
-    let isBefore = try config["do_layer_norm_before"].bool(default: true)
+    let hasBias = try config["enable_bias"].flag(default: true)
+    let hasScales = try config["layer_norm_elementwise_affine"].flag(default: true)
+    let isBefore = try config["do_layer_norm_before"].flag(default: true)
     let lacksFinalNorm = try config["_remove_final_layer_norm"].bool(default: false)
     let embeddingWidth = try config["word_embed_proj_dim"].width(default: hidden)
     func norm(_ weights: Weights) -> LayerNorm {

@@ -34,11 +34,11 @@ struct PatchTST: Family {
       ? try PatchCovering(config, patches: shape.patches) : nil
     let heads = try config["num_attention_heads"].heads(dividing: hidden, default: 4)
     let inner = try config["ffn_dim"].width(default: 512)
-    let hasBias = try config["bias"].bool(default: true)
+    let hasBias = try config["bias"].flag(default: true)
     let activation = try config["activation_function"].activation(default: "gelu")
     let epsilon = try config["norm_eps"].epsilon(default: 1e-5)
     let attendsOverChannels = try config["channel_attention"].bool(default: false)
-    let normsBefore = try config["pre_norm"].bool(default: true)
+    let normsBefore = try config["pre_norm"].flag(default: true)
     let kind = try config["norm_type"].string(default: "batchnorm")
     guard kind == "batchnorm" || kind == "layernorm" else {
       throw config["norm_type"].error(expected: "one of batchnorm, layernorm")
@@ -53,7 +53,7 @@ struct PatchTST: Family {
     let encoder = body["encoder"]
     embeddings = PatchTSTEmbeddings(
       hidden: hidden, shape: shape,
-      isShared: try config["share_embedding"].bool(default: true),
+      isShared: try config["share_embedding"].flag(default: true),
       hasLeadingToken: try config["use_cls_token"].bool(default: false), weights: encoder)
     layers = (0..<(try config["num_hidden_layers"].layers(default: 3))).map { index in
       let weights = encoder["layers"][index]

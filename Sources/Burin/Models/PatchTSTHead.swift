@@ -41,7 +41,7 @@ struct PatchTSTHead {
     distribution =
       isDistributed && (head == .seriesPrediction || head == .seriesRegression)
       ? try config.seriesDistribution() : nil
-    let isShared = try config["share_projection"].bool(default: true)
+    let isShared = try config["share_projection"].flag(default: true)
     if head == .seriesPrediction && !isShared {
       throw config["share_projection"].error(
         expected: "true: transformers cannot run a projection for each channel either")

@@ -129,7 +129,7 @@ struct Rotary {
     }
     var low = place(try scaling["beta_fast"].double(above: 0, default: 32))
     var high = place(try scaling["beta_slow"].double(above: 0, default: 1))
-    if try scaling["truncate"].bool(default: true) { (low, high) = (floor(low), ceil(high)) }
+    if try scaling["truncate"].flag(default: true) { (low, high) = (floor(low), ceil(high)) }
     low = max(low, 0)
     high = min(high, Double(part) - 1)
     // transformers' own step aside from a division by zero.

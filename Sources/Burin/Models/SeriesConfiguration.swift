@@ -20,7 +20,7 @@ extension JSONField {
     guard try self["scaling_dim"].int(default: 1) == 1 else {
       throw self["scaling_dim"].error(expected: "1, the axis of time")
     }
-    guard try self["keepdim"].bool(default: true) else {
+    guard try self["keepdim"].flag(default: true) else {
       throw self["keepdim"].error(expected: "true")
     }
     return SeriesScaler(

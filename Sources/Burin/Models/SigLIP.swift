@@ -148,7 +148,7 @@ struct SigLIPImageTower: ImageTower {
     patches = try config.patches(
       outputs: stack.hidden, weights["embeddings"]["patch_embedding"])
     pooling =
-      try config["vision_use_head"].bool(default: true)
+      try config["vision_use_head"].flag(default: true)
       ? AttentionPooling(stack: stack, weights: weights["head"]) : nil
   }
 

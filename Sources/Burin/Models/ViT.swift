@@ -96,7 +96,7 @@ struct ViTBody: Layer {
     let intermediate = try config["intermediate_size"].width(default: 3072)
     let epsilon = try config["layer_norm_eps"].epsilon(default: 1e-12)
     let activation = try config["hidden_act"].activation(default: "gelu")
-    let hasBias = try config["qkv_bias"].bool(default: true)
+    let hasBias = try config["qkv_bias"].flag(default: true)
     let patches = try config.patches(
       outputs: hidden, weights["embeddings"]["patch_embeddings"]["projection"])
     self.hidden = hidden

@@ -29,7 +29,7 @@ struct Whisper: SourceToTargetFamily {
     self.head = head
     encoder = try WhisperEncoder(config, body["encoder"])
     maximumLength = try config["max_target_positions"].int(in: 1...1 << 20, default: 448)
-    isTied = try config["tie_word_embeddings"].bool(default: true)
+    isTied = try config["tie_word_embeddings"].flag(default: true)
     let hidden = encoder.hidden
     let weights = body["decoder"]
     let layers = try config.whisperLayers("decoder", hidden, weights)

@@ -52,7 +52,7 @@ extension PicturePreparation {
     guard config.value?.object != nil else { throw config.error(expected: "an object") }
     let processor = try ImageProcessor(config, modelType: modelType)
     resize = nil
-    if try config["do_resize"].bool(default: true) {
+    if try config["do_resize"].flag(default: true) {
       resize =
         try config["size"].exists
         ? config["size"].resize(shortestEdge: processor.isShortestEdge) : processor.resize
@@ -61,14 +61,14 @@ extension PicturePreparation {
       in: 0...5, default: processor.resampling.rawValue)
     resampling = Resampling(rawValue: filter) ?? processor.resampling
     crop = nil
-    if processor.crop != nil, try config["do_center_crop"].bool(default: true) {
+    if processor.crop != nil, try config["do_center_crop"].flag(default: true) {
       crop = try config["crop_size"].exists ? config["crop_size"].pictureSize() : processor.crop
     }
     scale =
-      try config["do_rescale"].bool(default: true)
+      try config["do_rescale"].flag(default: true)
       ? config["rescale_factor"].double(default: 1 / 255) : nil
     normalization =
-      try config["do_normalize"].bool(default: true)
+      try config["do_normalize"].flag(default: true)
       ? Normalization(
         mean: config["image_mean"].colours(default: processor.mean, isDivisor: false),
         deviation: config["image_std"].colours(default: processor.deviation, isDivisor: true))
