@@ -62,6 +62,18 @@ def fixtures(rotary):
             t.BloomConfig(
                 vocab_size=113, hidden_size=20, n_head=5, n_layer=2, bos_token_id=0,
                 eos_token_id=0, pad_token_id=None, pretraining_tp=4, slow_but_exact=True), {}),
+        # ALiBi counts the tokens that are not padding.
+        "bloom-with-holes": (
+            t.BloomModel,
+            t.BloomConfig(
+                vocab_size=113, hidden_size=24, n_head=3, n_layer=2, bos_token_id=0,
+                eos_token_id=0, pad_token_id=3), {"holes": [[5, 6, 7, 20], [2], [1, 2]]}),
+        # As EmbeddingGemma: half of a window lies before a token, and half behind it.
+        "gemma3-both-ways": (
+            t.Gemma3TextModel,
+            rotary(t.Gemma3TextConfig, 24, 4, 2, 37, layers=3, head_dim=8, sliding_window=26,
+                   layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+                   query_pre_attn_scalar=11, use_bidirectional_attention=True), {}),
         # A soft cap of attention that transformers does not read, beside one that it does.
         "gemma3-lm-capped": (
             t.Gemma3ForCausalLM,

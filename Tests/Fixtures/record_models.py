@@ -324,6 +324,9 @@ def record(name):
         lengths = [37, 34]
     def inputs(lengths, width, masked):
         drawn = random_inputs(config, generator, lengths, width, masked)
+        for row, places in enumerate(more.get("holes", []) if masked else []):
+            drawn["attention_mask"][row, places] = 0
+            drawn["input_ids"][row, places] = config.pad_token_id
         names = "Encoder", "Audio", "TokenClassification", "CausalLM"
         alone = any(name in kind.__name__ for name in names)
         return drawn if alone else with_target(config, drawn, generator, more)

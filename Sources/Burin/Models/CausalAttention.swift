@@ -58,11 +58,11 @@ struct CausalAttention {
   }
 
   /// `slopes[head] * key`, which is the distance of key and query but for a number per query, and
-  /// so the same to a softmax; `f32[1, heads, 1, keys]`.
+  /// so the same to a softmax; `f32[batch or 1, heads, 1, keys]`. Distances count only the tokens that are
+  /// not padding.
   private func nearness(_ slopes: [Double], _ context: DecoderContext) -> Tensor {
     let trace = context.positions.trace
-    let places = trace.iota([1, 1, 1, context.keys], axis: 3).cast(.f32)
-    return trace.constant(slopes).reshaped([1, Dim(heads), 1, 1]) * places
+    return trace.constant(slopes).reshaped([1, Dim(heads), 1, 1]) * context.keyPlaces.cast(.f32)
   }
 
   private func projected(_ x: Tensor) -> (query: Tensor, key: Tensor, value: Tensor) {

@@ -36,7 +36,8 @@ extension DecoderFamily {
         let positions = trace.input(
           "position_ids", .i32, ids.shape,
           fallback: countsPadding ? trace.iota(ids.shape, axis: 1) : padding.countedPositions)
-        let context = DecoderContext(positions: positions, padding: padding)
+        let context = DecoderContext(
+          positions: positions, padding: padding, looksAhead: body.looksAhead)
         // transformers takes positions where nothing follows from them, so they are added times 0.
         let unread = positions * trace.constant(0, .i32)
         let hidden = stack(body.readsPositions ? ids : ids + unread, positions: positions) { _ in
@@ -113,7 +114,7 @@ extension DecoderFamily {
 extension Tensor {
   /// Of a mask `i32[batch, seq]`: how many tokens that are not padding stand before each token, and -1
   /// for padding.
-  fileprivate var countedPositions: Tensor {
+  var countedPositions: Tensor {
     cumulativeSum(axis: 1) * self + trace.constant(-1, .i32)
   }
 }

@@ -9,6 +9,8 @@ struct DecoderBody {
   let words: Embedding
   /// The vectors of positions; `nil` where the layers know them, or need none.
   var positions: (any PositionVectors)?
+  /// Whether tokens see those behind them too, as in encoders.
+  var looksAhead = false
   /// Whether anything follows from positions.
   var readsPositions = true
   /// What embeddings are multiplied by.
@@ -58,7 +60,7 @@ struct DecoderBody {
     self.words = Embedding(count, embeddingWidth ?? hidden, words)
     self.layers = layers
     self.norm = norm
-    self.isTied = try config["tie_word_embeddings"].bool(default: isTied)
+    self.isTied = try config["tie_word_embeddings"].flag(default: isTied)
     self.output = Linear(self.words.width, self.words.count, output, bias: false)
     labels = try config.labelCount()
     paddingID = try config.paddingID()

@@ -8,6 +8,8 @@ struct DecoderContext {
   let lengths: Tensor
   /// How many keys there may be.
   let keys: Dim
+  /// Where each key stands among those that count, `i32[batch or 1, 1, 1, keys]`.
+  let keyPlaces: Tensor
   /// Which keys count, besides those that a window leaves out.
   private let masks: [Mask<Tensor>]
   /// The position of the first query of each sequence, `i32[batch]`; 0 if `nil`.
@@ -18,12 +20,15 @@ struct DecoderContext {
 
   /// A call that remembers nothing: all tokens are here.
   ///
-  /// - Parameter padding: `i32[batch, seq]`, 0 where a token is padding.
-  init(positions: Tensor, padding: Tensor) {
+  /// - Parameters:
+  ///   - padding: `i32[batch, seq]`, 0 where a token is padding.
+  ///   - looksAhead: whether queries see the tokens behind them too.
+  init(positions: Tensor, padding: Tensor, looksAhead: Bool = false) {
     self.positions = positions
+    keyPlaces = padding.countedPositions.reshaped([padding.shape[0], 1, 1, padding.shape[1]])
     lengths = positions.maximum(1) + positions.trace.constant(1, .i32)
     keys = padding.shape[1]
-    masks = [.padding(padding), .causal(start: nil)]
+    masks = [.padding(padding)] + (looksAhead ? [] : [.causal(start: nil)])
     start = nil
     cached = { $1 }
   }
@@ -32,6 +37,7 @@ struct DecoderContext {
     positions = step.positions
     lengths = step.spans.reshaped([step.total.shape[0], 1])
     keys = step.context
+    keyPlaces = step.ids.trace.iota([1, 1, 1, step.context], axis: 3)
     masks = [.lengths(step.total), .causal(start: step.lengths)]
     start = step.lengths
     self.cached = cached

@@ -36,7 +36,8 @@ struct Gemma2: LlamaFamily {
 }
 
 /// Gemma 3's text model (Gemma team, 2025), as transformers' `modeling_gemma3`: Gemma 2 with
-/// normalised heads instead of soft caps, and positions of their own in layers with a window.
+/// normalised heads instead of soft caps, and positions of their own in layers with a window. EmbeddingGemma
+/// (2025) is one whose tokens see each other in both directions.
 struct Gemma3: LlamaFamily {
   static let modelTypes = ["gemma3_text"]
   static let architectures: KeyValuePairs<String, Head> = [
@@ -56,9 +57,9 @@ struct Gemma3: LlamaFamily {
     variant.hasLocalPositions = true
     let pattern = try config["sliding_window_pattern"].int(in: 1...1 << 20, default: 6)
     try variant.readLayerTypes(config) { ($0 + 1) % pattern != 0 }
-    guard try !config["use_bidirectional_attention"].bool(default: false) else {
-      throw config["use_bidirectional_attention"].error(expected: "false")
-    }
+    variant.looksAhead = try config["use_bidirectional_attention"].bool(default: false)
+    // Half of the window lies before a token then, and half behind it.
+    if variant.looksAhead { variant.window = variant.window.map { $0 / 2 + 1 } }
     return variant
   }
 }

@@ -15,7 +15,12 @@ extension LlamaFamily {
   static func isUnused(_ name: String) -> Bool { DecoderBody.isUnused(name) }
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
-    self.init(head: head, body: try DecoderBody(config, body, Self.variant(config)))
+    let variant = try Self.variant(config)
+    guard !variant.looksAhead || head != .languageModel else {
+      throw config["use_bidirectional_attention"].error(
+        expected: "false in a model that continues texts")
+    }
+    self.init(head: head, body: try DecoderBody(config, body, variant))
   }
 }
 
@@ -74,6 +79,7 @@ extension DecoderBody {
       config, hidden: sizes.hidden, words: weights["embed_tokens"], layers: layers,
       norm: sizes.norm(sizes.hidden, weights["norm"]), isTied: variant.isTied)
     embeddingScale = variant.embeddingScale(sizes.hidden)
+    looksAhead = variant.looksAhead
     readsPositions = layers.indices.contains { variant.isTurned($0) }
     let rereads = variant.originalPositions != nil
     let usesFar = layers.indices.contains {

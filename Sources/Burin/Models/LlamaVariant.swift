@@ -47,6 +47,8 @@ struct LlamaVariant {
   /// How many positions attention reaches back in the layers that `isWindowed` names.
   var window: Int?
   var isWindowed: (_ layer: Int) -> Bool = { _ in false }
+  /// Whether tokens see those behind them too.
+  var looksAhead = false
   /// Whether a layer turns its heads by their positions.
   var isTurned: (_ layer: Int) -> Bool = { _ in true }
   /// Between its negative and this queries, keys and values are kept.

@@ -57,7 +57,7 @@ import Testing
   private func sequenceLength(_ mask: HostTensor?, _ sequence: Int, of ids: HostTensor) -> Int {
     guard let mask else { return ids.shape[1] }
     let row = mask.ids[sequence * mask.shape[1]..<(sequence + 1) * mask.shape[1]]
-    return row.count { $0 != 0 }
+    return row.lastIndex { $0 != 0 }.map { $0 - row.startIndex + 1 } ?? 0
   }
 }
 
