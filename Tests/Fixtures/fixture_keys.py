@@ -48,6 +48,14 @@ FIXTURES = {
         t.DebertaV2Model,
         deberta(t.DebertaV2Config, 20, 2, 29, position_buckets=32, max_relative_positions=9,
                 hidden_act="linear"), {}),
+    # A first token that is padding sees all tokens alike, and the classifier reads it.
+    "deberta-first-is-padding": (
+        t.DebertaForSequenceClassification, deberta(t.DebertaConfig, 20, 4, 31, **MOODS),
+        {"holes": [[0, 1, 2, 20], [1], []]}),
+    "deberta-v2-first-is-padding": (
+        t.DebertaV2ForSequenceClassification,
+        deberta(t.DebertaV2Config, 22, 2, 33, position_buckets=10, conv_kernel_size=3, **MOODS),
+        {"holes": [[0, 9], [], [1, 5]]}),
     "deberta-token-classification": (
         t.DebertaForTokenClassification, deberta(t.DebertaConfig, 20, 4, 31, **ENTITIES), {}),
     "deberta-question-answering": (

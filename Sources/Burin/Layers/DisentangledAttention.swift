@@ -96,8 +96,13 @@ struct DisentangledAttention {
   /// What the scores of distances are multiplied by, if not by `scale`.
   var distanceScale: Double?
 
-  /// - Parameter distances: `nil` without relative attention.
-  func callAsFunction(_ x: Tensor, distances: DistanceVectors?, mask: Tensor?) -> Tensor {
+  /// - Parameters:
+  ///   - distances: `nil` without relative attention.
+  ///   - padding: `i32[batch, seq]`, 0 for tokens that see all tokens alike, padding among them; `nil`
+  ///     where there are none.
+  func callAsFunction(
+    _ x: Tensor, distances: DistanceVectors?, mask: Tensor?, padding: Tensor? = nil
+  ) -> Tensor {
     let (query, key, value) = projected(x)
     var parts: [Tensor] = []
     if let distances {
@@ -116,10 +121,16 @@ struct DisentangledAttention {
       }
     }
     let bias = parts.dropFirst().reduce(parts.first) { sum, part in sum.map { $0 + part } }
-    return output(
-      attention(
-        query: query, key: key, value: value, scale: scale,
-        bias: bias.map { $0 * (distanceScale ?? scale) }, mask: mask))
+    var attended = attention(
+      query: query, key: key, value: value, scale: scale,
+      bias: bias.map { $0 * (distanceScale ?? scale) }, mask: mask)
+    if let padding {
+      let isPadding = x.trace.constant(0, .i32).binary(.equal, padding)
+        .reshaped([x.shape[0], x.shape[1], 1])
+      let mean = value.mean(1).reshaped([x.shape[0], 1, attended.shape[2]])
+      attended = isPadding.select(mean, attended)
+    }
+    return output(attended)
   }
 }
 

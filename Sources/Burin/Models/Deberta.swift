@@ -62,8 +62,8 @@ struct Deberta: EncoderFamily {
       throw config["pooler_hidden_size"].error(expected: "hidden_size, \(hidden)")
     }
     labels = try config.labelCount()
-    isTied = try config["tie_word_embeddings"].bool(default: true)
-    isLegacy = try config["legacy"].bool(default: true)
+    isTied = try config["tie_word_embeddings"].flag(default: true)
+    isLegacy = try config["legacy"].flag(default: true)
     let embeddings = body["embeddings"]
     let width = try config["embedding_size"].width(default: hidden)
     embeddingWidth = width
@@ -71,7 +71,7 @@ struct Deberta: EncoderFamily {
       throw config["embedding_size"].error(expected: "hidden_size, \(hidden), unless legacy")
     }
     words = Embedding(sizes.vocabulary, width, embeddings["word_embeddings"])
-    let addsPositions = try config["position_biased_input"].bool(default: true)
+    let addsPositions = try config["position_biased_input"].flag(default: true)
     positions = addsPositions ? Embedding(length, width, embeddings["position_embeddings"]) : nil
     let types = try config["type_vocab_size"].int(in: 0...1 << 16, default: 0)
     tokenTypes = types > 0 ? Embedding(types, width, embeddings["token_type_embeddings"]) : nil
@@ -112,13 +112,14 @@ struct Deberta: EncoderFamily {
 
   func encode(_ inputs: EncoderInputs) -> Tensor {
     let trace = inputs.ids.trace
+    let counts = inputs.padding.cast(.f32).reshaped(inputs.ids.shape + [1])
     let embedded = trace.scoped("embeddings") {
       var sum = words(inputs.ids)
       sum = positions.map { sum + $0(inputs.positions) } ?? sum.reading(inputs.positions)
       if let types = inputs.tokenTypes {
         sum = tokenTypes.map { sum + $0(types) } ?? sum.reading(types)
       }
-      return embeddingNorm(projection?(sum) ?? sum)
+      return embeddingNorm(projection?(sum) ?? sum) * counts
     }
     let vectors = trace.scoped("distances") {
       distances.map {
@@ -128,10 +129,11 @@ struct Deberta: EncoderFamily {
     }
     return layers.enumerated().reduce(embedded) { x, layer in
       trace.scoped("layer \(layer.offset)") {
-        let y = layer.element(x, distances: vectors, mask: inputs.mask)
+        let y = layer.element(
+          x, distances: vectors, mask: inputs.mask, padding: inputs.padding)
         guard layer.offset == 0, let convolution else { return y }
         return trace.scoped("convolution") {
-          convolution(embedded, residual: y, padding: inputs.padding)
+          convolution(embedded, residual: y) * counts
         }
       }
     }
@@ -168,15 +170,22 @@ struct Deberta: EncoderFamily {
 }
 
 /// A layer of the encoder, normalised after each sublayer.
+///
+/// transformers masks the rows of padding whole, so that they see all tokens alike, and their embeddings
+/// are zeros. That is read where the first token is padding: a classifier of sequences reads its row,
+/// which depends on how much padding there is.
 struct DebertaLayer {
   let attention: DisentangledAttention
   let attentionNorm: LayerNorm
   let feedForward: FeedForward
   let feedForwardNorm: LayerNorm
 
-  func callAsFunction(_ x: Tensor, distances: DistanceVectors?, mask: Tensor) -> Tensor {
+  func callAsFunction(
+    _ x: Tensor, distances: DistanceVectors?, mask: Tensor, padding: Tensor
+  ) -> Tensor {
     let h = x.trace.scoped("attention") {
-      attentionNorm(x + attention(x, distances: distances, mask: mask))
+      attentionNorm(
+        x + attention(x, distances: distances, mask: mask, padding: padding))
     }
     return x.trace.scoped("feed forward") { feedForwardNorm(h + feedForward(h)) }
   }

@@ -128,17 +128,14 @@ struct DebertaConvolution {
     norm = LayerNorm(hidden, weights["LayerNorm"], epsilon: epsilon)
   }
 
-  /// - Parameter padding: `i32[batch, seq]`, 0 where a token is padding, which the convolution does not
-  ///   see.
-  func callAsFunction(_ x: Tensor, residual: Tensor, padding: Tensor) -> Tensor {
+  func callAsFunction(_ x: Tensor, residual: Tensor) -> Tensor {
     let trace = x.trace
     let (batch, seq) = (x.shape[0], x.shape[1])
     let width = hidden / groups
-    let seen = x * padding.cast(.f32).reshaped([batch, seq, 1])
-    var wide = seen
+    var wide = x
     if taps > 1 {
       let edge = trace.full(0, .f32, [batch, Dim(taps / 2), Dim(hidden)])
-      wide = trace.concat([edge, seen, edge], axis: 1)
+      wide = trace.concat([edge, x, edge], axis: 1)
     }
     let kernel = weights["conv"].tensor("weight", [hidden, width, taps], in: trace)
       .transposed([2, 1, 0])
