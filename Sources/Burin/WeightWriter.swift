@@ -230,7 +230,8 @@ struct WeightWriter {
           name, from: row * width + columns.lowerBound,
           into: UnsafeMutableBufferPointer(start: target + index * stride, count: columns.count))
       }
-    case .reshape(let x, _) where shape.count > 1 && constantShape(x).first == shape[0]:
+    case .reshape(let x, _)
+    where shape.count > 1 && constantShape(x).count > 1 && constantShape(x)[0] == shape[0]:
       try fill(x, rows: rows, columns: columns, into: target, stride: stride)
     case .transpose(let x, [1, 0]):
       let scratch = UnsafeMutablePointer<Float>.allocate(capacity: rows.count * columns.count)

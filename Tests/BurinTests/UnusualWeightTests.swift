@@ -64,4 +64,18 @@ import Testing
     #expect(
       error?.description.hasPrefix("weights of type f32[1048576, 1048576] are too large") == true)
   }
+
+  /// A vector as a column, as DeBERTa's biases are where heads have one element.
+  @Test func vectorsBecomeColumns() throws {
+    var graph = Graph()
+    let vector = try graph.append(.weight(name: "bias", type: TensorType(.f32, [3])))
+    let column = try graph.append(.reshape(vector, [3, 1]))
+    var layout = WeightLayout()
+    _ = try layout.add(column, of: graph, role: "bias")
+    var written: [UInt8] = []
+    let source = WeightTable(["bias": ([3], [1, 2, 3])])
+    try WeightWriter(layout, source: source).run { written += $0 }
+    let floats = written.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
+    #expect(Array(floats.prefix(3)) == [1, 2, 3])
+  }
 }
