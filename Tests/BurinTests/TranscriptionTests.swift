@@ -53,6 +53,9 @@ import Testing
     if field["max_new_tokens"].exists {
       options.maximumNewTokens = try field["max_new_tokens"].int()
     }
+    options.conditionsOnPrevious = field["condition_on_prev_tokens"].value?.bool
+    options.noSpeechThreshold = field["no_speech_threshold"].value?.double
+    options.logProbabilityThreshold = field["logprob_threshold"].value?.double
     return options
   }
 
@@ -80,6 +83,34 @@ import Testing
     #expect(throws: TaskError.self) {
       try Transcriber(TextModel(Fixture(name: "gpt2-lm").library()))
     }
+  }
+
+  @Test("leaves silent windows out where generation_config.json says so, as where options do")
+  func reads() throws {
+    let model = try TextModel(Fixture(name: "whisper-conditioned").library(), threads: 2)
+    let sound = SoundFile(SyntheticSound.named("gap"), rate: 16_000)
+    var options = TranscriptionOptions()
+    let all = try Transcriber(model)(sound, options)
+    options.noSpeechThreshold = 0.05
+    options.logProbabilityThreshold = -1.5
+    let asked = try Transcriber(model)(sound, options)
+    var description = model.description
+    let own = try #require(description.generation.object?.members)
+    let thresholds: [JSONObject.Member] = [
+      .init("no_speech_threshold", 0.05), .init("logprob_threshold", -1.5),
+    ]
+    description.generation = .object(JSONObject(own + thresholds))
+    let said = try Transcriber(TextModel(model.runner, description))(
+      sound, TranscriptionOptions())
+    #expect(said.segments == asked.segments && said.segments.count < all.segments.count)
+    // What options say counts more.
+    options.noSpeechThreshold = 1
+    let none = try Transcriber(TextModel(model.runner, description))(sound, options)
+    #expect(none.segments == all.segments)
+    description.generation = .object(JSONObject(own + thresholds.prefix(1)))
+    #expect {
+      try Transcriber(TextModel(model.runner, description))(sound, TranscriptionOptions())
+    } throws: { "\($0)".contains("needs a logprob-threshold") }
   }
 
   @Test("stops between tokens when it is cancelled")

@@ -1,6 +1,7 @@
-"""Makes Tests/Fixtures/models/whisper-transcription*: tiny Whispers, and what `generate` writes.
+"""Makes Tests/Fixtures/models/whisper-transcription* and whisper-conditioned*: tiny Whispers, and
+what `generate` writes.
 
-    python3 Tests/Fixtures/record_transcription.py
+    python3 Tests/Fixtures/record_transcription.py [NAME ...]
 
 Needs torch, transformers 4.57, tokenizers and safetensors. A directory holds a model, its tokenizer
 and its front end; `transcripts.json` lists sounds (formulas of `sound/record.py`),
@@ -40,6 +41,8 @@ SOUNDS = {
     "long": sound.chirp(44_321, RATE, 80.0, 7000.0),
     "short": sound.sines(12_800, RATE, sound.TONES),
     "noise": sound.noise(9_000, 0.3),
+    "gap": sound.chirp(18_000, RATE, 80.0, 5000.0) + [0.0] * 38_000 + sound.noise(15_000, 0.3),
+    "silence": [0.0] * 8_000,
 }
 
 CASES = [
@@ -52,6 +55,22 @@ CASES = [
     ("short", {"language": "<|fr|>", "num_beams": 3, "max_new_tokens": 20}),
     ("noise", {"language": "English", "task": "translate"}),
     ("noise", {"timestamps": True}),
+]
+
+SILENT = {"no_speech_threshold": 0.05, "logprob_threshold": -0.8}
+
+# What `generation_config.json` says here is that windows are conditioned on the text so far.
+CONDITIONED = [
+    ("silence", SILENT),
+    ("gap", SILENT),
+    ("gap", {}),
+    ("gap", {"condition_on_prev_tokens": False}),
+    ("gap", {**SILENT, "condition_on_prev_tokens": False}),
+    ("gap", {**SILENT, "num_beams": 3}),
+    ("gap", {"num_beams": 3, "max_new_tokens": 12}),
+    ("long", SILENT),
+    ("noise", SILENT),
+    ("silence", {**SILENT, "num_beams": 2, "timestamps": True}),
 ]
 
 
@@ -77,7 +96,7 @@ def tokenizer(directory, is_old):
             os.remove(os.path.join(directory, name))
 
 
-def model(seed, mels, multilingual, **more):
+def model(seed, mels, multilingual, speaks=1, **more):
     torch.manual_seed(seed)
     config = t.WhisperConfig(**{
         "vocab_size": VOCABULARY, "d_model": 20, "encoder_layers": 1, "decoder_layers": 2,
@@ -93,6 +112,7 @@ def model(seed, mels, multilingual, **more):
     words *= 1.8
     words[END] *= 1.5
     words[NO_TIMESTAMPS + 1:NO_TIMESTAMPS + 2 + STEPS] *= 0.9
+    words[NO_TIMESTAMPS - 1] *= speaks
     result.tie_weights()
     specials = list(range(START, NO_TIMESTAMPS))
     settings = dict(
@@ -114,12 +134,23 @@ def transcribe(model, features, options):
     how = {k: v for k, v in options.items() if k != "timestamps"}
     if "timestamps" in options or features.shape[-1] > 100:
         how["return_timestamps"] = True
-    out = model.generate(features, return_segments=True, temperature=0.0, **how)
+    seeks = []
+
+    def progress(place):
+        # A window whose first segment ends where it begins would be transcribed for ever.
+        if seeks[-1:] == [place[0, 0].item()]:
+            raise ValueError("no progress")
+        seeks.append(place[0, 0].item())
+
+    out = model.generate(
+        features, return_segments=True, temperature=0.0, monitor_progress=progress, **how)
     return [(float(s["start"]), float(s["end"]), s["tokens"].tolist())
             for s in out["segments"][0]]
 
 
-def record(name, seed, mels, multilingual, cases, **more):
+def record(name, seed, mels, multilingual, cases, interest, generation={}, **more):
+    if sys.argv[1:] and name not in sys.argv[1:]:
+        return
     directory = os.path.join(record_models.ROOT, name)
     extractor = t.WhisperFeatureExtractor(feature_size=mels, chunk_length=1)
     features = {
@@ -128,8 +159,16 @@ def record(name, seed, mels, multilingual, cases, **more):
         for key, value in SOUNDS.items()}
     for seed in range(seed, seed + 400):
         net = model(seed, mels, multilingual, **more)
-        found = [transcribe(net, features[s], dict(o)) for s, o in cases]
-        if interest(found) < 1:
+        vars(net.generation_config).update(generation)
+        found = []
+        try:
+            for key, options in cases:
+                found.append(transcribe(net, features[key], options))
+                if not interest(found):
+                    break
+        except ValueError:
+            continue
+        if not interest(found):
             continue
         exact = net.double()
         again = [transcribe(exact, features[s].double(), dict(o)) for s, o in cases]
@@ -168,23 +207,40 @@ def record(name, seed, mels, multilingual, cases, **more):
     print(name, "seed", seed, [[len(s[2]) for s in case] for case in found], flush=True)
 
 
-def interest(found):
-    """Whether segments differ in length, and something ends by itself."""
+def varied(found):
+    """Whether segments may differ in length, and something end by itself, as far as cases are known."""
+    if len(found) < len(CASES):
+        return True
     if any(len(case) < 2 for case in found[:2]):
-        return 0
+        return False
     tokens = [token for case in found for _, _, part in case for token in part]
     lengths = {len(part) for case in found for _, _, part in case}
-    return int(len(set(tokens)) > 30 and len(lengths) > 5)
+    return len(set(tokens)) > 30 and len(lengths) > 5
+
+
+def conditioned(found):
+    """Whether conditions change texts, and some windows are silent and others not, as far as cases are
+    known."""
+    counts = [len(case) for case in found] + [None] * len(CONDITIONED)
+    silent, some, every, apart, fresh, searched = counts[:6]
+    return not silent and some != 0 and (every is None or some < every) and (
+        apart is None or found[2] != found[3]) and (
+        fresh is None or 0 < fresh < apart and found[4] != found[1]) and searched != 0
 
 
 def main():
     torch.set_num_threads(1)
     t.logging.set_verbosity_error()
-    record("whisper-transcription", 1, 16, True, CASES)
+    record("whisper-transcription", 1, 16, True, CASES, varied)
     record("whisper-transcription-english", 1, 11, False, [
-        (s, {k: v for k, v in o.items() if k not in ("language", "task")}) for s, o in CASES],
+        (s, {k: v for k, v in o.items() if k not in ("language", "task")}) for s, o in CASES], varied,
         tie_word_embeddings=False, activation_function="relu")
-    record_models.note_versions(["whisper-transcription", "whisper-transcription-english"])
+    for name, mels, multilingual in [
+            ("whisper-conditioned", 9, True), ("whisper-conditioned-english", 8, False)]:
+        record(name, 1, mels, multilingual, CONDITIONED, conditioned,
+               {"condition_on_prev_tokens": True}, speaks=2.5)
+    record_models.note_versions(["whisper-transcription", "whisper-transcription-english", "whisper-conditioned",
+                                 "whisper-conditioned-english"])
 
 
 if __name__ == "__main__":

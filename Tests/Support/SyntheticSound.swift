@@ -43,6 +43,10 @@ public enum SyntheticSound {
     case "long": chirp(44_321, rate: 16_000, from: 80, to: 7000)
     case "short": sines(12_800, rate: 16_000)
     case "noise": noise(9_000, level: 0.3)
+    case "gap":
+      chirp(18_000, rate: 16_000, from: 80, to: 5000) + Array(repeating: 0, count: 38_000)
+        + noise(15_000, level: 0.3)
+    case "silence": Array(repeating: 0, count: 8_000)
     case "chirp-128": chirp(16_000, rate: 16_000, from: 60, to: 7900)
     case "noise-longer": noise(17_777, level: 0.3)
     case "quiet": noise(9_000, level: 1e-5)
