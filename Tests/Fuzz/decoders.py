@@ -16,6 +16,7 @@ def finish(r, name, config, parts, longest, suffix="ForCausalLM"):
     kind, words = getattr(t, name + part), config.vocab_size
     window = getattr(config, "sliding_window", None)
     cases = r.texts(words, longest, config.pad_token_id, least=window or 1)
+    masked(r, cases, words, longest)
     if "SequenceClassification" in part:
         # Without padding in between: where the last token is would be a matter of taste.
         for inputs in cases.values():
@@ -34,6 +35,19 @@ def finish(r, name, config, parts, longest, suffix="ForCausalLM"):
             new = min(longest - length, r.to(2, 24))
             case.prompts.append((r.ids(words, length).tolist(), {"max_new_tokens": new, **how}))
     return case
+
+
+def masked(r, cases, words, longest):
+    """Padding on the left, and masks with holes; every row sees its first token that counts."""
+    if longest < 3:
+        return
+    width = r.to(2, longest)
+    mask = torch.ones(2, width).long()
+    mask[0, :r.to(1, width - 1)] = 0
+    cases["left"] = {"input_ids": r.ids(words, 2, width), "attention_mask": mask}
+    holes = (torch.rand((2, width), generator=r.torch) > 0.3).long()
+    holes[:, 0] = holes[:, -1] = 1
+    cases["holes"] = {"input_ids": r.ids(words, 2, width), "attention_mask": holes}
 
 
 def ids(r, words):
@@ -76,7 +90,7 @@ def bloom(r):
     config = t.BloomConfig(
         vocab_size=words, hidden_size=hidden, n_head=heads, n_layer=r.to(1, 3), **ids(r, words),
         **r.some(apply_residual_connection_post_layernorm=True, tie_word_embeddings=False,
-                 layer_norm_epsilon=r.epsilon()))
+                 layer_norm_epsilon=r.epsilon(), slow_but_exact=True, pretraining_tp=heads))
     return finish(r, "Bloom", config, [
         "Model", "ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering"],
         r.length(4))
@@ -100,7 +114,10 @@ def scaling(r, width, longest):
         scaled |= dict(short_factor=[1 + r.random() for _ in range(pairs)],
                        long_factor=[2 + r.random() for _ in range(pairs)])
         scaled |= r.some(attention_factor=1.3)
-        return {"rope_scaling": scaled, "original_max_position_embeddings": longest}
+        return {"rope_scaling": scaled, **r.some(
+            original_max_position_embeddings=r.one(longest, original))}
+    if r.chance(0.3):
+        scaled["type"] = scaled.pop("rope_type")
     return {"rope_scaling": scaled}
 
 
@@ -130,7 +147,7 @@ HEADS = "Model", "ForSequenceClassification", "ForTokenClassification", "ForQues
 
 def wide(r, keys):
     """Heads of another width than the hidden one's part."""
-    if "rope_scaling" in keys:
+    if "long_factor" in keys.get("rope_scaling", {}):
         return {"head_dim": keys["hidden_size"] // keys["num_attention_heads"]}
     return r.some(head_dim=2 * r.to(1, 8))
 
@@ -139,9 +156,18 @@ def llama(r, keys):
     return {**wide(r, keys), **r.some(attention_bias=True, mlp_bias=True)}
 
 
+def kinds(r, keys):
+    """The kind of each layer, if it is named."""
+    count = keys["num_hidden_layers"]
+    return r.some(layer_types=[r.one("full_attention", "sliding_attention") for _ in range(count)])
+
+
 def windows(r, keys):
     """Windows in some layers."""
     layers = keys["num_hidden_layers"]
+    more = kinds(r, keys) if r.chance(0.4) else {}
+    if more:
+        return {**more, "use_sliding_window": True, "sliding_window": r.to(2, 40)}
     return r.some(use_sliding_window=True, sliding_window=r.to(2, 40),
                   max_window_layers=r.to(0, layers))
 
@@ -150,28 +176,32 @@ def mistral(r, keys):
     return {**wide(r, keys), "sliding_window": r.one(None, r.to(2, 40))}
 
 
+def qwen2(r, keys):
+    return {**wide(r, keys), **windows(r, keys)}
+
+
 def qwen3(r, keys):
     return {**wide(r, keys), **windows(r, keys), **r.some(attention_bias=True)}
 
 
 def gemma(r, keys):
-    keys.pop("hidden_act", None)
-    return {"head_dim": keys["hidden_size"] // keys["num_attention_heads"], **r.some(
+    if r.chance(0.5):
+        keys.pop("hidden_act", None)
+    width = keys["hidden_size"] // keys["num_attention_heads"]
+    return {"head_dim": wide(r, keys).get("head_dim", width), **r.some(
         hidden_activation=r.activation(), attention_bias=True)}
 
 
 def gemma2(r, keys):
-    return {**gemma(r, keys), "sliding_window": r.to(2, 40), **r.some(
-        query_pre_attn_scalar=r.to(1, 30), final_logit_softcapping=r.one(None, 9.0),
+    return {**gemma(r, keys), "sliding_window": r.to(2, 40), **kinds(r, keys), **r.some(
+        query_pre_attn_scalar=r.one(r.to(1, 30), 0.7), final_logit_softcapping=r.one(None, 9.0),
         attn_logit_softcapping=r.one(None, 3.0))}
 
 
 def gemma3(r, keys):
-    layers = keys["num_hidden_layers"]
-    more = gemma2(r, keys)
-    return {**more, **r.some(
-        layer_types=[r.one("full_attention", "sliding_attention") for _ in range(layers)],
-        rope_local_base_freq=1e3)}
+    return {**gemma2(r, keys), **r.some(
+        sliding_window_pattern=r.to(1, 3), rope_local_base_freq=1e3,
+        use_bidirectional_attention=r.chance(0.3))}
 
 
 def phi(r, keys):
@@ -195,32 +225,42 @@ def phi3(r, keys):
         keys.pop("rope_scaling", None)
     else:
         keys["rope_scaling"]["type"] = "longrope"
-        keys["rope_scaling"].pop("rope_type")
-        keys["rope_scaling"].pop("factor")
-    return {"sliding_window": r.one(None, r.to(2, 40))}
+        for key in "rope_type", "factor", "attention_factor":
+            keys["rope_scaling"].pop(key, None)
+    more = {"sliding_window": r.one(None, r.to(2, 40))}
+    pairs = keys["hidden_size"] // keys["num_attention_heads"] // 2
+    if pairs > 1 and r.chance(0.4):
+        # So that a whole number of pairs turns.
+        turned = r.to(1, pairs)
+        more["partial_rotary_factor"] = min(1.0, (turned + 0.01) / pairs)
+        for key in "short_factor", "long_factor":
+            if key in keys.get("rope_scaling", {}):
+                keys["rope_scaling"][key] = keys["rope_scaling"][key][:turned]
+    return more
 
 
 def olmo2(r, keys):
     if keys.pop("rope_scaling", None) and "original_max_position_embeddings" not in keys:
         keys["rope_scaling"] = {"type": r.one("linear", "dynamic"), "factor": 2.0}
-    return r.some(attention_bias=True)
+    return {**wide(r, keys), **r.some(attention_bias=True)}
 
 
 def starcoder2(r, keys):
-    return {"sliding_window": r.one(None, r.to(2, 40)), **r.some(
+    return {"sliding_window": r.one(None, r.to(2, 40)), **wide(r, keys), **r.some(
         use_bias=False, norm_epsilon=r.epsilon())}
 
 
 def smollm3(r, keys):
     layers = keys["num_hidden_layers"]
-    return {**windows(r, keys), **r.some(
+    return {**wide(r, keys), **windows(r, keys), **r.some(
         no_rope_layers=[r.to(0, 1) for _ in range(layers)], no_rope_layer_interval=r.to(1, 3),
         attention_bias=True, mlp_bias=True)}
 
 
 def granite(r, keys):
-    return r.some(embedding_multiplier=2.5, logits_scaling=3.0, residual_multiplier=0.4,
-                  attention_multiplier=0.3, attention_bias=True, mlp_bias=True)
+    return {**wide(r, keys), **r.some(
+        embedding_multiplier=2.5, logits_scaling=3.0, residual_multiplier=0.4,
+        attention_multiplier=0.3, attention_bias=True, mlp_bias=True)}
 
 
 def mixtral(r, keys):
@@ -257,10 +297,11 @@ def olmoe(r, keys):
 FAMILIES = {
     "gpt2": gpt2, "opt": opt, "bloom": bloom,
     "gpt-neox": rotary("GPTNeoX", neox, HEADS), "llama": rotary("Llama", llama, HEADS),
-    "mistral": rotary("Mistral", mistral, HEADS), "qwen2": rotary("Qwen2", windows, HEADS),
+    "mistral": rotary("Mistral", mistral, HEADS), "qwen2": rotary("Qwen2", qwen2, HEADS),
     "qwen3": rotary("Qwen3", qwen3, HEADS), "gemma": rotary("Gemma", gemma, HEADS[:3]),
     "gemma2": rotary("Gemma2", gemma2, HEADS[:3]),
-    "gemma3": rotary("Gemma3", gemma3, (), "Gemma3TextConfig"),
+    "gemma3": rotary(
+        "Gemma3", gemma3, ("TextModel", "TextForSequenceClassification"), "Gemma3TextConfig"),
     "phi": rotary("Phi", phi, HEADS[:3], partial=8),
     "phi3": rotary("Phi3", phi3, HEADS[:3]),
     "stablelm": rotary("StableLm", stablelm, HEADS[:3], partial=8),

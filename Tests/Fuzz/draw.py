@@ -32,6 +32,8 @@ class Case:
     generation: dict = field(default_factory=dict)
     # The model, where its weights are drawn already.
     model: object = None
+    # Whether the configuration that is read is not the one that the weights were drawn for.
+    is_changed: bool = False
     # Writes further files into the directory.
     prepare: object = None
     # Checks more: (model, library, directory, burin, program) -> complaints.

@@ -79,6 +79,8 @@ def transcription(r):
         begin_suppress_tokens=r.sample(range(words), 9), max_initial_timestamp_index=r.to(0, 60),
         suppress_tokens=r.sample(range(words), 40), return_timestamps=timed,
         length_penalty=r.one(0.5, 2.0), max_length=r.to(12, 61))
+    if r.chance(0.2):
+        settings["condition_on_prev_tokens"] = True
     if multilingual and r.chance(0.2):
         settings |= {"language": "de", "task": r.one("transcribe", "translate")}
     sounds = []
@@ -86,9 +88,13 @@ def transcription(r):
         how = {}
         if multilingual:
             how |= r.some(language=r.one("german", "fr", "<|en|>"), task=r.one("translate", "transcribe"))
-        how |= r.some(timestamps=True, num_beams=r.to(2, 5))
+        how |= r.some(timestamps=True, num_beams=r.to(2, 5), condition_on_prev_tokens=True)
+        if r.chance(0.5):
+            # "No speech" is one of some hundred tokens, and random ones are improbable.
+            how |= dict(no_speech_threshold=r.one(1e-4, 1e-3, 3e-3, 0.02),
+                        logprob_threshold=-r.one(0.5, 2.0, 3.0, 4.0))
         if r.chance(0.3):
-            how["max_new_tokens"] = r.to(1, 40)
+            how["max_new_tokens"] = r.to(1, 25 if "condition_on_prev_tokens" in how else 40)
         sounds.append((sound(r), how))
     extractor = t.WhisperFeatureExtractor(feature_size=mels, chunk_length=1)
 
@@ -103,10 +109,14 @@ def transcription(r):
             features = extractor(
                 samples, sampling_rate=recorded.RATE, truncation=False, padding="max_length",
                 return_tensors="pt").input_features
-            expected = recorded.transcribe(model, features, how)
-            model.double()
-            exact = recorded.transcribe(model, features.double(), how)
-            model.float()
+            try:
+                expected = recorded.transcribe(model, features, how)
+                model.double()
+                exact = recorded.transcribe(model, features.double(), how)
+            except ValueError:
+                continue  # what was said before leaves no room for as many tokens as are asked for
+            finally:
+                model.float()
             if expected != exact:
                 continue
             path = os.path.join(directory, "sound.wav")

@@ -10,7 +10,7 @@ def rules(r, words):
     """What generation_config.json may say beside the ids."""
     def some(count):
         return r.sample(range(words), min(count, words))
-    return r.some(**{
+    drawn = r.some(**{
         key: value for key, value in dict(
             no_repeat_ngram_size=r.to(1, 3), repetition_penalty=r.one(0.8, 1.3),
             min_length=r.to(0, 8), bad_words_ids=[some(1), some(2)], suppress_tokens=some(3),
@@ -21,6 +21,11 @@ def rules(r, words):
             encoder_repetition_penalty=1.5, exponential_decay_length_penalty=[2, 1.4],
             sequence_bias=[[some(1), 3.0], [some(2), -2.5]],
             eos_token_id=some(2)).items() if r.chance(0.25)})
+    if "exponential_decay_length_penalty" in drawn:
+        # An end that is still forbidden becomes no number, and beams of those have no order.
+        drawn.pop("min_length", None)
+        drawn.pop("min_new_tokens", None)
+    return drawn
 
 
 def with_targets(r, config, cases, longest):
