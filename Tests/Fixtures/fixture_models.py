@@ -143,6 +143,8 @@ ENTITIES = labels("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
 FIXTURES = {
     # BERT
     "bert": (t.BertModel, bert(), {}),
+    # Heads of 32: attention in bf16.
+    "bert-wide-heads": (t.BertModel, bert(64, 2, 83), {}),
     "bert-sequence-classification": (
         t.BertForSequenceClassification,
         bert(24, 4, 37, vocab=tok.WORDPIECE_SIZE, hidden_act="relu", layer_norm_eps=1e-7, **MOODS),
