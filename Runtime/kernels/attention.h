@@ -5,21 +5,9 @@
 #define BURIN_ATTENTION_H
 
 #include "pages.h"
+#include "share.h"
 #include "tile.h"
 #include "vector_math.h"
-
-#ifdef _OPENMP
-int omp_get_num_threads(void);
-#endif
-
-/// How many threads share the loops of the region.
-INLINE int64_t thread_count(void) {
-#ifdef _OPENMP
-  return omp_get_num_threads();
-#else
-  return 1;
-#endif
-}
 
 enum { CHUNK = 256, CHUNK_PAGES = CHUNK / PAGE };
 

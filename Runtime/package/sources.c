@@ -29,6 +29,9 @@ static const unsigned char laps_h[] = {
 static const unsigned char pages_h[] = {
 #embed "../kernels/pages.h"
 };
+static const unsigned char share_h[] = {
+#embed "../kernels/share.h"
+};
 static const unsigned char tile_h[] = {
 #embed "../kernels/tile.h"
 };
@@ -88,6 +91,7 @@ static const struct burin_source sources[] = {
     {"f16.h", f16_h, sizeof f16_h},
     {"laps.h", laps_h, sizeof laps_h},
     {"pages.h", pages_h, sizeof pages_h},
+    {"share.h", share_h, sizeof share_h},
     {"tile.h", tile_h, sizeof tile_h},
     {"tile_bf16.h", tile_bf16_h, sizeof tile_bf16_h},
     {"tile_f16.h", tile_f16_h, sizeof tile_f16_h},

@@ -44,6 +44,15 @@ struct For: CStatementSource {
   }
 }
 
+/// `while (test) { ... }`.
+struct While: CStatementSource {
+  let statements: [CStatement]
+
+  init(_ test: CExpression, @CBlockBuilder body: () -> [CStatement]) {
+    statements = [.repetition(test, body())]
+  }
+}
+
 /// `if (test) { ... } else { ... }`.
 struct If: CStatementSource {
   let statements: [CStatement]

@@ -129,6 +129,10 @@ struct CPrinter {
       lines += layout.lines(indent: depth * 2)
       nested { $0.print(loop.body) }
       line("}")
+    case .repetition(let test, let body):
+      wrapped("while (", test, ") {")
+      nested { $0.print(body) }
+      line("}")
     case .branch(let test, let then, let otherwise): print(test, then, otherwise, opening: "if (")
     case .block(let body):
       line("{")

@@ -103,6 +103,8 @@ indirect enum CStatement: Hashable, Sendable {
   case expression(CExpression)
   case declaration(CDeclaration)
   case loop(CLoop)
+  /// `while (test) { ... }`.
+  case repetition(CExpression, [CStatement])
   case branch(CExpression, then: [CStatement], otherwise: [CStatement])
   case block([CStatement])
   case give(CExpression?)

@@ -81,7 +81,7 @@ enum RuntimeHeader {
   private static let lines: [String: CRawLine] = [
     "vectors.h": CRawLine("vectors.h"), "vector_math.h": CRawLine("vector_math.h"),
     "bf16.h": CRawLine("bf16.h"), "experts.h": CRawLine("experts.h"),
-    "tile.h": CRawLine("tile.h"),
+    "tile.h": CRawLine("tile.h"), "share.h": CRawLine("share.h"),
     "f16.h": CRawLine("f16.h"), "tile_f16.h": CRawLine("tile_f16.h"),
     "tile_bf16.h": CRawLine("tile_bf16.h"), "tile_w8.h": CRawLine("tile_w8.h"),
     "tile_w4.h": CRawLine("tile_w4.h"), "blocks.h": CRawLine("blocks.h"),

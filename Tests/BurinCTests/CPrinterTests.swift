@@ -158,6 +158,7 @@ import Testing
       .noted(.declaration(CDeclaration(type: CType.float.pointer, name: "q")), "f32[1]"),
       .noted(.declaration(CDeclaration(type: CType.float.pointer, name: "key")), "f32[seq]"),
       .block([.raw(CRawLine("x++;"))]),
+      .repetition(a, [.expression(b(a))]),
     ])
     #expect(
       text == """
@@ -173,6 +174,9 @@ import Testing
         float *key;  // f32[seq]
         {
           x++;
+        }
+        while (a) {
+          b(a);
         }
 
         """)

@@ -38,6 +38,15 @@ import Testing
     try KernelLibrary(cases).check()
   }
 
+  /// So many tiles that threads help each other, once and again.
+  @Test(arguments: [1, 3]) func longLoopsAreShared(panels: Int) throws {
+    let tile = LinearTile(rows: 8, vectors: 2, rowBlock: 4096, panels: panels)
+    let long = ["batch": 1, "seq": 1100 * panels]
+    try KernelLibrary([Self.linear(3, 250, tile: tile)]).check([
+      long, ["batch": 1, "seq": 3], long,
+    ])
+  }
+
   /// Instructions for bf16 where the machine has them, and without.
   static let levels = [["-mavx2", "-mfma"], ["-mavx2", "-mfma", "-mf16c"], ["-march=native"], []]
 

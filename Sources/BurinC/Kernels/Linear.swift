@@ -61,6 +61,7 @@ func linearKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Ke
   let height: [CStatement] =
     Declare(.int.const, "height", smaller(step, end - "row").cast(to: .int)).statements
   let (panel, row): (CExpression, CExpression) = ("panel", "row")
+  let share: CExpression = "share"
   /// What a tile does with a panel.
   let tileStatements: [CStatement] = CBlockBuilder.build {
     Declare(
@@ -93,32 +94,36 @@ func linearKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Ke
     if tile?.isEven == true {
       Declare(.int64.const, "step", ("tile_step" as CExpression)(end - begin))
     }
-    Pragma("omp for collapse(2) schedule(static)")
-    if together == 32 {
-      For("panel", to: .integer(columns), by: 32) { _ in
-        For("row", from: begin, to: end, by: step) { _ in
-          height
+    Comment("Panels times tiles; each thread takes a run of them, and helps the others at the end.")
+    Declare(.int64.const, "tiles", (end - begin + (step - 1)) / step)
+    Declare(
+      .named("Share"), "share",
+      ("share_begin" as CExpression)(
+        .integer((columns + together - 1) / together) * "tiles", .integer(leastShared)))
+    While(("share_take" as CExpression)(("share" as CExpression).address)) {
+      For("item", from: share.member("first"), to: share.member("end")) { item in
+        let first = item / "tiles" * .integer(together)
+        Declare(.int64.const, together == 32 ? panel : "panels", first)
+        Declare(.int64.const, row, begin + item % "tiles" * step)
+        height
+        if together == 32 {
           tileStatements
-        }
-      }
-    } else {
-      For("panels", to: .integer(columns), by: .integer(together)) { panels in
-        For("row", from: begin, to: end, by: step) { _ in
-          height
-          let next = panels + .integer(together)
+        } else {
+          let next = "panels" + .integer(together)
           let isFull = columns % together == 0
-          For("panel", from: panels, to: isFull ? next : smaller(next, .integer(columns)), by: 32) {
-            _ in tileStatements
-          }
+          For(
+            "panel", from: "panels", to: isFull ? next : smaller(next, .integer(columns)), by: 32
+          ) { _ in tileStatements }
         }
       }
     }
+    Pragma("omp barrier")
   }
   let stem = (["linear"] + matrix.words + ["\(depth)x\(columns)"] + epilogues.map(\.word)).joined(
     separator: "_")
   return parts.kernel(
     CIdentifier(cleaning: name ?? stem),
-    headers: [matrix.header, "vector_math.h"]
+    headers: [matrix.header, "share.h", "vector_math.h"]
       + (result == .r8 ? ["blocks.h"] : result == .bf16 ? ["bf16.h"] : [])
   ) {
     if isOneBlock {
@@ -131,6 +136,10 @@ func linearKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Ke
     }
   }
 }
+
+/// Tiles for each thread from which on a loop takes so long that threads help each other: some of the
+/// first microseconds would go into asking what is left.
+private let leastShared = 512
 
 /// Stores `value` as bf16, as many of its lanes as there are columns left.
 private func storeHalves(

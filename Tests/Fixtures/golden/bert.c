@@ -10,6 +10,7 @@
 //   clang -std=gnu17 -O2 -ffp-contract=on -fno-math-errno -fPIC -fvisibility=hidden -Wall -Wextra -fopenmp -march=x86-64-v3 -shared -Wl,--version-script=burin.map -Wl,--build-id=sha1 -Wl,--as-needed -Wl,-z,now *.c -lm -o model.so
 
 #include "attention.h"
+#include "share.h"
 #include "tile.h"
 #include "vector_math.h"
 #include "vectors.h"
@@ -160,9 +161,13 @@ static void linear_36x108_bias(
     float *restrict out) {          // [rows, 108]
   for (int64_t block = 0; block < rows; block += 4096) {
     const int64_t end = smaller(block + 4096, rows);
-    #pragma omp for collapse(2) schedule(static)
-    for (int64_t panel = 0; panel < 108; panel += 32) {
-      for (int64_t row = block; row < end; row += TILE_ROWS) {
+    // Panels times tiles; each thread takes a run of them, and helps the others at the end.
+    const int64_t tiles = (end - block + (TILE_ROWS - 1)) / TILE_ROWS;
+    Share share = share_begin(4 * tiles, 512);
+    while (share_take(&share)) {
+      for (int64_t item = share.first; item < share.end; item++) {
+        const int64_t panel = item / tiles * 32;
+        const int64_t row = block + item % tiles * TILE_ROWS;
         const int height = (int)smaller(TILE_ROWS, end - row);
         float sums[TILE_ROWS][32] __attribute__((aligned(64)));
         tile_product(height, 32, 36, x + row * 36, 36, weights + panel * 36, 32, sums[0], 32,
@@ -176,6 +181,7 @@ static void linear_36x108_bias(
         }
       }
     }
+    #pragma omp barrier
   }
 }
 
@@ -346,9 +352,13 @@ static void linear_36x36_bias_residual(
     float *restrict out) {           // [rows, 36]
   for (int64_t block = 0; block < rows; block += 4096) {
     const int64_t end = smaller(block + 4096, rows);
-    #pragma omp for collapse(2) schedule(static)
-    for (int64_t panel = 0; panel < 36; panel += 32) {
-      for (int64_t row = block; row < end; row += TILE_ROWS) {
+    // Panels times tiles; each thread takes a run of them, and helps the others at the end.
+    const int64_t tiles = (end - block + (TILE_ROWS - 1)) / TILE_ROWS;
+    Share share = share_begin(2 * tiles, 512);
+    while (share_take(&share)) {
+      for (int64_t item = share.first; item < share.end; item++) {
+        const int64_t panel = item / tiles * 32;
+        const int64_t row = block + item % tiles * TILE_ROWS;
         const int height = (int)smaller(TILE_ROWS, end - row);
         float sums[TILE_ROWS][32] __attribute__((aligned(64)));
         tile_product(height, 32, 36, x + row * 36, 36, weights + panel * 36, 32, sums[0], 32,
@@ -363,6 +373,7 @@ static void linear_36x36_bias_residual(
         }
       }
     }
+    #pragma omp barrier
   }
 }
 
@@ -413,9 +424,13 @@ static void linear_36x52_bias_gelu(
     float *restrict out) {          // [rows, 52]
   for (int64_t block = 0; block < rows; block += 4096) {
     const int64_t end = smaller(block + 4096, rows);
-    #pragma omp for collapse(2) schedule(static)
-    for (int64_t panel = 0; panel < 52; panel += 32) {
-      for (int64_t row = block; row < end; row += TILE_ROWS) {
+    // Panels times tiles; each thread takes a run of them, and helps the others at the end.
+    const int64_t tiles = (end - block + (TILE_ROWS - 1)) / TILE_ROWS;
+    Share share = share_begin(2 * tiles, 512);
+    while (share_take(&share)) {
+      for (int64_t item = share.first; item < share.end; item++) {
+        const int64_t panel = item / tiles * 32;
+        const int64_t row = block + item % tiles * TILE_ROWS;
         const int height = (int)smaller(TILE_ROWS, end - row);
         float sums[TILE_ROWS][32] __attribute__((aligned(64)));
         tile_product(height, 32, 36, x + row * 36, 36, weights + panel * 36, 32, sums[0], 32,
@@ -430,6 +445,7 @@ static void linear_36x52_bias_gelu(
         }
       }
     }
+    #pragma omp barrier
   }
 }
 
@@ -444,9 +460,13 @@ static void linear_52x36_bias_residual(
     float *restrict out) {           // [rows, 36]
   for (int64_t block = 0; block < rows; block += 4096) {
     const int64_t end = smaller(block + 4096, rows);
-    #pragma omp for collapse(2) schedule(static)
-    for (int64_t panel = 0; panel < 36; panel += 32) {
-      for (int64_t row = block; row < end; row += TILE_ROWS) {
+    // Panels times tiles; each thread takes a run of them, and helps the others at the end.
+    const int64_t tiles = (end - block + (TILE_ROWS - 1)) / TILE_ROWS;
+    Share share = share_begin(2 * tiles, 512);
+    while (share_take(&share)) {
+      for (int64_t item = share.first; item < share.end; item++) {
+        const int64_t panel = item / tiles * 32;
+        const int64_t row = block + item % tiles * TILE_ROWS;
         const int height = (int)smaller(TILE_ROWS, end - row);
         float sums[TILE_ROWS][32] __attribute__((aligned(64)));
         tile_product(height, 32, 52, x + row * 52, 52, weights + panel * 52, 32, sums[0], 32,
@@ -461,6 +481,7 @@ static void linear_52x36_bias_residual(
         }
       }
     }
+    #pragma omp barrier
   }
 }
 
@@ -475,9 +496,13 @@ static void linear_36x36_bias_tanh(
     float *restrict out) {          // [rows, 36]
   for (int64_t block = 0; block < rows; block += 4096) {
     const int64_t end = smaller(block + 4096, rows);
-    #pragma omp for collapse(2) schedule(static)
-    for (int64_t panel = 0; panel < 36; panel += 32) {
-      for (int64_t row = block; row < end; row += TILE_ROWS) {
+    // Panels times tiles; each thread takes a run of them, and helps the others at the end.
+    const int64_t tiles = (end - block + (TILE_ROWS - 1)) / TILE_ROWS;
+    Share share = share_begin(2 * tiles, 512);
+    while (share_take(&share)) {
+      for (int64_t item = share.first; item < share.end; item++) {
+        const int64_t panel = item / tiles * 32;
+        const int64_t row = block + item % tiles * TILE_ROWS;
         const int height = (int)smaller(TILE_ROWS, end - row);
         float sums[TILE_ROWS][32] __attribute__((aligned(64)));
         tile_product(height, 32, 36, x + row * x_stride, x_stride, weights + panel * 36, 32,
@@ -492,6 +517,7 @@ static void linear_36x36_bias_tanh(
         }
       }
     }
+    #pragma omp barrier
   }
 }
 

@@ -14,6 +14,7 @@
 
 #include "attention.h"
 #include "pages.h"
+#include "share.h"
 #include "tile.h"
 #include "vector_math.h"
 #include "vectors.h"
@@ -167,9 +168,13 @@ static void linear_20x60_bias(
     float *restrict out) {          // [rows, 60]
   for (int64_t block = 0; block < rows; block += 4096) {
     const int64_t end = smaller(block + 4096, rows);
-    #pragma omp for collapse(2) schedule(static)
-    for (int64_t panel = 0; panel < 60; panel += 32) {
-      for (int64_t row = block; row < end; row += TILE_ROWS) {
+    // Panels times tiles; each thread takes a run of them, and helps the others at the end.
+    const int64_t tiles = (end - block + (TILE_ROWS - 1)) / TILE_ROWS;
+    Share share = share_begin(2 * tiles, 512);
+    while (share_take(&share)) {
+      for (int64_t item = share.first; item < share.end; item++) {
+        const int64_t panel = item / tiles * 32;
+        const int64_t row = block + item % tiles * TILE_ROWS;
         const int height = (int)smaller(TILE_ROWS, end - row);
         float sums[TILE_ROWS][32] __attribute__((aligned(64)));
         tile_product(height, 32, 20, x + row * 20, 20, weights + panel * 20, 32, sums[0], 32,
@@ -183,6 +188,7 @@ static void linear_20x60_bias(
         }
       }
     }
+    #pragma omp barrier
   }
 }
 
@@ -353,9 +359,13 @@ static void linear_20x20_bias_residual(
     float *restrict out) {           // [rows, 20]
   for (int64_t block = 0; block < rows; block += 4096) {
     const int64_t end = smaller(block + 4096, rows);
-    #pragma omp for collapse(2) schedule(static)
-    for (int64_t panel = 0; panel < 20; panel += 32) {
-      for (int64_t row = block; row < end; row += TILE_ROWS) {
+    // Panels times tiles; each thread takes a run of them, and helps the others at the end.
+    const int64_t tiles = (end - block + (TILE_ROWS - 1)) / TILE_ROWS;
+    Share share = share_begin(tiles, 512);
+    while (share_take(&share)) {
+      for (int64_t item = share.first; item < share.end; item++) {
+        const int64_t panel = item / tiles * 32;
+        const int64_t row = block + item % tiles * TILE_ROWS;
         const int height = (int)smaller(TILE_ROWS, end - row);
         float sums[TILE_ROWS][32] __attribute__((aligned(64)));
         tile_product(height, 32, 20, x + row * 20, 20, weights + panel * 20, 32, sums[0], 32,
@@ -370,6 +380,7 @@ static void linear_20x20_bias_residual(
         }
       }
     }
+    #pragma omp barrier
   }
 }
 
@@ -420,9 +431,13 @@ static void linear_20x80_bias_gelu_tanh(
     float *restrict out) {          // [rows, 80]
   for (int64_t block = 0; block < rows; block += 4096) {
     const int64_t end = smaller(block + 4096, rows);
-    #pragma omp for collapse(2) schedule(static)
-    for (int64_t panel = 0; panel < 80; panel += 32) {
-      for (int64_t row = block; row < end; row += TILE_ROWS) {
+    // Panels times tiles; each thread takes a run of them, and helps the others at the end.
+    const int64_t tiles = (end - block + (TILE_ROWS - 1)) / TILE_ROWS;
+    Share share = share_begin(3 * tiles, 512);
+    while (share_take(&share)) {
+      for (int64_t item = share.first; item < share.end; item++) {
+        const int64_t panel = item / tiles * 32;
+        const int64_t row = block + item % tiles * TILE_ROWS;
         const int height = (int)smaller(TILE_ROWS, end - row);
         float sums[TILE_ROWS][32] __attribute__((aligned(64)));
         tile_product(height, 32, 20, x + row * 20, 20, weights + panel * 20, 32, sums[0], 32,
@@ -437,6 +452,7 @@ static void linear_20x80_bias_gelu_tanh(
         }
       }
     }
+    #pragma omp barrier
   }
 }
 
@@ -451,9 +467,13 @@ static void linear_80x20_bias_residual(
     float *restrict out) {           // [rows, 20]
   for (int64_t block = 0; block < rows; block += 4096) {
     const int64_t end = smaller(block + 4096, rows);
-    #pragma omp for collapse(2) schedule(static)
-    for (int64_t panel = 0; panel < 20; panel += 32) {
-      for (int64_t row = block; row < end; row += TILE_ROWS) {
+    // Panels times tiles; each thread takes a run of them, and helps the others at the end.
+    const int64_t tiles = (end - block + (TILE_ROWS - 1)) / TILE_ROWS;
+    Share share = share_begin(tiles, 512);
+    while (share_take(&share)) {
+      for (int64_t item = share.first; item < share.end; item++) {
+        const int64_t panel = item / tiles * 32;
+        const int64_t row = block + item % tiles * TILE_ROWS;
         const int height = (int)smaller(TILE_ROWS, end - row);
         float sums[TILE_ROWS][32] __attribute__((aligned(64)));
         tile_product(height, 32, 80, x + row * 80, 80, weights + panel * 80, 32, sums[0], 32,
@@ -468,6 +488,7 @@ static void linear_80x20_bias_residual(
         }
       }
     }
+    #pragma omp barrier
   }
 }
 
@@ -480,9 +501,13 @@ static void linear_20x283(
     float *restrict out) {          // [rows, 283]
   for (int64_t block = 0; block < rows; block += 4096) {
     const int64_t end = smaller(block + 4096, rows);
-    #pragma omp for collapse(2) schedule(static)
-    for (int64_t panel = 0; panel < 283; panel += 32) {
-      for (int64_t row = block; row < end; row += TILE_ROWS) {
+    // Panels times tiles; each thread takes a run of them, and helps the others at the end.
+    const int64_t tiles = (end - block + (TILE_ROWS - 1)) / TILE_ROWS;
+    Share share = share_begin(9 * tiles, 512);
+    while (share_take(&share)) {
+      for (int64_t item = share.first; item < share.end; item++) {
+        const int64_t panel = item / tiles * 32;
+        const int64_t row = block + item % tiles * TILE_ROWS;
         const int height = (int)smaller(TILE_ROWS, end - row);
         float sums[TILE_ROWS][32] __attribute__((aligned(64)));
         tile_product(height, 32, 20, x + row * 20, 20, weights + panel * 20, 32, sums[0], 32,
@@ -495,6 +520,7 @@ static void linear_20x283(
         }
       }
     }
+    #pragma omp barrier
   }
 }
 
