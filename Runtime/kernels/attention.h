@@ -25,6 +25,10 @@ typedef struct {
   int64_t start;
   const float *keys[CHUNK_PAGES];
   const float *values[CHUNK_PAGES];
+  int64_t value_width;    // columns of the values
+  int64_t value_run;      // rows of values behind one another: those of a page, or all
+  int64_t value_stride;   // floats from a row of values to the next
+  int64_t value_panel;    // and from 32 of its columns to the next
   int has_gaps;           // whether the padding mask excludes keys between others that count
   int32_t counts[CHUNK];  // if it does: 0 where it excludes the key
 } Chunk;
@@ -88,13 +92,94 @@ INLINE f32x16 attention_counting(f32x16 scores, const int32_t *counts) {
       vector_load_i32(counts) != 0, scores, vector_splat(-__builtin_inff()));
 }
 
+/// The scores of a few rows and the keys of a chunk, 32 at a time: `scores[row][key - start]`. The first
+/// keys are those of a multiple of 32.
+IN_REGISTERS __attribute__((noinline, unused)) static void attention_scores(
+    int height, int64_t width, const float *query, const Chunk *chunk, KeyRange keys,
+    float *scores) {
+  for (int64_t key = keys.first / 32 * 32; key < keys.last; key += 32) {
+    const int64_t at = key - chunk->start;
+    const float *page = chunk->keys[at / PAGE] + at % PAGE;
+    if (height == TILE_ROWS && keys.last - key > 16)
+      for (int column = 0; column < 32; column += 16 * TILE_VECTORS)
+        tile_block(
+            TILE_ROWS, TILE_VECTORS, width, query, width, page + column, PAGE,
+            scores + at + column, CHUNK, TILE_FROM_ZERO);
+    else
+      tile_product(
+          height, keys.last - key > 16 ? 32 : 16, width, query, width, page, PAGE, scores + at,
+          CHUNK, TILE_FROM_ZERO);
+  }
+}
+
+/// The largest of `count` (a multiple of 16) scores; NaN may be passed over.
+INLINE float attention_largest(const float *scores, int64_t count) {
+  f32x16 largest = vector_splat(-__builtin_inff());
+  for (int64_t key = 0; key < count; key += 16)
+    largest = vector_maximum(largest, vector_load(scores + key));
+  return vector_largest(largest);
+}
+
+/// Copies the values of some keys of a chunk to `[columns / 32][256][32]`, and lets the chunk find them
+/// there: for many rows, as the values' own rows may be far apart.
+__attribute__((unused)) static void attention_gather_values(
+    Chunk *chunk, KeyRange keys, float *to) {
+  const int64_t first = larger(keys.first, chunk->start);
+  const int64_t last = smaller(keys.last, chunk->start + CHUNK);
+  for (int64_t at = first - chunk->start; at < last - chunk->start; at++) {
+    const float *row = chunk->values[at / PAGE] + at % PAGE * chunk->value_stride;
+    for (int64_t column = 0; column < chunk->value_width; column += 16)
+      vector_store(
+          to + column / 32 * 32 * CHUNK + at * 32 + column % 32,
+          vector_load_first(row + column, chunk->value_width - column));
+  }
+  for (int64_t page = 0; page < CHUNK_PAGES; page++) chunk->values[page] = to + page * PAGE * 32;
+  chunk->value_width = (chunk->value_width + 15) / 16 * 16;
+  chunk->value_run = CHUNK;
+  chunk->value_stride = 32;
+  chunk->value_panel = CHUNK * 32;
+}
+
+/// The values of some keys of a chunk by their weights in a few rows: `added[row][...]`, its rows
+/// `stride` floats apart.
+IN_REGISTERS __attribute__((noinline, unused)) static void attention_values(
+    int height, const float *weights, const Chunk *chunk, KeyRange keys, float *added,
+    int64_t stride) {
+  TileStart start = TILE_FROM_ZERO;
+  for (int64_t key = keys.first, end; key < keys.last; key = end, start = TILE_CONTINUE) {
+    const int64_t at = key - chunk->start;
+    end = smaller(keys.last, key + chunk->value_run - at % chunk->value_run);
+    const float *panel = chunk->values[at / PAGE] + at % PAGE * chunk->value_stride;
+    for (int64_t column = 0; column < chunk->value_width; column += 32) {
+      const int columns = (int)smaller(32, chunk->value_width - column);
+      const int whole = columns / 16 * 16;
+      float *to = added + column;
+      if (height == TILE_ROWS && columns == 32)
+        for (int part = 0; part < 32; part += 16 * TILE_VECTORS)
+          tile_block(
+              TILE_ROWS, TILE_VECTORS, end - key, weights + at, CHUNK, panel + part,
+              chunk->value_stride, to + part, stride, start);
+      else if (whole > 0)
+        tile_product(
+            height, whole, end - key, weights + at, CHUNK, panel, chunk->value_stride, to, stride,
+            start);
+      if (columns > whole)
+        tile_remainder(
+            height, columns - whole, end - key, weights + at, CHUNK, panel + whole,
+            chunk->value_stride, to + whole, stride, start);
+      panel += chunk->value_panel;
+    }
+  }
+}
+
 /// Turns `count` (a multiple of 16) scores into weights 2^(factor * (score - largest)), and gives their
 /// sum; without a largest, `-infinity`, all weights are 0 but those of scores that are NaN.
 INLINE float attention_weights(float *scores, int64_t count, float factor, float largest) {
   const float reference = largest == -__builtin_inff() ? 0.0f : largest;
   f32x16 sum = {0};
   for (int64_t key = 0; key < count; key += 16) {
-    const f32x16 weight = vector_exp2((vector_load(scores + key) - reference) * factor);
+    const f32x16 weight =
+        vector_exp2_bounded((vector_load(scores + key) - reference) * factor);
     sum += weight;
     vector_store(scores + key, weight);
   }
@@ -147,10 +232,10 @@ INLINE void attention_merge(
 /// The row's values by its sum of weights; zeros if no key counted.
 INLINE void attention_finish(
     float *out, const float *values, const AttentionRow *row, int64_t width) {
-  const float sum = row->sum == 0 ? 1.0f : row->sum;
+  const float part = 1.0f / (row->sum == 0 ? 1.0f : row->sum);
   for (int64_t column = 0; column < width; column += 16) {
     // Adding 0 turns -0 into 0: which of them it is depends on keys that do not count.
-    const f32x16 value = vector_load(values + column) / sum + 0.0f;
+    const f32x16 value = vector_load(values + column) * part + 0.0f;
     vector_store_first(out + column, value, width - column);
   }
 }

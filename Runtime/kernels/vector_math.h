@@ -25,9 +25,9 @@ INLINE f32x16 vector_power_of_two(f32x16 n) {
   return (f32x16)((u32x16)(n + (12582912.0f + 127.0f)) << 23);
 }
 
-/// 2^x within 1.4 ulp; results below 2^-126 are 0. 2^0 is exactly 1, 2^-infinity exactly 0.
-INLINE f32x16 vector_exp2(f32x16 x) {
-  x = vector_clamp(x, -127.0f, 128.0f);
+/// `vector_exp2` for x <= 128.
+INLINE f32x16 vector_exp2_bounded(f32x16 x) {
+  x = vector_maximum(vector_splat(-127.0f), x);
   const f32x16 whole = vector_floor(x);
   const f32x16 f = x - whole;  // in [0, 1)
   f32x16 p = f * 0x1.c5417ap-13f + 0x1.46d64ap-10f;
@@ -37,6 +37,11 @@ INLINE f32x16 vector_exp2(f32x16 x) {
   p = p * f + 0x1.62e42cp-1f;
   p = p * f + 1.0f;
   return p * vector_power_of_two(whole);
+}
+
+/// 2^x within 1.4 ulp; results below 2^-126 are 0. 2^0 is exactly 1, 2^-infinity exactly 0.
+INLINE f32x16 vector_exp2(f32x16 x) {
+  return vector_exp2_bounded(vector_minimum(vector_splat(128.0f), x));
 }
 
 /// 2^x within 1.1e-4 of itself for x <= 128, for results that are rounded to 8 bits; results below

@@ -50,6 +50,31 @@ import Testing
     try KernelLibrary(cases).check()
   }
 
+  /// Values whose rows are 4 KiB apart are copied where there are many rows, and read in place where
+  /// there are few.
+  @Test func valuesThatCompeteForCaches() throws {
+    let shared = Dim(1024)
+    func part(_ positions: Dim, _ width: Int) -> Place {
+      Place(
+        TensorType(.f32, [Self.batch, positions, 2, Dim(width)]),
+        strides: [positions * shared, shared, Dim(width), 1])
+    }
+    let cases = try [16, 48, 64].enumerated().map { number, width in
+      var item = try KernelCase(
+        .attention(
+          query: part(Self.seq, 16), key: part(Self.keys, 16), value: part(Self.keys, width),
+          scores: Scores(scale: 0.3, masks: [.lengths(Self.integers([Self.batch]))]), tile: nil),
+        by: { op, results, _ in
+          try attentionKernel(op, results: results, name: "attention_\(number)")
+        })
+      item.tolerance = { 3e-5 * max(1, abs($0)) }
+      return item
+    }
+    let library = try KernelLibrary(cases)
+    try library.check(Self.longExtents)
+    try library.check([["batch": 2, "seq": 97, "keys": 300], ["batch": 1, "seq": 33, "keys": 33]])
+  }
+
   static let longExtents = [
     ["batch": 1, "seq": 1, "keys": 1], ["batch": 2, "seq": 1, "keys": 300],
     ["batch": 2, "seq": 9, "keys": 257], ["batch": 1, "seq": 64, "keys": 64],

@@ -62,6 +62,10 @@ struct AttentionWriter {
   var padded: Int { (valueWidth + 15) / 16 * 16 }
   /// What counts the heads of keys; where no heads share keys they are the heads.
   var group: CIdentifier { shared == 1 ? "head" : "group" }
+  /// A row of values in panels of 32 columns.
+  var valuePanels: Int { (valueWidth + 31) / 32 }
+  /// Values of a head, at most, that a task copies to the stack.
+  static let gathered = 256
   /// Rows that a split task may have.
   static let few = 16
   /// Bytes of a task's arrays, which lie on its thread's stack; libomp's threads have 4 MiB.
@@ -97,8 +101,10 @@ struct AttentionWriter {
     // chunk that are widened.
     let padded = (valueWidth + 15) / 16 * 16
     let row = width * element.bytes + padded * 4 + 64
+    let gathers = element == .f32 && padded <= Self.gathered
     let shared =
-      padded * 32 + (key.isWidened ? width * 1024 : 0) + (value.isWidened ? padded * 1024 : 0)
+      padded * 32 + (key.isWidened ? width * 1024 : 0)
+      + (value.isWidened || gathers ? (padded + 31) / 32 * 32 * 1024 : 0)
     let fitting = (Self.stack - shared) / row / 8 * 8
     // A split keeps the shares of its rows by their places in one task.
     let least = splits ? AttentionWriter.few : 8
@@ -181,7 +187,7 @@ struct AttentionWriter {
       }
       if splits { merge(batch: batch, queries: queries, out: out) }
     }
-    kernel.helpers = [self.chunk(chunk, rules, valuePages, keys: keys)]
+    kernel.helpers = [self.chunk(chunk, rules, keys: keys)]
     kernel.workspace = workspace
     return kernel
   }
@@ -239,6 +245,11 @@ struct AttentionWriter {
         }
       }
       wideRoom(keyPages, valuePages)
+      if gathersValues(valuePages) {
+        Declare(
+          .array(.array(.array(.float, 32), "CHUNK"), .integer(valuePanels)), "value_rows",
+          attributes: [.aligned(64)])
+      }
       For(
         "start", from: ("span" as CExpression).member("first") / 256 * 256,
         to: ("span" as CExpression).member("last"), by: 256
@@ -253,7 +264,7 @@ struct AttentionWriter {
             attributes: [.aligned(64)])
           CExpression.call(
             .name(chunk),
-            chunkArguments(valuePages, keys: keys).map(\.value)
+            chunkArguments(keys: keys).map(\.value)
               + [
                 "height", ("query_rows" as CExpression)[r], rows + r,
                 ("chunk" as CExpression).address,

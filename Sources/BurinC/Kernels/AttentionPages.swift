@@ -76,8 +76,8 @@ extension AttentionWriter {
     func address(page: CExpression, size: Int) -> CExpression {
       if let rows, isInPlace { return rows.row("sequence", page * 64, group) }
       guard let paged else {
-        return scratch + ("sequence" * "pages" + page) * .integer(self.page)
-          + group * CExpression.integer(size)
+        let heads = CExpression.integer(self.page / size)
+        return scratch + (("sequence" * heads + group) * "pages" + page) * .integer(size)
       }
       return (("data" as CExpression) + paged.offset + group * .integer(paged.head))
         .cast(to: element.cType.const.pointer)
@@ -87,6 +87,15 @@ extension AttentionWriter {
   /// Floats of a row of values: the width in a sequence's pages, whole vectors elsewhere.
   func width(of values: Pages) -> Int {
     values.isPaged && !values.isNarrow ? valueWidth : padded
+  }
+
+  /// Whether a task of many rows copies its values to the stack: where their rows are a multiple of 4 KiB
+  /// apart, and so compete for the same lines of the caches.
+  func gathersValues(_ values: Pages) -> Bool {
+    guard element == .f32, values.isInPlace, padded <= AttentionWriter.gathered,
+      case .integer(let stride) = self.stride(of: values)
+    else { return false }
+    return stride % 1024 == 0
   }
 
   /// Floats from one row of values to the next.
@@ -147,13 +156,13 @@ extension AttentionWriter {
       take(
         "k_pages", element.cType, query.shape[0] * pages * Dim(keys.page) * elements,
         batch * "pages" * .integer(keys.page),
-        "[batch, pages, \(groups), \(element == .f32 ? "\(width), 64" : "\(width / 2), 64, 2")]")
+        "[batch, \(groups), pages, \(element == .f32 ? "\(width), 64" : "\(width / 2), 64, 2")]")
     }
     if values.page > 0 && !values.isPaged {
       take(
         "v_pages", element.cType, query.shape[0] * pages * Dim(values.page) * elements,
         batch * "pages" * .integer(values.page),
-        "[batch, pages, \(groups), \(element == .f32 ? "64, \(padded)" : "32, \(padded), 2")]")
+        "[batch, \(groups), pages, \(element == .f32 ? "64, \(padded)" : "32, \(padded), 2")]")
     }
     if splits {
       let chunks = (key.shape[1] + 255) / 256
@@ -217,6 +226,19 @@ extension AttentionWriter {
             ? valuePages.widened[i]
             : valuePages.address(page: "page", size: width(of: valuePages) * 64))
         if keyPages.isNarrow || valuePages.isNarrow { widen(keyPages, valuePages) }
+      }
+      if element == .f32 {
+        chunk.member("value_width").assign(.integer(width(of: valuePages)))
+        chunk.member("value_run").assign(
+          valuePages.isPaged && !valuePages.isNarrow ? "PAGE" : "CHUNK")
+        chunk.member("value_stride").assign(stride(of: valuePages))
+        chunk.member("value_panel").assign(32)
+        if gathersValues(valuePages) {
+          If("count" > 4 * "TILE_ROWS") {
+            ("attention_gather_values" as CExpression)(
+              chunk.address, "span", ("value_rows" as CExpression)[0][0])
+          }
+        }
       }
       if let padding = rules.padding {
         chunk.member("has_gaps").assign("has_gaps")

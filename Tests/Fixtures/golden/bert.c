@@ -207,43 +207,37 @@ static void attention_3x12_padding_chunk(
     return;
   }
 
-  // Scores, 32 keys at a time.
   float weights[TILE_ROWS][256] __attribute__((aligned(64)));
-  for (int64_t key = span.first / 32 * 32; key < span.last; key += 32) {
-    const int columns = span.last - key > 16 ? 32 : 16;
-    tile_product(height, columns, 12, query, 12, chunk->keys[(key - start) / 64] + key % 64, 64,
-                 weights[0] + (key - start), 256, TILE_FROM_ZERO);
-  }
+  attention_scores(height, 12, query, chunk, span, weights[0]);
 
   // Each row's largest score in this chunk, then the weights against it.
   const int64_t even = span.first / 16 * 16;
   const int64_t even_end = (span.last + 15) / 16 * 16;
   const float factor = 0.4164702f;  // scale * log2(e)
   for (int r = 0; r < height; r++) {
-    f32x16 largest = vector_splat(-__builtin_inff());
-    for (int64_t key = even; key < span.last; key += 16) {
-      f32x16 score = vector_load(weights[r] + (key - start));
-      score = attention_visible(score, &rows[r], key);
-      if (chunk->has_gaps) {
-        score = attention_counting(score, chunk->counts + (key - start));
+    if (!chunk->has_gaps && (rows[r].first <= even && even_end <= rows[r].last)) {
+      maximum[r] = attention_largest(weights[r] + (even - start), even_end - even);
+    } else {
+      f32x16 largest = vector_splat(-__builtin_inff());
+      for (int64_t key = even; key < span.last; key += 16) {
+        f32x16 score = vector_load(weights[r] + (key - start));
+        score = attention_visible(score, &rows[r], key);
+        if (chunk->has_gaps) {
+          score = attention_counting(score, chunk->counts + (key - start));
+        }
+        vector_store(weights[r] + (key - start), score);
+        largest = vector_maximum(largest, score);
       }
-      vector_store(weights[r] + (key - start), score);
-      largest = vector_maximum(largest, score);
+      maximum[r] = vector_largest(largest);
     }
-    maximum[r] = vector_largest(largest);
   }
   for (int r = 0; r < height; r++) {
     sum[r] = attention_weights(weights[r] + (even - start), even_end - even, factor, maximum[r]);
     maximum[r] *= factor;
   }
 
-  // Weighted values, page by page.
-  for (int64_t key = span.first; key < span.last; key += 64 - key % 64) {
-    const int64_t count = smaller(64 - key % 64, span.last - key);
-    const TileStart begin = key == span.first ? TILE_FROM_ZERO : TILE_CONTINUE;
-    tile_product(height, 16, count, weights[0] + (key - start), 256,
-                 chunk->values[(key - start) / 64] + key % 64 * 16, 16, added, 16, begin);
-  }
+  // Weighted values.
+  attention_values(height, weights[0], chunk, span, added, 16);
 }
 
 // attention(query: f32[batch, seq, 3, 12], key: f32[batch, seq, 3, 12], value: f32[batch, seq, 3,
@@ -264,18 +258,18 @@ static void attention_3x12_padding(
     float *restrict out,              // [batch, queries, 3, 12]
     char *workspace) {
   const int64_t pages = (keys + 63) / 64;
-  float *k_pages = (float *)workspace;              // [batch, pages, 3, 12, 64]
-  float *v_pages = k_pages + batch * pages * 2304;  // [batch, pages, 3, 64, 16]
+  float *k_pages = (float *)workspace;              // [batch, 3, pages, 12, 64]
+  float *v_pages = k_pages + batch * pages * 2304;  // [batch, 3, pages, 64, 16]
 
   // Keys and values into pages.
   #pragma omp for collapse(3) schedule(static)
   for (int64_t sequence = 0; sequence < batch; sequence++) {
     for (int64_t page = 0; page < pages; page++) {
       for (int64_t head = 0; head < 3; head++) {
-        page_keys(k_pages + (sequence * pages + page) * 2304 + head * 768,
+        page_keys(k_pages + ((sequence * 3 + head) * pages + page) * 768,
                   k + sequence * k_sequence_stride + page * 6912 + head * 12, 108, keys - page * 64,
                   12);
-        page_values(v_pages + (sequence * pages + page) * 3072 + head * 1024, 16,
+        page_values(v_pages + ((sequence * 3 + head) * pages + page) * 1024, 16,
                     v + sequence * v_sequence_stride + page * 6912 + head * 12, 108,
                     keys - page * 64, 12);
       }
@@ -308,9 +302,13 @@ static void attention_3x12_padding(
           chunk.start = start;
           for (int i = 0; i < CHUNK_PAGES; i++) {
             const int64_t page = smaller(start / 64 + i, pages - 1);
-            chunk.keys[i] = k_pages + (sequence * pages + page) * 2304 + head * 768;
-            chunk.values[i] = v_pages + (sequence * pages + page) * 3072 + head * 1024;
+            chunk.keys[i] = k_pages + ((sequence * 3 + head) * pages + page) * 768;
+            chunk.values[i] = v_pages + ((sequence * 3 + head) * pages + page) * 1024;
           }
+          chunk.value_width = 16;
+          chunk.value_run = CHUNK;
+          chunk.value_stride = 16;
+          chunk.value_panel = 32;
           chunk.has_gaps = has_gaps;
           if (has_gaps) {
             for (int i = 0; i < CHUNK; i++) {

@@ -214,43 +214,37 @@ static void attention_4x5_padding_causal_chunk(
     return;
   }
 
-  // Scores, 32 keys at a time.
   float weights[TILE_ROWS][256] __attribute__((aligned(64)));
-  for (int64_t key = span.first / 32 * 32; key < span.last; key += 32) {
-    const int columns = span.last - key > 16 ? 32 : 16;
-    tile_product(height, columns, 5, query, 5, chunk->keys[(key - start) / 64] + key % 64, 64,
-                 weights[0] + (key - start), 256, TILE_FROM_ZERO);
-  }
+  attention_scores(height, 5, query, chunk, span, weights[0]);
 
   // Each row's largest score in this chunk, then the weights against it.
   const int64_t even = span.first / 16 * 16;
   const int64_t even_end = (span.last + 15) / 16 * 16;
   const float factor = 0.64519286f;  // scale * log2(e)
   for (int r = 0; r < height; r++) {
-    f32x16 largest = vector_splat(-__builtin_inff());
-    for (int64_t key = even; key < span.last; key += 16) {
-      f32x16 score = vector_load(weights[r] + (key - start));
-      score = attention_visible(score, &rows[r], key);
-      if (chunk->has_gaps) {
-        score = attention_counting(score, chunk->counts + (key - start));
+    if (!chunk->has_gaps && (rows[r].first <= even && even_end <= rows[r].last)) {
+      maximum[r] = attention_largest(weights[r] + (even - start), even_end - even);
+    } else {
+      f32x16 largest = vector_splat(-__builtin_inff());
+      for (int64_t key = even; key < span.last; key += 16) {
+        f32x16 score = vector_load(weights[r] + (key - start));
+        score = attention_visible(score, &rows[r], key);
+        if (chunk->has_gaps) {
+          score = attention_counting(score, chunk->counts + (key - start));
+        }
+        vector_store(weights[r] + (key - start), score);
+        largest = vector_maximum(largest, score);
       }
-      vector_store(weights[r] + (key - start), score);
-      largest = vector_maximum(largest, score);
+      maximum[r] = vector_largest(largest);
     }
-    maximum[r] = vector_largest(largest);
   }
   for (int r = 0; r < height; r++) {
     sum[r] = attention_weights(weights[r] + (even - start), even_end - even, factor, maximum[r]);
     maximum[r] *= factor;
   }
 
-  // Weighted values, page by page.
-  for (int64_t key = span.first; key < span.last; key += 64 - key % 64) {
-    const int64_t count = smaller(64 - key % 64, span.last - key);
-    const TileStart begin = key == span.first ? TILE_FROM_ZERO : TILE_CONTINUE;
-    tile_product(height, 16, count, weights[0] + (key - start), 256,
-                 chunk->values[(key - start) / 64] + key % 64 * 16, 16, added, 16, begin);
-  }
+  // Weighted values.
+  attention_values(height, weights[0], chunk, span, added, 16);
 }
 
 // attention(query: f32[batch, seq, 4, 5], key: f32[batch, seq, 4, 5], value: f32[batch, seq, 4, 5],
@@ -271,18 +265,18 @@ static void attention_4x5_padding_causal(
     float *restrict out,              // [batch, queries, 4, 5]
     char *workspace) {
   const int64_t pages = (keys + 63) / 64;
-  float *k_pages = (float *)workspace;              // [batch, pages, 4, 5, 64]
-  float *v_pages = k_pages + batch * pages * 1280;  // [batch, pages, 4, 64, 16]
+  float *k_pages = (float *)workspace;              // [batch, 4, pages, 5, 64]
+  float *v_pages = k_pages + batch * pages * 1280;  // [batch, 4, pages, 64, 16]
 
   // Keys and values into pages.
   #pragma omp for collapse(3) schedule(static)
   for (int64_t sequence = 0; sequence < batch; sequence++) {
     for (int64_t page = 0; page < pages; page++) {
       for (int64_t head = 0; head < 4; head++) {
-        page_keys(k_pages + (sequence * pages + page) * 1280 + head * 320,
+        page_keys(k_pages + ((sequence * 4 + head) * pages + page) * 320,
                   k + sequence * k_sequence_stride + page * 3840 + head * 5, 60, keys - page * 64,
                   5);
-        page_values(v_pages + (sequence * pages + page) * 4096 + head * 1024, 16,
+        page_values(v_pages + ((sequence * 4 + head) * pages + page) * 1024, 16,
                     v + sequence * v_sequence_stride + page * 3840 + head * 5, 60, keys - page * 64,
                     5);
       }
@@ -315,9 +309,13 @@ static void attention_4x5_padding_causal(
           chunk.start = start;
           for (int i = 0; i < CHUNK_PAGES; i++) {
             const int64_t page = smaller(start / 64 + i, pages - 1);
-            chunk.keys[i] = k_pages + (sequence * pages + page) * 1280 + head * 320;
-            chunk.values[i] = v_pages + (sequence * pages + page) * 4096 + head * 1024;
+            chunk.keys[i] = k_pages + ((sequence * 4 + head) * pages + page) * 320;
+            chunk.values[i] = v_pages + ((sequence * 4 + head) * pages + page) * 1024;
           }
+          chunk.value_width = 16;
+          chunk.value_run = CHUNK;
+          chunk.value_stride = 16;
+          chunk.value_panel = 32;
           chunk.has_gaps = has_gaps;
           if (has_gaps) {
             for (int i = 0; i < CHUNK; i++) {
@@ -649,40 +647,34 @@ static void attention_4x5_lengths_causal_chunk(
     return;
   }
 
-  // Scores, 32 keys at a time.
   float weights[TILE_ROWS][256] __attribute__((aligned(64)));
-  for (int64_t key = span.first / 32 * 32; key < span.last; key += 32) {
-    const int columns = span.last - key > 16 ? 32 : 16;
-    tile_product(height, columns, 5, query, 5, chunk->keys[(key - start) / 64] + key % 64, 64,
-                 weights[0] + (key - start), 256, TILE_FROM_ZERO);
-  }
+  attention_scores(height, 5, query, chunk, span, weights[0]);
 
   // Each row's largest score in this chunk, then the weights against it.
   const int64_t even = span.first / 16 * 16;
   const int64_t even_end = (span.last + 15) / 16 * 16;
   const float factor = 0.64519286f;  // scale * log2(e)
   for (int r = 0; r < height; r++) {
-    f32x16 largest = vector_splat(-__builtin_inff());
-    for (int64_t key = even; key < span.last; key += 16) {
-      f32x16 score = vector_load(weights[r] + (key - start));
-      score = attention_visible(score, &rows[r], key);
-      vector_store(weights[r] + (key - start), score);
-      largest = vector_maximum(largest, score);
+    if (rows[r].first <= even && even_end <= rows[r].last) {
+      maximum[r] = attention_largest(weights[r] + (even - start), even_end - even);
+    } else {
+      f32x16 largest = vector_splat(-__builtin_inff());
+      for (int64_t key = even; key < span.last; key += 16) {
+        f32x16 score = vector_load(weights[r] + (key - start));
+        score = attention_visible(score, &rows[r], key);
+        vector_store(weights[r] + (key - start), score);
+        largest = vector_maximum(largest, score);
+      }
+      maximum[r] = vector_largest(largest);
     }
-    maximum[r] = vector_largest(largest);
   }
   for (int r = 0; r < height; r++) {
     sum[r] = attention_weights(weights[r] + (even - start), even_end - even, factor, maximum[r]);
     maximum[r] *= factor;
   }
 
-  // Weighted values, page by page.
-  for (int64_t key = span.first; key < span.last; key += 64 - key % 64) {
-    const int64_t count = smaller(64 - key % 64, span.last - key);
-    const TileStart begin = key == span.first ? TILE_FROM_ZERO : TILE_CONTINUE;
-    tile_remainder(height, 5, count, weights[0] + (key - start), 256,
-                   chunk->values[(key - start) / 64] + key % 64 * 5, 5, added, 16, begin);
-  }
+  // Weighted values.
+  attention_values(height, weights[0], chunk, span, added, 16);
 }
 
 // attention(query: f32[batch, seq, 4, 5], key: f32[batch, context, 4, 5], value: f32[batch,
@@ -741,6 +733,10 @@ static void attention_4x5_lengths_causal(
               chunk.keys[i] = (const float *)(data + key_offset + head * 1280);
               chunk.values[i] = (const float *)(data + value_offset + head * 1280);
             }
+            chunk.value_width = 5;
+            chunk.value_run = PAGE;
+            chunk.value_stride = 5;
+            chunk.value_panel = 32;
             for (int64_t r = 0; r < count; r += TILE_ROWS) {
               const int height = (int)smaller(TILE_ROWS, count - r);
               float maximum[TILE_ROWS];
