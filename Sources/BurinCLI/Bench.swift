@@ -27,11 +27,11 @@ struct Bench: ParsableCommand {
   var seq: Int?
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("Tokens of a decoder's prompt.", valueName: "N"))
+    help: ArgumentHelp("Tokens of a decoder's prompt (128), or of a source (64).", valueName: "N"))
   var prompt: Int?
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("New tokens of a decoder.", valueName: "N"))
+    help: ArgumentHelp("New tokens (64).", valueName: "N"))
   var generate: Int?
   @Option(
     parsing: .unconditional,
