@@ -16,8 +16,10 @@ import Testing
   @Test("is near transformers in bf16", arguments: fixtures)
   func agrees(fixture: Fixture) throws {
     for (name, error) in try errors(of: fixture.library(.bf16), on: fixture) {
-      // Where heads are wide, attention is in bf16 too; the pooled vector is one token's, and a tanh.
-      let bound: Float = fixture.name == "bert-wide-heads" && name == "pooler_output" ? 0.1 : 2e-2
+      // Where heads are wide, attention is in bf16 too, and without instructions for pairs of bf16 the
+      // states are off by 2.0e-2; the pooled vector is one token's, and a tanh.
+      let isWide = fixture.name == "bert-wide-heads"
+      let bound: Float = isWide ? name == "pooler_output" ? 0.1 : 3e-2 : 2e-2
       #expect(error < bound && error > 1e-5, "\(fixture.name) \(name): \(error)")
     }
   }
