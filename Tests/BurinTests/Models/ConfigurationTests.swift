@@ -91,6 +91,10 @@ import Testing
       name: "types of too few layers", key: "layer_types", value: ["full_attention"],
       message: ["layer_types", "3 layers"], fixture: "qwen2-lm"),
     Case(
+      name: "a language model that looks ahead", key: "use_bidirectional_attention", value: true,
+      message: ["use_bidirectional_attention", "false in a model that continues"],
+      fixture: "gemma3-lm"),
+    Case(
       name: "norms of another width than the heads", key: "head_dim", value: 10,
       message: ["head_dim", "expected 8", "found 10"], fixture: "phi-lm"),
     Case(

@@ -86,6 +86,9 @@ import Testing
         ),
       ], other: [("use_sliding_window", true), ("sliding_window", 5), ("layer_types", nil)]),
     Case(
+      name: "a flag that is null, and so false", fixture: "gpt-neox-lm-serial",
+      edits: [("use_parallel_residual", .some(.null))]),
+    Case(
       name: "a soft cap of scores where there is none", fixture: "gemma-lm",
       edits: [("final_logit_softcapping", 3.0), ("attn_logit_softcapping", 3.0)]),
     Case(
