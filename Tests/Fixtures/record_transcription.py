@@ -1,4 +1,4 @@
-"""Makes Tests/Fixtures/models/whisper-transcription* and whisper-conditioned*: tiny Whispers, and
+"""Makes Tests/Fixtures/models/whisper-transcription* and whisper-conditioned: tiny Whispers, and
 what `generate` writes.
 
     python3 Tests/Fixtures/record_transcription.py [NAME ...]
@@ -235,12 +235,10 @@ def main():
     record("whisper-transcription-english", 1, 11, False, [
         (s, {k: v for k, v in o.items() if k not in ("language", "task")}) for s, o in CASES], varied,
         tie_word_embeddings=False, activation_function="relu")
-    for name, mels, multilingual in [
-            ("whisper-conditioned", 9, True), ("whisper-conditioned-english", 8, False)]:
-        record(name, 1, mels, multilingual, CONDITIONED, conditioned,
-               {"condition_on_prev_tokens": True}, speaks=2.5)
-    record_models.note_versions(["whisper-transcription", "whisper-transcription-english", "whisper-conditioned",
-                                 "whisper-conditioned-english"])
+    record("whisper-conditioned", 1, 9, True, CONDITIONED, conditioned,
+           {"condition_on_prev_tokens": True}, speaks=2.5)
+    record_models.note_versions(
+        ["whisper-transcription", "whisper-transcription-english", "whisper-conditioned"])
 
 
 if __name__ == "__main__":

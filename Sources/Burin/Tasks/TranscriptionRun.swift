@@ -157,8 +157,8 @@ struct TranscriptionRun {
   /// How probable "no speech" is where the text of a window could begin, behind the first token of its
   /// prompt; nil if cancelled.
   ///
-  /// Where the prompt has no other token, transformers takes what the rules of all models leave of
-  /// that, and not yet those of speech.
+  /// Where the prompt has no other token, as that of a model of one language has, transformers takes
+  /// what its rules leave of that, but for those of timestamps: nothing where "no speech" is suppressed.
   private func noSpeechProbability(
     _ token: Int, after earlier: [Int32], _ prompt: [Int32], isLast: Bool
   ) throws -> Float? {
@@ -175,7 +175,7 @@ struct TranscriptionRun {
     }
     if prompt.count > 1 { return exp(logSoftmax(logits)[token]) }
     var general = rules
-    (general.suppressed, general.suppressedFirst, general.timestamps) = ([], [], nil)
+    general.timestamps = nil
     if options.beams > 1 { logits = logSoftmax(logits) }
     general.apply(&logits, after: start, new: 0, isLast: isLast)
     return options.beams > 1 ? exp(logits[token]) : exp(logSoftmax(logits)[token])
