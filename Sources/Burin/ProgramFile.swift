@@ -60,6 +60,8 @@ struct StoredTensors: WeightSource {
     return tensor
   }
 
+  func file(of name: String) -> String { file.path }
+
   func shape(of name: String) throws -> [Int] { try tensor(name).shape }
 
   func read(

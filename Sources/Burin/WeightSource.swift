@@ -16,11 +16,44 @@ public protocol WeightSource: Sendable {
   ///
   /// - Throws: if there is no such tensor, or it cannot be read.
   func read(_ name: String, from start: Int, into buffer: UnsafeMutableBufferPointer<Float>) throws
+
+  /// The file that has a tensor, as errors name it.
+  func file(of name: String) -> String
 }
 
 extension WeightSource {
   /// f32: what every number that nothing more is known of fits into.
   public func element(of name: String) -> ElementType { .f32 }
+
+  /// A word instead, for weights that no file has.
+  public func file(of name: String) -> String { "weights" }
+
+  /// Why tensors cannot be rounded in blocks: one has a number that is not finite, or else the largest
+  /// of all is too large to take its square.
+  func notFinite(_ names: [String], for element: ElementType) -> any Error {
+    var worst: (name: String, value: Float) = (names.first ?? "", 0)
+    var values = [Float](repeating: 0, count: 1 << 16)
+    do {
+      search: for name in names {
+        let count = try shape(of: name).reduce(1, *)
+        for start in stride(from: 0, to: count, by: values.count) {
+          let piece = min(values.count, count - start)
+          try values.withUnsafeMutableBufferPointer {
+            try read(name, from: start, into: UnsafeMutableBufferPointer(rebasing: $0[..<piece]))
+          }
+          for value in values[..<piece] where !(abs(value) <= abs(worst.value)) {
+            worst = (name, value)
+            if !value.isFinite { break search }
+          }
+        }
+      }
+    } catch { return error }
+    return HubError(
+      file: file(of: worst.name), key: printable(worst.name.utf8),
+      expected: worst.value.isFinite
+        ? "numbers whose squares have a sum in f32, for \(element.rawValue)" : "finite numbers",
+      found: worst.value.isNaN ? "NaN" : "\(worst.value)")
+  }
 }
 
 /// Tensors in memory, for models that are written rather than loaded.
@@ -47,7 +80,7 @@ public struct WeightTable: WeightSource {
   private func tensor(_ name: String) throws -> (shape: [Int], values: [Float]) {
     guard let tensor = tensors[name] else {
       throw HubError(
-        file: "weights", key: printable(name.utf8), expected: "a tensor", found: "nothing")
+        file: file(of: name), key: printable(name.utf8), expected: "a tensor", found: "nothing")
     }
     return tensor
   }
@@ -131,6 +164,9 @@ public struct Checkpoint: WeightSource {
     let (weights, stored) = place(name)
     return weights.tensor(stored)?.type.element ?? .f32
   }
+
+  /// The file of the directory that has it.
+  public func file(of name: String) -> String { place(name).0.path }
 
   /// Reads elements from the file, in strips; throws `HubError` for what cannot be read.
   public func read(

@@ -112,6 +112,7 @@ struct WeightWriter {
     }
     guard let from = values.baseAddress, let to = packed.baseAddress else { return }
     let addresses = (from: UInt(bitPattern: from), to: UInt(bitPattern: to))
+    let failures = FirstFailure()
     for first in stride(from: 0, to: panels, by: perStrip) {
       let strip = first..<min(panels, first + perStrip)
       let columns = strip.lowerBound * 32..<min(count, strip.upperBound * 32)
@@ -121,13 +122,27 @@ struct WeightWriter {
           let to = UnsafeMutablePointer<UInt8>(bitPattern: addresses.to)
         else { return }
         let width = min(32, columns.count - panel * 32)
-        loss.add(
-          burin_pack_blocks(
-            kind, from + panel * 32 * depth, Int32(width), Int64(depth), to + panel * bytes))
+        let lost = burin_pack_blocks(
+          kind, from + panel * 32 * depth, Int32(width), Int64(depth), to + panel * bytes)
+        loss.add(lost)
+        // What is not finite has no scale.
+        if !lost.error.isFinite { failures.record { throw notFinite(rows, element) } }
       }
+      try failures.rethrow()
       try write(
         UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(packed)[..<(strip.count * bytes)]))
     }
+  }
+
+  /// Why the expression `id` cannot be rounded in blocks: the tensor and the number that are to blame.
+  private func notFinite(_ id: NodeID, _ element: ElementType) -> any Error {
+    var names: [String] = []
+    var pending = [id]
+    while let next = pending.popLast() {
+      if case .weight(let name, _) = graph[next].op { names.append(name) }
+      pending += graph[next].op.operands.reversed()
+    }
+    return source.notFinite(names, for: element)
   }
 
   /// Fills `target` with the elements of the given outermost indices, on all cores.

@@ -1,4 +1,6 @@
+import BurinHub
 import BurinIR
+import BurinPasses
 import Testing
 
 @testable import Burin
@@ -77,5 +79,49 @@ import Testing
     try WeightWriter(layout, source: source).run { written += $0 }
     let floats = written.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
     #expect(Array(floats.prefix(3)) == [1, 2, 3])
+  }
+
+  /// A number without a scale is refused, not rounded to zero: in blocks of 8 and of 4 bits.
+  @Test(
+    arguments: [
+      (Float.nan, "finite numbers, found NaN"), (.infinity, "finite numbers, found inf"),
+      (-.infinity, "finite numbers, found -inf"),
+      (-1e30, "numbers whose squares have a sum in f32, for #, found -1e+30"),
+    ], [Precision.int8, .int4])
+  func weightsWithoutScaleAreRefused(bad: (Float, String), precision: Precision) throws {
+    let directory = try TestDirectory()
+    let path = directory.path + "/model.burin"
+    let text = """
+      program "p"
+      entry "forward" {
+      %0 = input("x") : f32[2, 32]
+      %1 = weight("first") : f32[32, 32]
+      %2 = matmul(%0, %1)
+      %3 = weight("second") : f32[32, 32]
+      %4 = matmul(%2, %3)
+      %5 = weight("third") : f32[32, 32]
+      %6 = matmul(%4, %5)
+      output "y" = %6
+      }
+      """
+    try BuildFixtures.write(Array(text.utf8), to: path)
+    let writer = try SafetensorsWriter(
+      path: directory.path + "/model.safetensors",
+      tensors: ["first", "second", "third"].map { .init($0, .f32, [32, 32]) })
+    for name in ["first", "second", "third"] {
+      var values = [Float](repeating: 0.5, count: 1024)
+      if name == "second" { values[700] = bad.0 }
+      try writer.write(values)
+    }
+    try writer.finish()
+    let spec = try ModelSpec(programFile: path)
+    let error = #expect(throws: HubError.self) {
+      try Compiler(options: .init(precision: precision)).compile(
+        spec.program, weights: spec.weights, to: directory.path + "/model.so")
+    }
+    let expected = bad.1.replacing("#", with: precision == .int8 ? "w8" : "w4")
+    #expect(
+      error?.description == "\(directory.path)/model.safetensors: second: expected \(expected)")
+    #expect(error?.kind == .badInput)
   }
 }
