@@ -52,4 +52,14 @@ INLINE float float_from_bf16(uint16_t half) {
   return value;
 }
 
+/// 16 pairs of terms, each the bits of two bf16, the first one in the lower half.
+typedef u32x16 bf16x2x16;
+
+INLINE f32x16 bf16_first(bf16x2x16 pairs) { return (f32x16)(pairs << 16); }
+INLINE f32x16 bf16_second(bf16x2x16 pairs) { return (f32x16)(pairs & 0xffff0000); }
+
+INLINE bf16x2x16 bf16_load_pairs(const uint16_t *from) {
+  return (bf16x2x16)vector_load_i32((const int32_t *)from);
+}
+
 #endif

@@ -24,9 +24,12 @@ enum { TILE_ROWS = 6, TILE_VECTORS = 1 };  // AVX2: 12 of 16 registers, NEON: 24
 
 /// One case for each height of a tile.
 #ifdef __AVX512F__
-#define TILE_HEIGHTS(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8)
+#define TILE_HEIGHTS(DO, block)                                 \
+  DO(1, block) DO(2, block) DO(3, block) DO(4, block)           \
+  DO(5, block) DO(6, block) DO(7, block) DO(8, block)
 #else
-#define TILE_HEIGHTS(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6)
+#define TILE_HEIGHTS(DO, block) \
+  DO(1, block) DO(2, block) DO(3, block) DO(4, block) DO(5, block) DO(6, block)
 #endif
 
 /// How high the tiles of so many rows are, the last one perhaps less, where as few as need be are to be
@@ -83,6 +86,15 @@ IN_REGISTERS INLINE void tile_block(
   tile_end(height, vectors, sum, sums, sums_stride);
 }
 
+/// One case of `tile_product` and of its like.
+#define TILE_HEIGHT(height, block)                                                       \
+  case height:                                                                           \
+    if (TILE_VECTORS == 2 && columns == 32)                                              \
+      block(height, 2, depth, x, x_stride, part, panel_stride, to, sums_stride, start);  \
+    else                                                                                 \
+      block(height, 1, depth, x, x_stride, part, panel_stride, to, sums_stride, start);  \
+    break;
+
 /// `sums[row][0 ..< columns] += sum over k of x[row][k] * panel[k][0 ..< columns]` for `height` rows
 /// (at most `TILE_ROWS`) and 16 or 32 columns; strides in elements. The terms of each sum are added
 /// in the order of k in one accumulator, whatever the height.
@@ -92,21 +104,27 @@ IN_REGISTERS __attribute__((noinline, unused)) static void tile_product(
   for (int column = 0; column < columns; column += 16 * TILE_VECTORS) {
     const float *part = panel + column;
     float *to = sums + column;
-#define TILE_HEIGHT(height)                                                                     \
-  case height:                                                                                  \
-    if (TILE_VECTORS == 2 && columns == 32)                                                     \
-      tile_block(height, 2, depth, x, x_stride, part, panel_stride, to, sums_stride, start);    \
-    else                                                                                        \
-      tile_block(height, 1, depth, x, x_stride, part, panel_stride, to, sums_stride, start);    \
-    break;
-    switch (height) {
-      TILE_HEIGHTS(TILE_HEIGHT)
-    }
-#undef TILE_HEIGHT
+    switch (height) { TILE_HEIGHTS(TILE_HEIGHT, tile_block) }
   }
 }
 
-/// The same sums for fewer than 16 columns of a matrix without padding, behind which nothing is read.
+/// Defines `product`, of rows of f32 with panels of a type that `block` widens as it multiplies, for a
+/// constant height: `sums[row][0 ..< 32] = sum over k of x[row][k] * panel[k][0 ..< 32]` for `height`
+/// rows (at most `TILE_ROWS`). The products are those of f32.
+#define TILE_WIDENING_PRODUCT(product, block)                                                  \
+  IN_REGISTERS __attribute__((noinline, unused)) static void product(                          \
+      int height, int64_t depth, const float *x, int64_t x_stride, const uint16_t *panel,      \
+      float *sums) {                                                                           \
+    for (int v = 0; v < 2; v += TILE_VECTORS)                                                  \
+      switch (height) { TILE_HEIGHTS(TILE_WIDENING_HEIGHT, block) }                            \
+  }
+/// One case of it.
+#define TILE_WIDENING_HEIGHT(height, block)                     \
+  case height:                                                  \
+    block(height, depth, x, x_stride, panel, v, sums + 16 * v); \
+    break;
+
+/// The sums of `tile_product` for fewer than 16 columns of a matrix without padding, behind which nothing is read.
 __attribute__((noinline, unused)) static void tile_remainder(
     int height, int columns, int64_t depth, const float *x, int64_t x_stride, const float *matrix,
     int64_t matrix_stride, float *sums, int64_t sums_stride, TileStart start) {

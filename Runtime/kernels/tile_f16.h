@@ -6,34 +6,23 @@
 #include "tile.h"
 
 /// `tile_product_f32_f16` for a constant height, which is then all in registers.
-INLINE void tile_block_f32_f16(
+IN_REGISTERS INLINE void tile_block_f32_f16(
     const int height, int64_t depth, const float *x, int64_t x_stride, const uint16_t *panel,
-    float *sums) {
+    int part, float *sums) {
   f32x16 sum[TILE_ROWS][TILE_VECTORS];
   tile_begin(height, TILE_VECTORS, sum, sums, 32, TILE_FROM_ZERO);
 #pragma clang loop unroll(disable)
   for (int64_t k = 0; k < depth; k++) {
     f32x16 column[TILE_VECTORS];
-    for (int v = 0; v < TILE_VECTORS; v++) column[v] = f16_load(panel + k * 32 + 16 * v);
+    UNROLL
+    for (int v = 0; v < TILE_VECTORS; v++) column[v] = f16_load(panel + k * 32 + 16 * (part + v));
+    UNROLL
     for (int row = 0; row < height; row++)
       for (int v = 0; v < TILE_VECTORS; v++) sum[row][v] += x[row * x_stride + k] * column[v];
   }
   tile_end(height, TILE_VECTORS, sum, sums, 32);
 }
 
-/// `sums[row][0 ..< 32] = sum over k of x[row][k] * panel[k][0 ..< 32]` for `height` rows of f32 (at
-/// most `TILE_ROWS`): the products are those of f32.
-__attribute__((noinline, unused)) static void tile_product_f32_f16(
-    int height, int64_t depth, const float *x, int64_t x_stride, const uint16_t *panel,
-    float *sums) {
-  for (int v = 0; v < 2; v += TILE_VECTORS) switch (height) {
-#define TILE_HEIGHT(height)                                                        \
-  case height:                                                                     \
-    tile_block_f32_f16(height, depth, x, x_stride, panel + 16 * v, sums + 16 * v); \
-    break;
-      TILE_HEIGHTS(TILE_HEIGHT)
-#undef TILE_HEIGHT
-    }
-}
+TILE_WIDENING_PRODUCT(tile_product_f32_f16, tile_block_f32_f16)
 
 #endif
