@@ -14,9 +14,9 @@
 #include <immintrin.h>
 #endif
 
-// A block of a row (`r8`): `f32` scale, `i32` start, `i8[32]`. Weights are multiplied as u8, 128 too
-// large; the start is -128 times the sum of the block's terms, and makes up for it.
-enum { BLOCK = 32, R8_START = 4, R8_TERMS = 8, R8_BLOCK = R8_TERMS + BLOCK };
+// A block of a row (`r8`): `f32` scale, `i32` start, `i8[32]`. Weights are multiplied as u8, 140 too
+// large; the start is -140 times the sum of the block's terms, and makes up for it.
+enum { BLOCK = 32, BLOCK_ZERO = 140, R8_START = 4, R8_TERMS = 8, R8_BLOCK = R8_TERMS + BLOCK };
 
 /// Lanes whose numbers differ by 1, and by 2, change places.
 INLINE f32x16 block_swap(f32x16 v) {
@@ -175,7 +175,7 @@ INLINE void r8_store_four(int8_t *to, int64_t to_stride, const float *from, int6
       _mm512_dpbusd_epi32(_mm512_setzero_si512(), ones, left), ones, right);
   sums += (i32x16)block_swap_pairs((f32x16)sums);
   sums += (i32x16)block_swap((f32x16)sums);
-  i32x16 start = sums * -128;
+  i32x16 start = sums * -BLOCK_ZERO;
   // Scale and start of each block, side by side.
   f32x16 heads = __builtin_shufflevector(
       scale, (f32x16)start, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30);
@@ -202,7 +202,7 @@ INLINE void r8_store(int8_t *to, f32x16 first, f32x16 second) {
   first *= factor;
   second *= factor;
   i32x16 left = block_round(first), right = block_round(second);
-  uint32_t start = -128u * block_sum(left + right);
+  uint32_t start = -(uint32_t)BLOCK_ZERO * block_sum(left + right);
   memcpy(to, &scale, sizeof scale);
   memcpy(to + R8_START, &start, sizeof start);
   *(i8x16_in_memory *)(to + R8_TERMS) = __builtin_convertvector(left, i8x16);
@@ -270,8 +270,11 @@ enum { R8_ROWS = TILE_ROWS / 2 };
     break;
 
 #ifdef __AVX512VNNI__
+/// Sums of a block, of 16 columns: integers.
+typedef i32x16 r8_product;
+
 /// Where the sums of a block begin.
-INLINE i32x16 r8_start(const int8_t *block) {
+INLINE r8_product r8_start(const int8_t *block) {
   int32_t start;
   memcpy(&start, block + R8_START, sizeof start);
   return vector_splat_i32(start);
@@ -285,12 +288,47 @@ INLINE i32x16 r8_multiply_add(i32x16 sum, const int8_t *terms, i32x16 columns) {
       (__m512i)sum, (__m512i)columns, (__m512i)vector_splat_i32(four));
 }
 #else
-/// The terms of a block of some rows as floats, in which their products with integers are exact.
+/// Sums of a block, of 16 columns: floats, in which products of such integers are exact.
+typedef f32x16 r8_product;
+
+/// Where the sums of a block begin.
+INLINE r8_product r8_start(const int8_t *block) {
+  (void)block;
+  return (f32x16){0};
+}
+
+/// The terms of a block of some rows as floats.
 INLINE void r8_widen(int height, const int8_t *x, int64_t x_stride, float terms[R8_ROWS][BLOCK]) {
   for (int row = 0; row < height; row++)
     for (int term = 0; term < BLOCK; term++)
       terms[row][term] = (float)x[row * x_stride + R8_TERMS + term];
 }
 #endif
+
+/// The sums of a block of some rows, as they begin.
+IN_REGISTERS INLINE void r8_begin(
+    const int height, r8_product product[R8_ROWS][TILE_VECTORS], const int8_t *x,
+    int64_t x_stride) {
+  UNROLL
+  for (int row = 0; row < height; row++)
+    for (int v = 0; v < TILE_VECTORS; v++) product[row][v] = r8_start(x + row * x_stride);
+}
+
+/// Adds the sums of a block, times its rows' scales and those of 16 of its columns.
+IN_REGISTERS INLINE void r8_add(
+    const int height, const int v, f32x16 sum[R8_ROWS][TILE_VECTORS],
+    r8_product product[R8_ROWS][TILE_VECTORS], f32x16 scale, const int8_t *x, int64_t x_stride) {
+  UNROLL
+  for (int row = 0; row < height; row++)
+    sum[row][v] += __builtin_convertvector(product[row][v], f32x16) *
+                   (scale * r8_scale(x + row * x_stride));
+}
+
+/// Stores a block of weights as it was before it was turned.
+INLINE void block_store_turned_back(float *to, f32x16 first, f32x16 second) {
+  block_turn(&first, &second);
+  vector_store(to, first);
+  vector_store(to + 16, second);
+}
 
 #endif

@@ -19,19 +19,15 @@ IN_REGISTERS INLINE void tile_block_r8_w4(
     const int height, int64_t depth, const int8_t *x, int64_t x_stride, const uint8_t *panel,
     int part, float *sums) {
   f32x16 sum[R8_ROWS][TILE_VECTORS];
-  UNROLL
-  for (int row = 0; row < height; row++)
-    for (int v = 0; v < TILE_VECTORS; v++) sum[row][v] = (f32x16){0};
+  tile_begin(height, TILE_VECTORS, sum, sums, 32, TILE_FROM_ZERO);
 #pragma clang loop unroll(disable)
   for (int64_t k = 0; k < depth; k += BLOCK, panel += W4_BLOCK, x += R8_BLOCK) {
     const uint8_t *columns = panel + W4_TERMS + 64 * part;
+    r8_product product[R8_ROWS][TILE_VECTORS];
+    r8_begin(height, product, x, x_stride);
 #ifdef __AVX512VNNI__
-    // Upper halves of bytes: the terms count 16 times, and 8 too many are 128.
+    // Upper halves of bytes: the terms count 16 times, 8 too many are 128, and 12 are missing.
     const float factor = 0x1p112f / 32 / 16;
-    i32x16 product[R8_ROWS][TILE_VECTORS];
-    UNROLL
-    for (int row = 0; row < height; row++)
-      for (int v = 0; v < TILE_VECTORS; v++) product[row][v] = r8_start(x + row * x_stride);
 #pragma clang loop unroll(disable)
     for (int eight = 0; eight < BLOCK; eight += 8) {
       i32x16 first[TILE_VECTORS], second[TILE_VECTORS];
@@ -39,8 +35,8 @@ IN_REGISTERS INLINE void tile_block_r8_w4(
       for (int v = 0; v < TILE_VECTORS; v++) {
         i32x16 pairs =
             vector_load_i32((const int32_t *)(const void *)(columns + eight * 16 + 64 * v));
-        first[v] = pairs << 4 & (int32_t)0xf0f0f0f0;
-        second[v] = pairs & (int32_t)0xf0f0f0f0;
+        first[v] = (pairs << 4 & (int32_t)0xf0f0f0f0) | 0x0c0c0c0c;
+        second[v] = (pairs & (int32_t)0xf0f0f0f0) | 0x0c0c0c0c;
       }
       UNROLL
       for (int row = 0; row < height; row++) {
@@ -57,10 +53,6 @@ IN_REGISTERS INLINE void tile_block_r8_w4(
     const float factor = 0x1p112f / 32;
     float terms[R8_ROWS][BLOCK];
     r8_widen(height, x, x_stride, terms);
-    f32x16 product[R8_ROWS][TILE_VECTORS];
-    UNROLL
-    for (int row = 0; row < height; row++)
-      for (int v = 0; v < TILE_VECTORS; v++) product[row][v] = (f32x16){0};
 #pragma clang loop unroll(disable)
     for (int term = 0; term < BLOCK; term++) {
       int shift = term % 4 * 8 + term / 4 % 2 * 4;
@@ -79,15 +71,10 @@ IN_REGISTERS INLINE void tile_block_r8_w4(
     UNROLL
     for (int v = 0; v < TILE_VECTORS; v++) {
       f32x16 scale = w4_scales(panel + 32 * (part + v), factor);
-      UNROLL
-      for (int row = 0; row < height; row++)
-        sum[row][v] += __builtin_convertvector(product[row][v], f32x16) *
-                       (scale * r8_scale(x + row * x_stride));
+      r8_add(height, v, sum, product, scale, x, x_stride);
     }
   }
-  UNROLL
-  for (int row = 0; row < height; row++)
-    for (int v = 0; v < TILE_VECTORS; v++) vector_store(sums + row * 32 + 16 * v, sum[row][v]);
+  tile_end(height, TILE_VECTORS, sum, sums, 32);
 }
 
 R8_TILE_PRODUCT(tile_product_r8_w4, tile_block_r8_w4)
@@ -101,10 +88,7 @@ __attribute__((unused)) INLINE void w4_column(
       int pair = panel[W4_TERMS + term / 8 * 128 + column * 4 + term % 4];
       to[k + term] = scale * ((pair >> term / 4 % 2 * 4 & 15) - 8);
     }
-    f32x16 first = vector_load(to + k), second = vector_load(to + k + 16);
-    block_turn(&first, &second);
-    vector_store(to + k, first);
-    vector_store(to + k + 16, second);
+    block_store_turned_back(to + k, vector_load(to + k), vector_load(to + k + 16));
   }
 }
 

@@ -22,12 +22,14 @@ typedef float f32x16 __attribute__((vector_size(64)));
 typedef int32_t i32x16 __attribute__((vector_size(64)));
 typedef uint32_t u32x16 __attribute__((vector_size(64)));
 typedef int8_t i8x16 __attribute__((vector_size(16)));
+typedef uint8_t u8x16 __attribute__((vector_size(16)));
 typedef uint16_t u16x16 __attribute__((vector_size(32)));
 typedef double f64x16 __attribute__((vector_size(128)));
 
 typedef f32x16 f32x16_in_memory __attribute__((aligned(4), may_alias));
 typedef i32x16 i32x16_in_memory __attribute__((aligned(4), may_alias));
 typedef i8x16 i8x16_in_memory __attribute__((aligned(1), may_alias));
+typedef u8x16 u8x16_in_memory __attribute__((aligned(1), may_alias));
 typedef u16x16 u16x16_in_memory __attribute__((aligned(2), may_alias));
 
 INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }

@@ -34,11 +34,56 @@ struct rounded {
   i32x16 first, second;
 };
 
+/* A positive number with something added to its bits, and the lower half of them cut off. */
+static float bf16_above(float value, uint32_t more) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  bits = (bits + more) & 0xffff0000;
+  memcpy(&value, &bits, sizeof bits);
+  return value;
+}
+
+/* The least bf16 that is not less than a positive number. */
+static float rounded_up_to_bf16(float value) { return bf16_above(value, 0xffff); }
+
+/* The least bf16 that is larger than a positive one. */
+static float next_bf16(float value) { return bf16_above(value, 0x10000); }
+
+/* What rounding takes off a turned block, squared. */
+static float square_loss(struct rounded block, f32x16 first, f32x16 second) {
+  f32x16 left = __builtin_convertvector(block.first, f32x16) * block.scale - first;
+  f32x16 right = __builtin_convertvector(block.second, f32x16) * block.scale - second;
+  f32x16 squares = left * left, others = right * right;
+  return vector_sum(squares + others);
+}
+
+/* -140 to 115 times the scale, which is negative where the terms reach farther above zero than below,
+ * so that these have the longer side. Of the eight smallest scales that reach all terms, the one that
+ * loses least. */
 static struct rounded round_to_8_bits(f32x16 first, f32x16 second) {
-  float factor, scale = block_scale(first, second, &factor);
-  first *= factor;
-  second *= factor;
-  return (struct rounded){scale, block_round(first), block_round(second)};
+  const float below = BLOCK_ZERO, above = 255 - BLOCK_ZERO;
+  float least = vector_largest(vector_maximum(-first, -second));
+  float most = vector_largest(vector_maximum(first, second));
+  float longer = (least < most ? most : least) / below;
+  float shorter = (least < most ? least : most) / above;
+  float scale = rounded_up_to_bf16(longer < shorter ? shorter : longer);
+  struct rounded result = {0};
+  /* What a bf16 cannot hold is nothing: products take 1/32 of the scale. */
+  if (scale < 0x1p-120f) return result;
+  float best = __builtin_inff();
+  for (int step = 0; step < 8; step++) {
+    struct rounded tried = {.scale = least < most ? -scale : scale};
+    float factor = 1 / tried.scale;
+    tried.first = block_round(first * factor);
+    tried.second = block_round(second * factor);
+    float loss = square_loss(tried, first, second);
+    if (loss < best) {
+      best = loss;
+      result = tried;
+    }
+    scale = next_bf16(scale);
+  }
+  return result;
 }
 
 /* -8 to 7. */
@@ -79,13 +124,6 @@ static struct rounded round_to_4_bits(f32x16 first, f32x16 second) {
   return result;
 }
 
-/* What rounding took off a turned block, squared. */
-static double loss(struct rounded block, f32x16 first, f32x16 second) {
-  f32x16 left = __builtin_convertvector(block.first, f32x16) * block.scale - first;
-  f32x16 right = __builtin_convertvector(block.second, f32x16) * block.scale - second;
-  return (double)vector_sum(left * left + right * right) / BLOCK;
-}
-
 struct burin_loss burin_pack_blocks(
     enum burin_blocks kind, const float *rows, int32_t columns, int64_t depth,
     unsigned char *panel) {
@@ -99,17 +137,17 @@ struct burin_loss burin_pack_blocks(
       }
       block_turn(&first, &second);
       struct rounded block = (kind == BURIN_W8 ? round_to_8_bits : round_to_4_bits)(first, second);
-      total.error += loss(block, first, second);
+      total.error += (double)square_loss(block, first, second) / BLOCK;
       total.weights += (double)vector_sum(first * first + second * second) / BLOCK;
       int32_t terms[BLOCK];
       *(i32x16_in_memory *)terms = block.first;
       *(i32x16_in_memory *)(terms + 16) = block.second;
       if (kind == BURIN_W8) {
-        float scale = block.scale / BLOCK;
-        memcpy(panel + 4 * column, &scale, sizeof scale);
+        uint16_t scale = bf16_from_float(block.scale / BLOCK);
+        memcpy(panel + 4 * (column % 16) + 2 * (column / 16), &scale, sizeof scale);
         for (int term = 0; term < BLOCK; term++)
           panel[W8_TERMS + term / 4 * 128 + column * 4 + term % 4] =
-              (unsigned char)(terms[term] + 128);
+              (unsigned char)(terms[term] + BLOCK_ZERO);
       } else {
         uint16_t scale = f16_from_float(block.scale);
         memcpy(panel + 2 * column, &scale, sizeof scale);

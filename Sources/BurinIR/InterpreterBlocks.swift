@@ -10,7 +10,12 @@ extension NumericArray {
     result.reserveCapacity(count)
     for start in stride(from: 0, to: count, by: target.block) {
       let block = turned(values[start..<start + target.block].map { Float($0) })
-      let rounded = target == .w4 ? roundedToFourBits(block) : roundedToEightBits(block)
+      let rounded =
+        switch target {
+        case .w4: roundedToFourBits(block)
+        case .w8: roundedToUnevenEightBits(block)
+        default: roundedToEightBits(block)
+        }
       result += turned(rounded).map { $0 / Double(target.block) }
     }
     return NumericArray(target, shape, result)
@@ -38,6 +43,27 @@ private func roundedToEightBits(_ block: [Float]) -> [Double] {
   let scale = isNumber ? block.reduce(0) { max($0, abs($1)) } * (1 / 127) : .nan
   let factor = scale < 0x1p-126 ? 0 : 1 / scale
   return block.map { Double(($0 * factor).rounded(.toNearestOrEven)) * Double(scale) }
+}
+
+/// Multiples -140 to 115 of a bf16, negative where the elements reach farther above zero than below, so
+/// that these have the longer side; ties to even. Of the eight smallest that reach all elements it is
+/// the one that loses least.
+private func roundedToUnevenEightBits(_ block: [Float]) -> [Double] {
+  guard !block.contains(where: \.isNaN) else { return block.map { _ in .nan } }
+  let (below, above) = (-block.reduce(0, min), block.reduce(0, max))
+  let needed = max(max(below, above) / 140, min(below, above) / 115)
+  var magnitude = Float(bitPattern: (needed.bitPattern + 0xFFFF) & 0xFFFF_0000)
+  var best: (loss: Float, values: [Float]) = (.infinity, block.map { _ in 0 })
+  guard magnitude >= 0x1p-120 else { return best.values.map(Double.init) }
+  for _ in 0..<8 {
+    let scale = below < above ? -magnitude : magnitude
+    let factor = 1 / scale
+    let values = block.map { ($0 * factor).rounded(.toNearestOrEven) * scale }
+    let loss = laneSum(zip(values, block).map { ($0 - $1) * ($0 - $1) })
+    if loss < best.loss { best = (loss, values) }
+    magnitude = Float(bitPattern: magnitude.bitPattern + 0x10000)
+  }
+  return best.values.map(Double.init)
 }
 
 /// Multiples -8 to 7 of the scale, an f16, that loses least of those tried: the element of largest

@@ -5,11 +5,12 @@ public enum ElementType: String, Hashable, Sendable, CaseIterable {
   /// i8, the scale's multiples.
   case q8
   /// Weights in whole blocks of 32 along the last axis: turned by the Hadamard matrix, then rounded to
-  /// multiples of an f32 scale, of i8.
+  /// multiples of a bf16 scale of either sign, from -140 to 115.
   case w8
   /// The same with an f16 scale and multiples from -8 to 7, chosen for the least error.
   case w4
-  /// What multiplies such weights: rows of activations, turned and rounded as `w8` is.
+  /// What multiplies such weights: rows of activations, turned, then rounded to multiples of an f32
+  /// scale, from -127 to 127.
   case r8
 
   /// Bytes that one element takes in memory; of a block its share without the scale, rounded up.
@@ -39,7 +40,8 @@ public enum ElementType: String, Hashable, Sendable, CaseIterable {
   /// The bytes of `block` elements: of rows, the scale and a start for sums stand before them.
   public var blockBytes: Int {
     switch self {
-    case .q8, .w8: 4 + 32
+    case .q8: 4 + 32
+    case .w8: 2 + 32
     case .w4: 2 + 16
     case .r8: 8 + 32
     default: bytes

@@ -6,7 +6,8 @@ public enum Precision: String, Sendable, CaseIterable {
   /// Weights are rounded to bf16, and activations where that makes the product faster; products are
   /// added up in f32.
   case bf16
-  /// Weights are i8 in blocks of 32 terms with one f32 scale (`w8`), and so are activations (`r8`).
+  /// Weights are 8 bits in blocks of 32 terms with one bf16 scale (`w8`), activations i8 in such blocks
+  /// with one f32 scale (`r8`).
   case int8
   /// Weights are 4 bits in blocks of 32 terms with one f16 scale (`w4`), activations as with `int8`;
   /// first and last products, and tables that embeddings share with them, are `w8`.
@@ -17,7 +18,7 @@ public enum Precision: String, Sendable, CaseIterable {
     switch self {
     case .f32: 4
     case .bf16: 2
-    case .int8: 36.0 / 32
+    case .int8: 34.0 / 32
     case .int4: 18.0 / 32
     }
   }

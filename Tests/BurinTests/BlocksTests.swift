@@ -84,9 +84,10 @@ import Testing
         "forward", ["ids": HostTensor(ids, shape: shape)])
       let found = try #require(one["logits"]).floats
       #expect(found.map(\.bitPattern) == two["logits"]?.floats.map(\.bitPattern))
-      #expect(difference(found, try #require(expected)) < border)
+      let kernels = difference(found, try #require(expected))
+      #expect(kernels < border)
       let rounding = difference(found, try #require(exact))
-      #expect(rounding < (precision == .int8 ? 2e-2 : 2e-1) && rounding > 1e-4)
+      #expect(rounding < (precision == .int8 ? 2.5e-2 : 2e-1) && rounding > 1e-4)
     }
   }
 

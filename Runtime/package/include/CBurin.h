@@ -43,7 +43,7 @@ enum burin_factors { BURIN_FACTORS_F32, BURIN_FACTORS_BF16, BURIN_FACTORS_I8 };
  * is that of f32. */
 double burin_probe_arithmetic(int32_t threads, enum burin_factors factors);
 
-/* How weights are rounded in blocks of 32: to 8 bits and a scale of f32, or to 4 and one of f16. */
+/* How weights are rounded in blocks of 32: to 8 bits and a scale of bf16, or to 4 and one of f16. */
 enum burin_blocks { BURIN_W8, BURIN_W4 };
 
 /* Sums of squares: of what rounding took off weights, and of the weights. */
