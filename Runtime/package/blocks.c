@@ -1,13 +1,14 @@
 /* blocks.c: packs weights into the panels of blocks that tile_w8.h and tile_w4.h read. */
-#include "../kernels/tile_w4.h"
-#include "../kernels/tile_w8.h"
-#include "CBurin.h"
 
 /* What is multiplied is rounded before it is added, on every machine. */
 #pragma STDC FP_CONTRACT OFF
 
+#include "../kernels/tile_w4.h"
+#include "../kernels/tile_w8.h"
+#include "CBurin.h"
+
 /* The nearest f16, ties to even, as its bits; what is too large becomes the largest. */
-static uint16_t f16_from_float(float value) {
+INLINE uint16_t f16_from_float(float value) {
   uint32_t bits;
   memcpy(&bits, &value, sizeof bits);
   uint16_t sign = (uint16_t)(bits >> 16 & 0x8000);
@@ -24,7 +25,7 @@ static uint16_t f16_from_float(float value) {
   return sign | (uint16_t)((bits + 0xfff + (bits >> 13 & 1) - 0x38000000) >> 13);
 }
 
-static float float_from_f16(uint16_t half) {
+INLINE float float_from_f16(uint16_t half) {
   return w4_scales((const uint8_t *)(const uint16_t[16]){half}, 0x1p112f)[0];
 }
 
@@ -35,7 +36,7 @@ struct rounded {
 };
 
 /* A positive number with something added to its bits, and the lower half of them cut off. */
-static float bf16_above(float value, uint32_t more) {
+INLINE float bf16_above(float value, uint32_t more) {
   uint32_t bits;
   memcpy(&bits, &value, sizeof bits);
   bits = (bits + more) & 0xffff0000;
@@ -44,13 +45,13 @@ static float bf16_above(float value, uint32_t more) {
 }
 
 /* The least bf16 that is not less than a positive number. */
-static float rounded_up_to_bf16(float value) { return bf16_above(value, 0xffff); }
+INLINE float rounded_up_to_bf16(float value) { return bf16_above(value, 0xffff); }
 
 /* The least bf16 that is larger than a positive one. */
-static float next_bf16(float value) { return bf16_above(value, 0x10000); }
+INLINE float next_bf16(float value) { return bf16_above(value, 0x10000); }
 
 /* What rounding takes off a turned block, squared. */
-static float square_loss(struct rounded block, f32x16 first, f32x16 second) {
+INLINE float square_loss(struct rounded block, f32x16 first, f32x16 second) {
   f32x16 left = __builtin_convertvector(block.first, f32x16) * block.scale - first;
   f32x16 right = __builtin_convertvector(block.second, f32x16) * block.scale - second;
   f32x16 squares = left * left, others = right * right;
@@ -60,7 +61,7 @@ static float square_loss(struct rounded block, f32x16 first, f32x16 second) {
 /* -140 to 115 times the scale, which is negative where the terms reach farther above zero than below,
  * so that these have the longer side. Of the eight smallest scales that reach all terms, the one that
  * loses least. */
-static struct rounded round_to_8_bits(f32x16 first, f32x16 second) {
+INLINE struct rounded round_to_8_bits(f32x16 first, f32x16 second) {
   const float below = BLOCK_ZERO, above = 255 - BLOCK_ZERO;
   float least = vector_largest(vector_maximum(-first, -second));
   float most = vector_largest(vector_maximum(first, second));
@@ -87,7 +88,7 @@ static struct rounded round_to_8_bits(f32x16 first, f32x16 second) {
 }
 
 /* -8 to 7. */
-static f32x16 within_4_bits(f32x16 v) {
+INLINE f32x16 within_4_bits(f32x16 v) {
   v = __builtin_convertvector(block_round(v), f32x16);
   v = vector_select(v < -8, vector_splat(-8), v);
   return vector_select(v > 7, vector_splat(7), v);
@@ -95,7 +96,7 @@ static f32x16 within_4_bits(f32x16 v) {
 
 /* The scale that loses least of those tried: the term of largest magnitude is 5.5 to 9 times it, or
  * the negative of that. For the multiples that it gives, the best scale is then the projection. */
-static struct rounded round_to_4_bits(f32x16 first, f32x16 second) {
+INLINE struct rounded round_to_4_bits(f32x16 first, f32x16 second) {
   float terms[BLOCK], largest = 0, best = -1;
   vector_store(terms, first);
   vector_store(terms + 16, second);
@@ -124,7 +125,7 @@ static struct rounded round_to_4_bits(f32x16 first, f32x16 second) {
   return result;
 }
 
-struct burin_loss burin_pack_blocks(
+INLINE struct burin_loss pack_blocks(
     enum burin_blocks kind, const float *rows, int32_t columns, int64_t depth,
     unsigned char *panel) {
   struct burin_loss total = {0, 0};
@@ -136,7 +137,7 @@ struct burin_loss burin_pack_blocks(
         second = vector_load(rows + column * depth + k + 16);
       }
       block_turn(&first, &second);
-      struct rounded block = (kind == BURIN_W8 ? round_to_8_bits : round_to_4_bits)(first, second);
+      struct rounded block = kind == BURIN_W8 ? round_to_8_bits(first, second) : round_to_4_bits(first, second);
       total.error += (double)square_loss(block, first, second) / BLOCK;
       total.weights += (double)vector_sum(first * first + second * second) / BLOCK;
       int32_t terms[BLOCK];
@@ -160,4 +161,21 @@ struct burin_loss burin_pack_blocks(
     }
   }
   return total;
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static struct burin_loss pack_blocks_avx2(
+    enum burin_blocks kind, const float *rows, int32_t columns, int64_t depth,
+    unsigned char *panel) {
+  return pack_blocks(kind, rows, columns, depth, panel);
+}
+#endif
+
+struct burin_loss burin_pack_blocks(
+    enum burin_blocks kind, const float *rows, int32_t columns, int64_t depth,
+    unsigned char *panel) {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2")) return pack_blocks_avx2(kind, rows, columns, depth, panel);
+#endif
+  return pack_blocks(kind, rows, columns, depth, panel);
 }
