@@ -60,7 +60,7 @@ def compiled(folder, heads, width, causal, kind):
 
 def scratch_megabytes(expression, length):
     """C's integers divide as Python's // does; the only symbol is the length."""
-    return eval(expression.replace("symbols[0]", str(length)).replace("/", "//")) / 1e6
+    return eval(re.sub(r"\bseq\b", str(length), expression).replace("/", "//")) / 1e6
 
 
 def measure(library, arrays, causal, kind, arguments):
