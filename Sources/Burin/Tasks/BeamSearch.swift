@@ -162,12 +162,6 @@ func logSoftmax(_ logits: some Collection<Float>) -> [Float] {
   return row ?? logSoftmax(Array(logits))
 }
 
-/// The logarithm of the sum of exponentials, in f32.
-func logSumOfExponentials(_ logits: some Collection<Float>) -> Float {
-  let greatest = logits.max() ?? 0
-  return greatest + Float(log(logits.reduce(0.0) { $0 + exp(Double($1 - greatest)) }))
-}
-
 extension Generator {
   /// Searches for the most probable continuation with several beams; no text is certain before the
   /// end, so it comes whole.
@@ -234,7 +228,7 @@ extension Generator {
         return rules.renormalizes ? logSoftmax(row) : row
       }
       search.advance(
-        rows, allowed: judges ? rows.map { logSumOfExponentials($0) } : nil)
+        rows, allowed: judges ? rows.map { Float(logarithmOfSum($0[...])) } : nil)
       if search.isDone { return search.finished[0] }
       if isCancelled() { return nil }
       try model.runner.reorder(search.running.map(\.source))

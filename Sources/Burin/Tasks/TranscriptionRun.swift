@@ -123,7 +123,9 @@ struct TranscriptionRun {
         rules.apply(
           &logits, after: sequence, new: tokens.count, isLast: tokens.count == count - 1)
         let token = Int32(firstMaximum(logits) ?? 0)
-        if silence != nil { logProbability += logits[Int(token)] - logSumOfExponentials(logits) }
+        if silence != nil {
+          logProbability += logits[Int(token)] - Float(logarithmOfSum(logits[...]))
+        }
         tokens.append(token)
         fresh = [token]
         if token < speech.firstTimestamp { try give(try text.append(token)) }

@@ -69,9 +69,9 @@ struct AttentionWriter {
   /// Rows that a split task may have.
   static let few = 16
   /// Bytes of a task's arrays, which lie on its thread's stack; libomp's threads have 4 MiB.
-  private static let stack: Int = 1 << 21
+  private static let stack = 1 << 21
   /// Far from what any arithmetic on heads and widths could exceed.
-  private static let most: Int = 1 << 24
+  private static let most = 1 << 24
 
   init(
     _ query: Place, _ key: Place, _ value: Place, _ scores: Scores<Place>, _ tile: AttentionTile?,
