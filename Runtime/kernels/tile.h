@@ -21,15 +21,18 @@ enum { TILE_ROWS = 8, TILE_VECTORS = 2 };  // 16 of 32 registers, and each row o
 #else
 enum { TILE_ROWS = 6, TILE_VECTORS = 1 };  // AVX2: 12 of 16 registers, NEON: 24 of 32
 #endif
+// One or two rows at a time are all of 32 columns: each sum waits for the one before it.
+#define TILE_WIDTH(height) ((height) < 3 ? 2 : TILE_VECTORS)
 
 /// One case for each height of a tile.
 #ifdef __AVX512F__
-#define TILE_HEIGHTS(DO, block)                                 \
-  DO(1, block) DO(2, block) DO(3, block) DO(4, block)           \
-  DO(5, block) DO(6, block) DO(7, block) DO(8, block)
+#define TILE_HEIGHTS(DO, ...)                                                 \
+  DO(1, __VA_ARGS__) DO(2, __VA_ARGS__) DO(3, __VA_ARGS__) DO(4, __VA_ARGS__) \
+  DO(5, __VA_ARGS__) DO(6, __VA_ARGS__) DO(7, __VA_ARGS__) DO(8, __VA_ARGS__)
 #else
-#define TILE_HEIGHTS(DO, block) \
-  DO(1, block) DO(2, block) DO(3, block) DO(4, block) DO(5, block) DO(6, block)
+#define TILE_HEIGHTS(DO, ...)                              \
+  DO(1, __VA_ARGS__) DO(2, __VA_ARGS__) DO(3, __VA_ARGS__) \
+  DO(4, __VA_ARGS__) DO(5, __VA_ARGS__) DO(6, __VA_ARGS__)
 #endif
 
 /// How high the tiles of so many rows are, the last one perhaps less, where as few as need be are to be
@@ -44,7 +47,7 @@ typedef enum { TILE_FROM_ZERO, TILE_CONTINUE } TileStart;
 
 /// The sums of a tile in registers, as they begin.
 IN_REGISTERS INLINE void tile_begin(
-    const int height, const int vectors, f32x16 sum[TILE_ROWS][TILE_VECTORS], const float *sums,
+    const int height, const int vectors, f32x16 sum[TILE_ROWS][2], const float *sums,
     int64_t sums_stride, TileStart start) {
   if (start == TILE_FROM_ZERO) {
     UNROLL
@@ -60,7 +63,7 @@ IN_REGISTERS INLINE void tile_begin(
 
 /// The sums of a tile back to memory.
 IN_REGISTERS INLINE void tile_end(
-    const int height, const int vectors, f32x16 sum[TILE_ROWS][TILE_VECTORS], float *sums,
+    const int height, const int vectors, f32x16 sum[TILE_ROWS][2], float *sums,
     int64_t sums_stride) {
   UNROLL
   for (int row = 0; row < height; row++)
@@ -72,11 +75,11 @@ IN_REGISTERS INLINE void tile_block(
     const int height, const int vectors, int64_t depth, const float *x, int64_t x_stride,
     const float *panel, int64_t panel_stride, float *sums, int64_t sums_stride,
     TileStart start) {
-  f32x16 sum[TILE_ROWS][TILE_VECTORS];
+  f32x16 sum[TILE_ROWS][2];
   tile_begin(height, vectors, sum, sums, sums_stride, start);
 #pragma clang loop unroll(disable)
   for (int64_t k = 0; k < depth; k++) {
-    f32x16 column[TILE_VECTORS];
+    f32x16 column[2];
     UNROLL
     for (int v = 0; v < vectors; v++) column[v] = vector_load(panel + k * panel_stride + 16 * v);
     UNROLL
@@ -86,13 +89,18 @@ IN_REGISTERS INLINE void tile_block(
   tile_end(height, vectors, sum, sums, sums_stride);
 }
 
-/// One case of `tile_product` and of its like.
-#define TILE_HEIGHT(height, block)                                                       \
-  case height:                                                                           \
-    if (TILE_VECTORS == 2 && columns == 32)                                              \
-      block(height, 2, depth, x, x_stride, part, panel_stride, to, sums_stride, start);  \
-    else                                                                                 \
-      block(height, 1, depth, x, x_stride, part, panel_stride, to, sums_stride, start);  \
+/// One case of `tile_product` and of its like, whose panel has some terms of a column side by side.
+#define TILE_HEIGHT(height, block, terms)                                        \
+  case height:                                                                   \
+    for (int column = 0; column < columns; column += 16 * TILE_WIDTH(height))    \
+      if (TILE_WIDTH(height) == 2 && columns == 32)                              \
+        block(                                                                   \
+            height, 2, depth, x, x_stride, panel + terms * column, panel_stride, \
+            sums + column, sums_stride, start);                                  \
+      else                                                                       \
+        block(                                                                   \
+            height, 1, depth, x, x_stride, panel + terms * column, panel_stride, \
+            sums + column, sums_stride, start);                                  \
     break;
 
 /// `sums[row][0 ..< columns] += sum over k of x[row][k] * panel[k][0 ..< columns]` for `height` rows
@@ -101,27 +109,23 @@ IN_REGISTERS INLINE void tile_block(
 IN_REGISTERS __attribute__((noinline, unused)) static void tile_product(
     int height, int columns, int64_t depth, const float *x, int64_t x_stride, const float *panel,
     int64_t panel_stride, float *sums, int64_t sums_stride, TileStart start) {
-  for (int column = 0; column < columns; column += 16 * TILE_VECTORS) {
-    const float *part = panel + column;
-    float *to = sums + column;
-    switch (height) { TILE_HEIGHTS(TILE_HEIGHT, tile_block) }
-  }
+  switch (height) { TILE_HEIGHTS(TILE_HEIGHT, tile_block, 1) }
 }
 
 /// Defines `product`, of rows of f32 with panels of a type that `block` widens as it multiplies, for a
 /// constant height: `sums[row][0 ..< 32] = sum over k of x[row][k] * panel[k][0 ..< 32]` for `height`
 /// rows (at most `TILE_ROWS`). The products are those of f32.
-#define TILE_WIDENING_PRODUCT(product, block)                                                  \
-  IN_REGISTERS __attribute__((noinline, unused)) static void product(                          \
-      int height, int64_t depth, const float *x, int64_t x_stride, const uint16_t *panel,      \
-      float *sums) {                                                                           \
-    for (int v = 0; v < 2; v += TILE_VECTORS)                                                  \
-      switch (height) { TILE_HEIGHTS(TILE_WIDENING_HEIGHT, block) }                            \
+#define TILE_WIDENING_PRODUCT(product, block)                                             \
+  IN_REGISTERS __attribute__((noinline, unused)) static void product(                     \
+      int height, int64_t depth, const float *x, int64_t x_stride, const uint16_t *panel, \
+      float *sums) {                                                                      \
+    switch (height) { TILE_HEIGHTS(TILE_WIDENING_HEIGHT, block) }                         \
   }
 /// One case of it.
-#define TILE_WIDENING_HEIGHT(height, block)                     \
-  case height:                                                  \
-    block(height, depth, x, x_stride, panel, v, sums + 16 * v); \
+#define TILE_WIDENING_HEIGHT(height, block)                                           \
+  case height:                                                                        \
+    for (int v = 0; v < 2; v += TILE_WIDTH(height))                                   \
+      block(height, TILE_WIDTH(height), depth, x, x_stride, panel, v, sums + 16 * v); \
     break;
 
 /// The sums of `tile_product` for fewer than 16 columns of a matrix without padding, behind which nothing is read.

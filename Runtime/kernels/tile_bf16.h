@@ -31,11 +31,11 @@ IN_REGISTERS INLINE void tile_block_bf16(
     const int height, const int vectors, int64_t depth, const uint16_t *x, int64_t x_stride,
     const uint16_t *panel, int64_t panel_stride, float *sums, int64_t sums_stride,
     TileStart start) {
-  f32x16 sum[TILE_ROWS][TILE_VECTORS];
+  f32x16 sum[TILE_ROWS][2];
   tile_begin(height, vectors, sum, sums, sums_stride, start);
 #pragma clang loop unroll(disable)
   for (int64_t k = 0; k < depth; k += 2) {
-    bf16x2x16 column[TILE_VECTORS];
+    bf16x2x16 column[2];
     UNROLL
     for (int v = 0; v < vectors; v++)
       column[v] = bf16_load_pairs(panel + k * panel_stride + 32 * v);
@@ -52,27 +52,25 @@ IN_REGISTERS INLINE void tile_block_bf16(
 
 /// `tile_product_f32_bf16` for a constant height, which is then all in registers; an even `depth`.
 IN_REGISTERS INLINE void tile_block_f32_bf16(
-    const int height, int64_t depth, const float *x, int64_t x_stride, const uint16_t *panel,
-    int part, float *sums) {
-  f32x16 sum[TILE_ROWS][TILE_VECTORS];
-  tile_begin(height, TILE_VECTORS, sum, sums, 32, TILE_FROM_ZERO);
+    const int height, const int vectors, int64_t depth, const float *x, int64_t x_stride,
+    const uint16_t *panel, int part, float *sums) {
+  f32x16 sum[TILE_ROWS][2];
+  tile_begin(height, vectors, sum, sums, 32, TILE_FROM_ZERO);
 #pragma clang loop unroll(disable)
   for (int64_t k = 0; k < depth; k += 2) {
-    f32x16 first[TILE_VECTORS], second[TILE_VECTORS];
+    bf16x2x16 pairs[2];
     UNROLL
-    for (int v = 0; v < TILE_VECTORS; v++) {
-      bf16x2x16 pairs = bf16_load_pairs(panel + k * 32 + 32 * (part + v));
-      first[v] = bf16_first(pairs);
-      second[v] = bf16_second(pairs);
-    }
+    for (int v = 0; v < vectors; v++) pairs[v] = bf16_load_pairs(panel + k * 32 + 32 * (part + v));
     UNROLL
     for (int row = 0; row < height; row++)
-      for (int v = 0; v < TILE_VECTORS; v++) sum[row][v] += x[row * x_stride + k] * first[v];
+      for (int v = 0; v < vectors; v++)
+        sum[row][v] += x[row * x_stride + k] * bf16_first(pairs[v]);
     UNROLL
     for (int row = 0; row < height; row++)
-      for (int v = 0; v < TILE_VECTORS; v++) sum[row][v] += x[row * x_stride + k + 1] * second[v];
+      for (int v = 0; v < vectors; v++)
+        sum[row][v] += x[row * x_stride + k + 1] * bf16_second(pairs[v]);
   }
-  tile_end(height, TILE_VECTORS, sum, sums, 32);
+  tile_end(height, vectors, sum, sums, 32);
 }
 
 TILE_WIDENING_PRODUCT(tile_product_f32_bf16, tile_block_f32_bf16)
@@ -84,11 +82,7 @@ IN_REGISTERS __attribute__((noinline, unused)) static void tile_product_bf16(
     int height, int columns, int64_t depth, const uint16_t *x, int64_t x_stride,
     const uint16_t *panel, int64_t panel_stride, float *sums, int64_t sums_stride,
     TileStart start) {
-  for (int column = 0; column < columns; column += 16 * TILE_VECTORS) {
-    const uint16_t *part = panel + 2 * column;
-    float *to = sums + column;
-    switch (height) { TILE_HEIGHTS(TILE_HEIGHT, tile_block_bf16) }
-  }
+  switch (height) { TILE_HEIGHTS(TILE_HEIGHT, tile_block_bf16, 2) }
 }
 
 #endif

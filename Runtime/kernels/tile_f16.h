@@ -7,20 +7,20 @@
 
 /// `tile_product_f32_f16` for a constant height, which is then all in registers.
 IN_REGISTERS INLINE void tile_block_f32_f16(
-    const int height, int64_t depth, const float *x, int64_t x_stride, const uint16_t *panel,
-    int part, float *sums) {
-  f32x16 sum[TILE_ROWS][TILE_VECTORS];
-  tile_begin(height, TILE_VECTORS, sum, sums, 32, TILE_FROM_ZERO);
+    const int height, const int vectors, int64_t depth, const float *x, int64_t x_stride,
+    const uint16_t *panel, int part, float *sums) {
+  f32x16 sum[TILE_ROWS][2];
+  tile_begin(height, vectors, sum, sums, 32, TILE_FROM_ZERO);
 #pragma clang loop unroll(disable)
   for (int64_t k = 0; k < depth; k++) {
-    f32x16 column[TILE_VECTORS];
+    f32x16 column[2];
     UNROLL
-    for (int v = 0; v < TILE_VECTORS; v++) column[v] = f16_load(panel + k * 32 + 16 * (part + v));
+    for (int v = 0; v < vectors; v++) column[v] = f16_load(panel + k * 32 + 16 * (part + v));
     UNROLL
     for (int row = 0; row < height; row++)
-      for (int v = 0; v < TILE_VECTORS; v++) sum[row][v] += x[row * x_stride + k] * column[v];
+      for (int v = 0; v < vectors; v++) sum[row][v] += x[row * x_stride + k] * column[v];
   }
-  tile_end(height, TILE_VECTORS, sum, sums, 32);
+  tile_end(height, vectors, sum, sums, 32);
 }
 
 TILE_WIDENING_PRODUCT(tile_product_f32_f16, tile_block_f32_f16)
