@@ -8,11 +8,7 @@
 
 #include <string.h>
 
-#include "tile.h"
-
-#ifdef __AVX512VNNI__
-#include <immintrin.h>
-#endif
+#include "integers.h"
 
 // A block of a row (`r8`): `f32` scale, `i32` start, `i8[32]`. Weights are multiplied as u8, 140 too
 // large; the start is -140 times the sum of the block's terms, and makes up for it.
@@ -56,9 +52,6 @@ INLINE void block_turn(f32x16 *first, f32x16 *second) {
   *second = block_turn_half(*first - *second);
   *first = block_turn_half(sum);
 }
-
-typedef int32_t i32x8 __attribute__((vector_size(32)));
-typedef int32_t i32x4 __attribute__((vector_size(16)));
 
 /// The largest magnitude of all lanes; a NaN is larger than anything.
 INLINE float block_largest(f32x16 first, f32x16 second) {
@@ -237,91 +230,6 @@ INLINE float r8_scale(const int8_t *block) {
   float scale;
   memcpy(&scale, block, sizeof scale);
   return scale;
-}
-
-/// Sums of a block and of all blocks share the registers: half as many rows as otherwise.
-enum { R8_ROWS = TILE_ROWS / 2 };
-#ifdef __AVX512F__
-#define R8_HEIGHTS(block)                                                  \
-  R8_HEIGHT(block, 1, case 1)                                              \
-  R8_HEIGHT(block, 2, case 2) R8_HEIGHT(block, 3, case 3) R8_HEIGHT(block, 4, default)
-#else
-#define R8_HEIGHTS(block) \
-  R8_HEIGHT(block, 1, case 1) R8_HEIGHT(block, 2, case 2) R8_HEIGHT(block, 3, default)
-#endif
-
-/// Defines `product`, of rows with the panels that `block` multiplies for a constant height:
-/// `sums[row][0 ..< 32] = sum over blocks of scales * (sum over k of x[row][k] * panel[k])` for
-/// `height` rows (at most `TILE_ROWS`), `x_stride` bytes apart, and a `depth` of whole blocks. The
-/// blocks of a sum are added in the order of k in one accumulator, whatever the height.
-#define R8_TILE_PRODUCT(product, block)                                                            \
-  IN_REGISTERS __attribute__((noinline, unused)) static void product(                              \
-      int height, int64_t depth, const int8_t *x, int64_t x_stride, const uint8_t *panel,          \
-      float *sums) {                                                                               \
-    for (int row = 0; row < height; row += R8_ROWS, x += R8_ROWS * x_stride, sums += R8_ROWS * 32) \
-      for (int v = 0; v < 2; v += TILE_VECTORS) switch (height - row) {                            \
-          R8_HEIGHTS(block)                                                                        \
-        }                                                                                          \
-  }
-/// One case of it.
-#define R8_HEIGHT(block, some, label)                         \
-  label:                                                      \
-    block(some, depth, x, x_stride, panel, v, sums + 16 * v); \
-    break;
-
-#ifdef __AVX512VNNI__
-/// Sums of a block, of 16 columns: integers.
-typedef i32x16 r8_product;
-
-/// Where the sums of a block begin.
-INLINE r8_product r8_start(const int8_t *block) {
-  int32_t start;
-  memcpy(&start, block + R8_START, sizeof start);
-  return vector_splat_i32(start);
-}
-
-/// `sum + four terms of a row times four terms of each of 16 columns`, of u8.
-INLINE i32x16 r8_multiply_add(i32x16 sum, const int8_t *terms, i32x16 columns) {
-  int32_t four;
-  memcpy(&four, terms, sizeof four);
-  return (i32x16)_mm512_dpbusd_epi32(
-      (__m512i)sum, (__m512i)columns, (__m512i)vector_splat_i32(four));
-}
-#else
-/// Sums of a block, of 16 columns: floats, in which products of such integers are exact.
-typedef f32x16 r8_product;
-
-/// Where the sums of a block begin.
-INLINE r8_product r8_start(const int8_t *block) {
-  (void)block;
-  return (f32x16){0};
-}
-
-/// The terms of a block of some rows as floats.
-INLINE void r8_widen(int height, const int8_t *x, int64_t x_stride, float terms[R8_ROWS][BLOCK]) {
-  for (int row = 0; row < height; row++)
-    for (int term = 0; term < BLOCK; term++)
-      terms[row][term] = (float)x[row * x_stride + R8_TERMS + term];
-}
-#endif
-
-/// The sums of a block of some rows, as they begin.
-IN_REGISTERS INLINE void r8_begin(
-    const int height, r8_product product[R8_ROWS][TILE_VECTORS], const int8_t *x,
-    int64_t x_stride) {
-  UNROLL
-  for (int row = 0; row < height; row++)
-    for (int v = 0; v < TILE_VECTORS; v++) product[row][v] = r8_start(x + row * x_stride);
-}
-
-/// Adds the sums of a block, times its rows' scales and those of 16 of its columns.
-IN_REGISTERS INLINE void r8_add(
-    const int height, const int v, f32x16 sum[R8_ROWS][TILE_VECTORS],
-    r8_product product[R8_ROWS][TILE_VECTORS], f32x16 scale, const int8_t *x, int64_t x_stride) {
-  UNROLL
-  for (int row = 0; row < height; row++)
-    sum[row][v] += __builtin_convertvector(product[row][v], f32x16) *
-                   (scale * r8_scale(x + row * x_stride));
 }
 
 /// Stores a block of weights as it was before it was turned.

@@ -23,6 +23,9 @@ static const unsigned char experts_h[] = {
 static const unsigned char f16_h[] = {
 #embed "../kernels/f16.h"
 };
+static const unsigned char integers_h[] = {
+#embed "../kernels/integers.h"
+};
 static const unsigned char laps_h[] = {
 #embed "../kernels/laps.h"
 };
@@ -40,6 +43,9 @@ static const unsigned char tile_bf16_h[] = {
 };
 static const unsigned char tile_f16_h[] = {
 #embed "../kernels/tile_f16.h"
+};
+static const unsigned char tile_r8_h[] = {
+#embed "../kernels/tile_r8.h"
 };
 static const unsigned char tile_w4_h[] = {
 #embed "../kernels/tile_w4.h"
@@ -89,12 +95,14 @@ static const struct burin_source sources[] = {
     {"blocks.h", blocks_h, sizeof blocks_h},
     {"experts.h", experts_h, sizeof experts_h},
     {"f16.h", f16_h, sizeof f16_h},
+    {"integers.h", integers_h, sizeof integers_h},
     {"laps.h", laps_h, sizeof laps_h},
     {"pages.h", pages_h, sizeof pages_h},
     {"share.h", share_h, sizeof share_h},
     {"tile.h", tile_h, sizeof tile_h},
     {"tile_bf16.h", tile_bf16_h, sizeof tile_bf16_h},
     {"tile_f16.h", tile_f16_h, sizeof tile_f16_h},
+    {"tile_r8.h", tile_r8_h, sizeof tile_r8_h},
     {"tile_w4.h", tile_w4_h, sizeof tile_w4_h},
     {"tile_w8.h", tile_w8_h, sizeof tile_w8_h},
     {"vector_math.h", vector_math_h, sizeof vector_math_h},
