@@ -44,6 +44,7 @@ public final class CompiledModel: Sendable {
 
   /// How long an axis is.
   public enum Extent: Sendable, Hashable {
+    /// Always this long.
     case fixed(Int)
     /// The value of a symbol.
     case symbol(String)

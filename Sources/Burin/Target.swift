@@ -5,7 +5,9 @@ import CBurin
 public struct Target: Hashable, Sendable {
   /// A family of processors.
   public enum Architecture: String, Sendable {
+    /// 64 bits of Intel and AMD.
     case x86 = "x86-64"
+    /// 64 bits of Arm.
     case arm = "aarch64"
 
     /// That of the machine on which this runs.

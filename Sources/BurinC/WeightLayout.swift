@@ -15,6 +15,7 @@ public struct WeightLayout: Sendable {
 
   /// The expressions over the tensors of the model's files.
   public private(set) var graph = Graph()
+  /// The tensors in the order in which they lie.
   public private(set) var items: [Item] = []
   /// The size of the block.
   public private(set) var bytes = 0

@@ -29,16 +29,19 @@ public struct ByteString: Hashable, Comparable, Sendable {
   /// Whether there are none.
   public var isEmpty: Bool { bytes.isEmpty }
 
+  /// Whether both are the same bytes.
   public static func == (left: ByteString, right: ByteString) -> Bool {
     left.bytes.withUnsafeBytes { a in
       right.bytes.withUnsafeBytes { b in equalBytes(a, b) }
     }
   }
 
+  /// The order of the bytes as numbers, a prefix first.
   public static func < (left: ByteString, right: ByteString) -> Bool {
     left.bytes.lexicographicallyPrecedes(right.bytes)
   }
 
+  /// Feeds the bytes to a hasher, all at once.
   public func hash(into hasher: inout Hasher) {
     // `Array` would feed the hasher one byte at a time.
     bytes.withUnsafeBytes { hasher.combine(bytes: $0) }
@@ -47,6 +50,7 @@ public struct ByteString: Hashable, Comparable, Sendable {
 }
 
 extension ByteString: ExpressibleByStringLiteral {
+  /// The UTF-8 bytes of a literal.
   public init(stringLiteral value: StaticString) {
     self.bytes = value.withUTF8Buffer { Array($0) }
   }

@@ -36,6 +36,7 @@ public struct HubError: Error, Hashable, Sendable, CustomStringConvertible {
     self.found = found
   }
 
+  /// `FILE: KEY: expected WHAT, found WHAT`, on one line.
   public var description: String {
     // A path may hold a newline and still be a legal path; the message stays one line.
     let place = file.isEmpty ? "\"\"" : printable(file.utf8, limit: 4096)

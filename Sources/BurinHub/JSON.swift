@@ -87,14 +87,21 @@ public struct JSONObject: Sendable, Hashable, RandomAccessCollection {
   /// The members in order.
   public var members: [Member] { storage.members }
 
+  /// The place of the first member: 0.
   public var startIndex: Int { 0 }
+
+  /// The number of members.
   public var endIndex: Int { storage.members.count }
+
+  /// The member at a place.
   public subscript(position: Int) -> Member { storage.members[position] }
 
+  /// Whether both have the same members in the same order.
   public static func == (left: JSONObject, right: JSONObject) -> Bool {
     left.members == right.members
   }
 
+  /// Feeds the members to a hasher.
   public func hash(into hasher: inout Hasher) {
     hasher.combine(members)
   }
@@ -220,14 +227,27 @@ extension JSON: ExpressibleByNilLiteral, ExpressibleByBooleanLiteral, Expressibl
   ExpressibleByFloatLiteral, ExpressibleByStringLiteral, ExpressibleByArrayLiteral,
   ExpressibleByDictionaryLiteral
 {
+  /// `null`.
   public init(nilLiteral: ()) { self = .null }
+
+  /// `true` or `false`.
   public init(booleanLiteral value: Bool) { self = .bool(value) }
+
+  /// An integer.
   public init(integerLiteral value: Int64) { self = .number(.integer(value)) }
+
+  /// A double.
   public init(floatLiteral value: Double) { self = .number(.real(value)) }
+
+  /// A string.
   public init(stringLiteral value: StaticString) {
     self = .string(ByteString(stringLiteral: value))
   }
+
+  /// An array of these values.
   public init(arrayLiteral elements: JSON...) { self = .array(elements) }
+
+  /// An object with these members, in this order.
   public init(dictionaryLiteral elements: (ByteString, JSON)...) {
     self = .object(JSONObject(elements.map { JSONObject.Member($0, $1) }))
   }

@@ -9,6 +9,7 @@ public struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The key that it is about when the text is JSON but not what it should say.
   public var key = ""
 
+  /// `PLACE: expected WHAT, found WHAT`, where the place is the key, if it has one, or the byte.
   public var description: String {
     "\(key.isEmpty ? "at byte \(offset)" : key): expected \(expected), found \(found)"
   }

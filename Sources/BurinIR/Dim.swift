@@ -24,6 +24,7 @@ public struct Symbol: Hashable, Sendable, Comparable {
 public struct Dim: Hashable, Sendable {
   /// One factor of a term.
   public indirect enum Factor: Hashable, Sendable, Comparable {
+    /// The value of a symbol.
     case symbol(Symbol)
     /// `floor(dividend / divisor)`, kept as an atom.
     case quotient(Dim, Int)
@@ -235,6 +236,7 @@ private func floorDivide(_ dividend: Int, _ divisor: Int) -> Int {
 }
 
 extension Dim: ExpressibleByIntegerLiteral, Comparable, CustomStringConvertible {
+  /// An extent that is always this.
   public init(integerLiteral value: Int) { self.init(value) }
 
   /// An arbitrary but fixed order, for normal forms; it says nothing about the values.

@@ -35,9 +35,11 @@ public struct IRError: Error, CustomStringConvertible, Equatable {
 /// An append-only arena of operations in topological order, hash-consed: appending an operation
 /// that is there already returns the node that it has.
 public struct Graph: Sendable {
+  /// All nodes; operands stand before those that read them.
   public private(set) var nodes: [Node] = []
   private var known: [Identity: NodeID] = [:]
 
+  /// A graph without nodes.
   public init() {}
 
   /// The node that `id` names.

@@ -1,9 +1,11 @@
 /// A tensor of numbers on the host, row by row, as the interpreter computes with them: every
 /// value is a `Double`, whatever the element type; integers are exact up to 2^53, `bool` is 0 or 1.
 public struct NumericArray: Hashable, Sendable {
+  /// What the values are rounded to.
   public let element: ElementType
   /// The extent of each axis, outermost first.
   public let shape: [Int]
+  /// The elements, the last axis fastest.
   public internal(set) var values: [Double]
 
   /// - Requires: as many values as the shape has elements.

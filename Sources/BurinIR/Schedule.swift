@@ -1,6 +1,8 @@
 /// In which order an operation runs: what stands behind `tile:`. It never changes a bit of the result.
 public enum Schedule: Hashable, Sendable {
+  /// That of a product.
   case linear(LinearTile)
+  /// That of attention.
   case attention(AttentionTile)
 
   /// That of a product, if it is one.

@@ -1,5 +1,7 @@
 /// The type of one element, spelled as in the IR's text.
 public enum ElementType: String, Hashable, Sendable, CaseIterable {
+  /// Floating-point numbers of IEEE 754 and bfloat16, integers with and without a sign, and truth, of
+  /// which one takes a byte.
   case f32, f16, bf16, i64, i32, i8, u8, bool
   /// Blocks of 32 along the last axis, of which the last may be shorter: an f32 scale and as many of
   /// i8, the scale's multiples.
@@ -108,7 +110,9 @@ public struct TensorType: Hashable, Sendable, CustomStringConvertible {
 
 /// The type of a node: one tensor, or a tuple of tensors that only `part` takes apart.
 public enum ValueType: Hashable, Sendable, CustomStringConvertible {
+  /// One tensor.
   case tensor(TensorType)
+  /// What an operation with several results gives.
   case tuple([TensorType])
 
   /// The tensor type, or `nil` for a tuple.

@@ -4,6 +4,7 @@ public struct TextError: Error, CustomStringConvertible, Equatable {
   public let line: Int?
   /// Counted in Unicode scalars from 1.
   public let column: Int?
+  /// What was expected, and what was found.
   public let message: String
 
   /// `line 3, column 14: expected ')', found 'x'`.

@@ -2,7 +2,9 @@ import BurinIR
 
 /// In what a cache keeps keys and values.
 public enum CacheType: String, Sendable, CaseIterable {
+  /// As they are computed.
   case f32
+  /// Rounded to bf16.
   case bf16
   /// In blocks of 32 numbers of a head with one f32 scale (`q8`).
   case int8

@@ -2,6 +2,7 @@ import BurinIR
 
 /// In what a model's products multiply; everything else stays f32.
 public enum Precision: String, Sendable, CaseIterable {
+  /// Products of f32, whatever the weights are stored in.
   case f32
   /// Weights are rounded to bf16, and activations where that makes the product faster; products are
   /// added up in f32.

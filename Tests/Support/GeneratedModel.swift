@@ -5,6 +5,7 @@ import BurinIR
 public struct GeneratedModel: Sendable {
   /// One entry `forward`, or that and `step` with states.
   public let program: Program
+  /// The numbers of every weight, by name.
   public let weights: [String: NumericArray]
   /// Ids are smaller than this.
   let vocabulary: Int

@@ -2,8 +2,11 @@ import BurinIR
 
 /// The parametric distributions of forecasts.
 public enum SeriesDistribution: String, Hashable, Sendable, CaseIterable {
+  /// Student's t with degrees of freedom, location and scale.
   case studentT = "student_t"
+  /// The normal distribution with location and scale.
   case normal
+  /// The negative binomial distribution with total count and logits, for counts.
   case negativeBinomial = "negative_binomial"
 
   /// How many parameters it has: degrees of freedom, location and scale; location and scale; or

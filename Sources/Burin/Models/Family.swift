@@ -10,6 +10,7 @@ public struct Limits: Hashable, Sendable {
   /// The size that pictures are brought to before the model sees them, where the directory says so.
   var picture: PictureSize?
 
+  /// Limits; what is left out is 32 sequences of the model's own maximum.
   public init(batch: Int = 32, sequence: Int? = nil) {
     self.batch = batch
     self.sequence = sequence
@@ -18,27 +19,39 @@ public struct Limits: Hashable, Sendable {
 
 /// What a model puts on top of its body.
 public enum Head: String, Hashable, Sendable {
+  /// No head: the hidden states, and what pools them.
   case bare
+  /// Scores of labels for a whole text.
   case sequenceClassification = "sequence-classification"
+  /// Scores of labels for each token.
   case tokenClassification = "token-classification"
+  /// For each token, scores of the answer's beginning and end there.
   case questionAnswering = "question-answering"
+  /// Scores of the vocabulary for each token, covered ones among them.
   case maskedLanguageModel = "masked-language-model"
+  /// For each token, a score of its having been replaced.
   case replacedTokenDetection = "replaced-token-detection"
+  /// Scores of the vocabulary for the token that follows each.
   case languageModel = "language-model"
   /// The encoder of an encoder-decoder alone.
   case encoder
+  /// Scores of the vocabulary for the target of an encoder-decoder.
   case sequenceToSequence = "sequence-to-sequence"
+  /// Scores of labels for a picture.
   case imageClassification = "image-classification"
   /// Two classifiers of an image, one taught by another model, and their mean.
   case distilledImageClassification = "distilled-image-classification"
   /// The values that follow time series, or the parameters of their distribution.
   case seriesPrediction = "series-prediction"
+  /// Scores of classes for time series.
   case seriesClassification = "series-classification"
+  /// Numbers for time series as a whole, or the parameters of their distribution.
   case seriesRegression = "series-regression"
   /// The patches of time series that were covered.
   case maskedPatches = "masked-patches"
   /// One of two towers, and what takes its vector into the space that both share.
   case projection
+  /// Scores of labels for sound.
   case audioClassification = "audio-classification"
 }
 

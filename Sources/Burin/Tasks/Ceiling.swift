@@ -64,6 +64,7 @@ private final class ProbeMemory: Sendable {
 /// What an entry has to do at least: the multiplications of its products, and reading its weights
 /// once.
 public struct Work: Hashable, Sendable {
+  /// Multiplications of all products; each has its addition.
   public var multiplyAdds: Int
   /// How many weights it reads, by the bytes that each takes in the model's files, 4 at most.
   public var weights: [Int: Int]

@@ -4,8 +4,10 @@ import BurinHub
 public struct ChatMessage: Hashable, Sendable {
   /// Who says it: `system`, `user` or `assistant`, unless the model's template knows others.
   public var role: String
+  /// What is said.
   public var content: String
 
+  /// What somebody in this role says.
   public init(role: String, content: String) {
     self.role = role
     self.content = content

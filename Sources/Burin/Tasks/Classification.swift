@@ -3,6 +3,7 @@ import Glibc
 
 /// A label and how sure the model is of it.
 public struct LabelScore: Hashable, Sendable {
+  /// The label as the configuration calls it; `LABEL_` and its number where it does not.
   public var label: String
   /// A probability; for a regression, the number itself.
   public var score: Double

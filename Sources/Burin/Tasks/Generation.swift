@@ -47,8 +47,9 @@ public struct Generation: Sendable {
   public var promptTokens: Int
   /// Why it ended.
   public var end: End = .length
-  /// How many tokens were guessed, and how many of them were right.
+  /// How many tokens were guessed.
   public var drafted = 0
+  /// How many of those were right, and so came without a step of their own.
   public var accepted = 0
   /// The sum of the tokens' log-probabilities, divided by a power of their number (the length
   /// penalty); nil unless beams were searched.
@@ -56,8 +57,11 @@ public struct Generation: Sendable {
 
   /// Why a generation ended.
   public enum End: String, Sendable {
+    /// As many tokens as were asked for, or as the model has room for.
     case length
+    /// An end token of the model.
     case endToken = "end"
+    /// One of the texts to stop at.
     case stop
     /// The receiver of the text wanted no more.
     case cancelled

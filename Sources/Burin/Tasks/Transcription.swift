@@ -37,9 +37,11 @@ public struct Transcription: Sendable {
     public var start, end: Double
     /// nil without a tokenizer.
     public var text: String?
+    /// Its ids; where segments are timed, its timestamps among them.
     public var tokens: [Int32]
   }
 
+  /// What was said, in order; one segment for each window where they are not timed.
   public var segments: [Segment] = []
   /// The whole text; nil without a tokenizer.
   public var text: String?

@@ -14,6 +14,7 @@ public struct Tuning: Sendable {
     public let before: Schedule
     /// The one that was chosen, often the same.
     public internal(set) var after: Schedule
+    /// What was measured, a number of tokens after the other.
     public internal(set) var samples: [Sample] = []
     /// Whether all that was known from an earlier time.
     public internal(set) var isRemembered = false

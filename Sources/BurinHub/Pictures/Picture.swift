@@ -6,6 +6,7 @@ import CPictures
 /// orientation says, and converted to RGB, for which transparency is dropped, grey is repeated and
 /// 16 bits are cut to their upper 8.
 public struct Picture: Hashable, Sendable {
+  /// Its extents in pixels.
   public var size: PictureSize
   /// `height * width * 3` bytes.
   public var pixels: [UInt8]

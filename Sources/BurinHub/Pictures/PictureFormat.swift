@@ -59,9 +59,12 @@ public struct PictureLibrary: Sendable {
   /// Whether this machine has it.
   public var isInstalled: Bool { isThere() }
 
+  /// What reads PNG.
   public static let png = PictureLibrary(name: "libpng", install: "apt install libpng16-16") {
     picture_has_png() != 0
   }
+
+  /// What reads JPEG.
   public static let jpeg = PictureLibrary(
     name: "libturbojpeg", install: "apt install libturbojpeg0"
   ) { picture_has_jpeg() != 0 }

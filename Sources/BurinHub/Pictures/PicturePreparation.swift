@@ -5,12 +5,15 @@
 public struct PicturePreparation: Hashable, Sendable {
   /// What a picture is resized to.
   public enum Resize: Hashable, Sendable {
+    /// Both sides get these lengths.
     case exactly(PictureSize)
     /// The shorter side gets this length, the longer one follows.
     case shortestEdge(Int)
   }
 
+  /// What it is resized to, if at all.
   public var resize: Resize?
+  /// How it is resized.
   public var resampling: Resampling
   /// The middle that is kept; what lies outside the picture is black.
   public var crop: PictureSize?
@@ -19,7 +22,9 @@ public struct PicturePreparation: Hashable, Sendable {
   /// What is subtracted from each colour, and what the rest is divided by.
   public var normalization: Normalization?
 
+  /// `(value - mean) / deviation`, for each colour.
   public struct Normalization: Hashable, Sendable {
+    /// Of red, green and blue, in units of the scaled values.
     public var mean, deviation: [Float]
   }
 

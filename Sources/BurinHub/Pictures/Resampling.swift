@@ -3,7 +3,7 @@ import Glibc
 /// How the pixels of a resized picture come from those of the original, as in Pillow 13: to the bit,
 /// with its rounding to 8 bits between the two passes, and its order of them.
 public enum Resampling: Int, Hashable, Sendable, CaseIterable {
-  // Pillow's numbers.
+  /// Pillow's filters, under its names and numbers.
   case nearest, lanczos, bilinear, bicubic, box, hamming
 
   /// How far from its centre a pixel has weight, where nothing shrinks.
