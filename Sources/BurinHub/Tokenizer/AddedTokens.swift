@@ -1,19 +1,19 @@
 /// A token that is found in text as it stands, before a model sees it; one of `added_tokens`.
-public struct AddedToken: Sendable {
+struct AddedToken: Sendable {
   /// The token's bytes as given.
-  public var content: ByteString
+  var content: ByteString
   /// The token's id.
-  public var id: Int32
+  var id: Int32
   /// Whether it is left out when decoding without special tokens.
-  public var isSpecial: Bool
+  var isSpecial: Bool
   /// Whether it is found only where no word touches it.
-  public var isSingleWord: Bool
+  var isSingleWord: Bool
   /// Whether it takes the white space before it.
-  public var stripsLeft: Bool
+  var stripsLeft: Bool
   /// Whether it takes the white space after it.
-  public var stripsRight: Bool
+  var stripsRight: Bool
   /// Whether it is found in normalised text.
-  public var isNormalized: Bool
+  var isNormalized: Bool
 }
 
 /// The added tokens of a tokenizer and how they are found.
@@ -102,9 +102,6 @@ struct AddedTokens: Sendable {
 
   /// How many there are.
   var count: Int { byID.count }
-
-  /// One more than the largest id, 0 without tokens.
-  var idBound: Int { Int((byID.keys.max() ?? -1) + 1) }
 
   /// Finds the tokens in text, normalises what lies between them, and finds those that are to be
   /// found in normalised text.

@@ -75,19 +75,6 @@ public struct Tokenizer: Sendable {
 
   // MARK: Vocabulary
 
-  /// How many tokens there are, those of the model and those added.
-  public var vocabularySize: Int {
-    added.byID.values.reduce(model.vocabulary.count) { sum, token in
-      model.vocabulary.id(of: token.content.bytes) == nil ? sum + 1 : sum
-    }
-  }
-
-  /// One more than the largest id; more than `vocabularySize` where ids have holes.
-  public var idBound: Int { max(model.vocabulary.idBound, added.idBound) }
-
-  /// The added tokens, by id.
-  public var addedTokens: [AddedToken] { added.byID.values.sorted { $0.id < $1.id } }
-
   /// The id of a token's bytes, or nil.
   public func id(of token: ByteString) -> Int32? {
     added.id(of: token) ?? model.vocabulary.id(of: token.bytes)

@@ -121,9 +121,6 @@ final class Vocabulary: @unchecked Sendable {
     ids.deallocate()
   }
 
-  /// One more than the largest id.
-  var idBound: Int { numbers.count }
-
   /// The hash of no bytes.
   var emptyHash: Hash { Hash(state: seed) }
 
