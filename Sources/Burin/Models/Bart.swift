@@ -56,16 +56,8 @@ struct Bart: EncoderDecoderFamily {
     if variant.places == .sinesAfterPadding, hidden < 4 {
       throw config["d_model"].error(expected: "at least 4, for positions of several frequencies")
     }
-    func attention(_ heads: Int, _ weights: Weights) -> CrossAttention {
-      func projection(_ name: String) -> Linear { Linear(hidden, hidden, weights[name]) }
-      return CrossAttention(
-        heads: heads, query: projection("q_proj"), key: projection("k_proj"),
-        value: projection("v_proj"), output: projection("out_proj"))
-    }
-    func residual(_ weights: Weights) -> Residual {
-      let norm = LayerNorm(hidden, weights)
-      return variant.isPreNorm ? Residual(before: norm) : Residual(afterSum: norm)
-    }
+    let layers = FairseqLayers(
+      hidden: hidden, activation: activation, isPreNorm: variant.isPreNorm)
     func ends(_ weights: Weights, normalizesPositions: Bool) -> BartEnds {
       BartEnds(
         positions: variant.places.embedding(
@@ -74,26 +66,6 @@ struct Bart: EncoderDecoderFamily {
           ? LayerNorm(hidden, weights["layernorm_embedding"]) : nil,
         normalizesPositions: normalizesPositions,
         norm: variant.isPreNorm ? LayerNorm(hidden, weights["layer_norm"]) : nil)
-    }
-    /// The layers of the encoder or the decoder, without attention to the source.
-    func layers(_ name: String) throws(HubError) -> [(EncoderLayer, Weights, heads: Int)] {
-      func key(_ rest: String) -> JSONField { config[ByteString(name + rest)] }
-      let alias = config["num_attention_heads"]
-      let heads = try (name == "encoder" && alias.exists ? alias : key("_attention_heads"))
-        .heads(dividing: hidden, default: variant.heads)
-      let intermediate = try key("_ffn_dim").width(default: variant.intermediate)
-      let count = name == "encoder" ? variant.encoderLayers : variant.decoderLayers
-      return (0..<(try key("_layers").layers(default: count))).map { index in
-        let weights = body[name]["layers"][index]
-        let layer = EncoderLayer(
-          attention: attention(heads, weights["self_attn"]),
-          attentionResidual: residual(weights["self_attn_layer_norm"]),
-          feedForward: FeedForward(
-            up: Linear(hidden, intermediate, weights["fc1"]), activation: activation,
-            down: Linear(intermediate, hidden, weights["fc2"])),
-          feedForwardResidual: residual(weights["final_layer_norm"]))
-        return (layer, weights, heads)
-      }
     }
     self.head = head
     self.variant = variant
@@ -117,12 +89,14 @@ struct Bart: EncoderDecoderFamily {
     }
     let isScaled = try config["scale_embedding"].flag(default: variant.scalesEmbeddings)
     embeddingScale = isScaled ? Double(hidden).squareRoot() : 1
-    encoder = try layers("encoder").map(\.0)
-    decoder = try layers("decoder").map { layer, weights, heads in
-      CrossDecoderLayer(
-        own: layer, cross: attention(heads, weights["encoder_attn"]),
-        crossResidual: residual(weights["encoder_attn_layer_norm"]))
-    }
+    encoder = try layers.encoder(
+      config, body["encoder"],
+      absent: .init(
+        layers: variant.encoderLayers, heads: variant.heads, intermediate: variant.intermediate))
+    decoder = try layers.decoder(
+      config, body["decoder"],
+      absent: .init(
+        layers: variant.decoderLayers, heads: variant.heads, intermediate: variant.intermediate))
     encoderEnds = ends(body["encoder"], normalizesPositions: true)
     decoderEnds = ends(
       body["decoder"], normalizesPositions: !variant.addsTargetPositionsLast)

@@ -12,8 +12,7 @@ struct Llama: LlamaFamily {
 
   static func variant(_ config: JSONField) throws(HubError) -> LlamaVariant {
     var variant = LlamaVariant()
-    try variant.readAttentionBias(config)
-    variant.feedForwardBias = try config["mlp_bias"].bool(default: false)
+    try variant.readBiases(config)
     return variant
   }
 }
@@ -28,8 +27,7 @@ struct Granite: LlamaFamily {
 
   static func variant(_ config: JSONField) throws(HubError) -> LlamaVariant {
     var variant = LlamaVariant()
-    try variant.readAttentionBias(config)
-    variant.feedForwardBias = try config["mlp_bias"].bool(default: false)
+    try variant.readBiases(config)
     let embedding = try config["embedding_multiplier"].double(default: 1)
     variant.embeddingScale = { _ in embedding }
     variant.residualScale = try config["residual_multiplier"].double(default: 1)
@@ -50,8 +48,7 @@ struct SmolLM3: LlamaFamily {
 
   static func variant(_ config: JSONField) throws(HubError) -> LlamaVariant {
     var variant = LlamaVariant()
-    try variant.readAttentionBias(config)
-    variant.feedForwardBias = try config["mlp_bias"].bool(default: false)
+    try variant.readBiases(config)
     variant.groups = 4
     variant.theta = 2_000_000
     variant.isTied = true

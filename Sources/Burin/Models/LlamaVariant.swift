@@ -67,6 +67,12 @@ struct LlamaVariant {
     outputBias = projectionBias
   }
 
+  /// Reads `attention_bias`, and `mlp_bias`, which is that of all products of the feed-forward network.
+  mutating func readBiases(_ config: JSONField) throws(HubError) {
+    try readAttentionBias(config)
+    feedForwardBias = try config["mlp_bias"].bool(default: false)
+  }
+
   /// Reads the windows of Qwen's configurations: `use_sliding_window`, and then `layer_types`, or
   /// all layers from `max_window_layers` on.
   mutating func readWindows(_ config: JSONField) throws(HubError) {

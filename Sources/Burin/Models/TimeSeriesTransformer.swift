@@ -32,36 +32,9 @@ struct TimeSeriesTransformer: Family {
     let hidden = try config.first(of: "hidden_size", "d_model").width(default: 64)
     let activation = try config["activation_function"].activation(default: "gelu")
     let features = try SeriesFeatures(config)
-    func attention(_ heads: Int, _ weights: Weights) -> CrossAttention {
-      func projection(_ name: String) -> Linear { Linear(hidden, hidden, weights[name]) }
-      return CrossAttention(
-        heads: heads, query: projection("q_proj"), key: projection("k_proj"),
-        value: projection("v_proj"), output: projection("out_proj"))
-    }
-    func residual(_ weights: Weights) -> Residual {
-      Residual(afterSum: LayerNorm(hidden, weights))
-    }
-    /// The layers of the encoder or the decoder, without attention to the past.
-    func layers(_ name: String) throws(HubError) -> [(EncoderLayer, Weights, heads: Int)] {
-      func key(_ rest: String, _ alias: ByteString? = nil) -> JSONField {
-        let own = ByteString(name + rest)
-        return name == "encoder" ? config.first(of: alias ?? own, own) : config[own]
-      }
-      let heads = try key("_attention_heads", "num_attention_heads").heads(
-        dividing: hidden, default: 2)
-      let inner = try key("_ffn_dim").width(default: 32)
-      return (0..<(try key("_layers", "num_hidden_layers").layers(default: 2))).map { index in
-        let weights = body[name]["layers"][index]
-        let layer = EncoderLayer(
-          attention: attention(heads, weights["self_attn"]),
-          attentionResidual: residual(weights["self_attn_layer_norm"]),
-          feedForward: FeedForward(
-            up: Linear(hidden, inner, weights["fc1"]), activation: activation,
-            down: Linear(inner, hidden, weights["fc2"])),
-          feedForwardResidual: residual(weights["final_layer_norm"]))
-        return (layer, weights, heads)
-      }
-    }
+    let layers = FairseqLayers(
+      hidden: hidden, activation: activation, countAlias: "num_hidden_layers")
+    let absent = FairseqLayers.Sizes(layers: 2, heads: 2, intermediate: 32)
     func embeddings(_ name: String) -> SeriesEmbeddings {
       SeriesEmbeddings(
         features: features.width, positions: features.context + features.horizon, hidden: hidden,
@@ -74,12 +47,8 @@ struct TimeSeriesTransformer: Family {
     categories = features.categories.enumerated().map { index, category in
       Embedding(category.count, category.width, body["embedder"]["embedders"][index])
     }
-    encoder = try layers("encoder").map(\.0)
-    decoder = try layers("decoder").map { layer, weights, heads in
-      CrossDecoderLayer(
-        own: layer, cross: attention(heads, weights["encoder_attn"]),
-        crossResidual: residual(weights["encoder_attn_layer_norm"]))
-    }
+    encoder = try layers.encoder(config, body["encoder"], absent: absent)
+    decoder = try layers.decoder(config, body["decoder"], absent: absent)
     encoderEmbeddings = embeddings("encoder")
     decoderEmbeddings = embeddings("decoder")
     let loss = config["loss"]

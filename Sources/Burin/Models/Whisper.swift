@@ -32,13 +32,8 @@ struct Whisper: SourceToTargetFamily {
     isTied = try config["tie_word_embeddings"].flag(default: true)
     let hidden = encoder.hidden
     let weights = body["decoder"]
-    let layers = try config.whisperLayers("decoder", hidden, weights)
-    decoder = layers.map { layer, heads, weights in
-      CrossDecoderLayer(
-        own: layer, cross: .ofWhisper(hidden, heads: heads, weights["encoder_attn"]),
-        crossResidual: Residual(
-          before: LayerNorm(hidden, weights["encoder_attn_layer_norm"])))
-    }
+    decoder = try config.whisperLayers(hidden)
+      .decoder(config, weights, absent: WhisperEncoder.sizes)
     words = Embedding(
       try config["vocab_size"].int(in: 1...1 << 24, default: 51_865), hidden,
       weights["embed_tokens"])
@@ -96,6 +91,9 @@ struct WhisperEncoder {
   let layers: [EncoderLayer]
   let norm: LayerNorm
 
+  /// Those of a configuration that says nothing else, and the decoder's too.
+  static let sizes = FairseqLayers.Sizes(layers: 4, heads: 6, intermediate: 1536)
+
   init(_ config: JSONField, _ weights: Weights) throws(HubError) {
     mels = try config["num_mel_bins"].width(default: 80)
     hidden = try config.first(of: "hidden_size", "d_model").width(default: 384)
@@ -105,7 +103,7 @@ struct WhisperEncoder {
       Convolution(hidden, hidden, kernel: 3, stride: 2, padding: 1, weights["conv2"]),
     ]
     positions = Embedding(length, hidden, weights["embed_positions"])
-    layers = try config.whisperLayers("encoder", hidden, weights).map(\.0)
+    layers = try config.whisperLayers(hidden).encoder(config, weights, absent: Self.sizes)
     norm = LayerNorm(hidden, weights["layer_norm"])
   }
 
@@ -161,40 +159,11 @@ struct WhisperClassifier {
 }
 
 extension JSONField {
-  /// The layers of Whisper's encoder or decoder, without attention to the source.
-  fileprivate func whisperLayers(
-    _ name: String, _ hidden: Int, _ weights: Weights
-  ) throws(HubError) -> [(EncoderLayer, heads: Int, Weights)] {
-    func key(_ rest: String) -> JSONField { self[ByteString(name + rest)] }
-    let alias = self["num_attention_heads"]
-    let heads = try (name == "encoder" && alias.exists ? alias : key("_attention_heads"))
-      .heads(dividing: hidden, default: 6)
-    let intermediate = try key("_ffn_dim").width(default: 1536)
-    let activation = try self["activation_function"].activation(default: "gelu")
-    return (0..<(try key("_layers").layers(default: 4))).map { index in
-      let weights = weights["layers"][index]
-      let layer = EncoderLayer(
-        attention: .ofWhisper(hidden, heads: heads, weights["self_attn"]),
-        attentionResidual: Residual(before: LayerNorm(hidden, weights["self_attn_layer_norm"])),
-        feedForward: FeedForward(
-          up: Linear(hidden, intermediate, weights["fc1"]), activation: activation,
-          down: Linear(intermediate, hidden, weights["fc2"])),
-        feedForwardResidual: Residual(before: LayerNorm(hidden, weights["final_layer_norm"])))
-      return (layer, heads, weights)
-    }
-  }
-}
-
-extension CrossAttention {
-  /// Whisper's attention, whose keys have no bias.
-  fileprivate static func ofWhisper(
-    _ hidden: Int, heads: Int, _ weights: Weights
-  ) -> CrossAttention {
-    func projection(_ name: String, bias: Bool = true) -> Linear {
-      Linear(hidden, hidden, weights[name], bias: bias)
-    }
-    return CrossAttention(
-      heads: heads, query: projection("q_proj"), key: projection("k_proj", bias: false),
-      value: projection("v_proj"), output: projection("out_proj"))
+  /// What Whisper's encoder and decoder are made of.
+  fileprivate func whisperLayers(_ hidden: Int) throws(HubError) -> FairseqLayers {
+    FairseqLayers(
+      hidden: hidden,
+      activation: try self["activation_function"].activation(default: "gelu"), isPreNorm: true,
+      hasKeyBias: false)
   }
 }
