@@ -67,7 +67,7 @@ extension ModelDirectory {
     spec.description.head = architecture.head
     spec.description.series = model.series
     spec.description.longContext = model.longContext
-    try spec.describe(config, own, pipeline: pipeline, in: directory, of: self)
+    try spec.describe(config, own, pipeline: pipeline, in: directory)
     if architecture.isInside {
       spec.warnings.append("\(config.file): only the text model is compiled, without pictures")
     }
@@ -165,7 +165,7 @@ extension ModelSpec {
   /// Collects what the verbs on text need from the files beside the weights.
   fileprivate mutating func describe(
     _ config: JSONField, _ own: JSONField, pipeline: SentencePipeline?,
-    in directory: ModelDirectory, of root: ModelDirectory
+    in directory: ModelDirectory
   ) throws(HubError) {
     description.modelType = try config["model_type"].string().utf8String
     if description.head.hasLabels {

@@ -6,18 +6,17 @@ func requirement(of op: Op<Place>, operand: Int) -> Requirement {
   case .linear: linearRequirement(op, operand: operand)
   case .experts: expertsRequirement(op, operand: operand)
   case .attention: attentionRequirement(op, operand: operand)
-  case .append: appendRequirement(op, operand: operand)
+  case .append: appendRequirement(operand: operand)
   case .unary, .binary, .select, .scale, .cast, .iota, .extent:
     elementwiseRequirement(op, operand: operand)
   case .topK: .rows
   case .softmax, .norm, .addNorm, .reduce, .cumulativeSum:
     normalizationRequirement(op, operand: operand)
   case .embedding, .gather, .rotary: embeddingRequirement(op, operand: operand)
-  case .matmul: matmulRequirement(op, operand: operand)
+  case .matmul: matmulRequirement(operand: operand)
   case .mask: maskRequirement(op, operand: operand)
-  case .concat: layoutRequirement(op, operand: operand)
-  case .input, .weight, .state, .constant, .slice, .reshape, .transpose,
-    .broadcast, .pack, .part:
+  case .input, .weight, .state, .constant, .slice, .concat, .reshape, .transpose, .broadcast, .pack,
+    .part:
     .any
   }
 }
@@ -31,17 +30,17 @@ func kernel(for op: Op<Place>, results: [Place], name: String? = nil) throws -> 
   switch op {
   case .linear: return try linearKernel(op, results: results, name: name)
   case .experts: return try expertsKernel(op, results: results, name: name)
-  case .topK: return try topKKernel(op, results: results, name: name)
-  case .attention: return try attentionKernel(op, results: results, name: name)
-  case .append: return try appendKernel(op, results: results, name: name)
+  case .topK: return try topKKernel(op, name: name)
+  case .attention: return try attentionKernel(op, name: name)
+  case .append: return try appendKernel(op, name: name)
   case .unary, .binary, .select, .scale, .cast, .iota, .extent:
     return try elementwiseKernel(op, results: results, name: name)
   case .softmax, .norm, .addNorm, .reduce, .cumulativeSum:
     return try normalizationKernel(op, results: results, name: name)
-  case .embedding, .gather, .rotary: return try embeddingKernel(op, results: results, name: name)
+  case .embedding, .gather, .rotary: return try embeddingKernel(op, name: name)
   case .matmul: return try matmulKernel(op, results: results, name: name)
   case .concat: return try layoutKernel(op, results: results, name: name)
-  case .mask: return try maskKernel(op, results: results, name: name)
+  case .mask: return try maskKernel(op, name: name)
   case .slice(let x, _, _, _), .reshape(let x, _), .transpose(let x, _), .broadcast(let x, _):
     return try copyKernel(from: x, to: results[0], name: name)
   case .input, .weight, .state, .constant, .pack, .part:

@@ -14,7 +14,7 @@ import Testing
       let element: ElementType = function == .not ? .bool : .f32
       let whole = TensorType(element, [Self.batch, Self.seq, 5])
       for place in [Place(dense: whole), .sliced(whole, from: 9)] {
-        var item = try KernelCase(.unary(function, place), by: elementwiseKernel)
+        var item = try KernelCase(.unary(function, place))
         if [.log, .sqrt, .rsqrt].contains(function) {
           item.values = { _, count in (0..<count).map { Double(Float(0.37 * Double($0) + 0.01)) } }
         }
@@ -27,7 +27,7 @@ import Testing
     }
     for function in [Unary.negate, .absolute, .relu] {
       let place = Place(dense: TensorType(.i32, [Self.seq, 3]))
-      var item = try KernelCase(.unary(function, place), by: elementwiseKernel)
+      var item = try KernelCase(.unary(function, place))
       item.values = { _, count in (0..<count).map { $0 == 0 ? -2_147_483_648 : Double(3 - $0) } }
       cases.append(item)
     }
@@ -48,7 +48,7 @@ import Testing
         var item = try KernelCase(
           .binary(
             function, Place(dense: TensorType(element, left)),
-            Place(dense: TensorType(element, right))), by: elementwiseKernel)
+            Place(dense: TensorType(element, right))))
         if function == .power {
           item.values = { _, count in (0..<count).map { Double(Float(0.25 * Double($0 % 13))) } }
           item.tolerance = { 1e-6 * abs($0) }
@@ -60,7 +60,7 @@ import Testing
       var item = try KernelCase(
         .binary(
           function, Place(dense: TensorType(.i32, [batch, seq])),
-          Place(dense: TensorType(.i32, [seq]))), by: elementwiseKernel)
+          Place(dense: TensorType(.i32, [seq]))))
       let edges: [Double] = [-2_147_483_648, 0, -1, 2_147_483_647, 5, -7]
       item.values = { operand, count in (0..<count).map { edges[($0 * (operand + 1)) % 6] } }
       cases.append(item)
@@ -74,13 +74,13 @@ import Testing
     let (slice, dense) = (Place.sliced(one, from: 2), Place(dense: one))
     let numbers = Place.sliced(TensorType(.i32, [Self.seq, 1]), from: 5)
     try KernelLibrary([
-      KernelCase(.scale(slice, by: 1.5), by: elementwiseKernel),
-      KernelCase(.unary(.tanh, slice), by: elementwiseKernel),
-      KernelCase(.binary(.add, slice, dense), by: elementwiseKernel),
-      KernelCase(.binary(.add, dense, slice), by: elementwiseKernel),
-      KernelCase(.binary(.multiply, slice, Self.f32([])), by: elementwiseKernel),
-      KernelCase(.binary(.multiply, slice, Self.f32([7])), by: elementwiseKernel),
-      KernelCase(.cast(numbers, to: .f32), by: elementwiseKernel),
+      KernelCase(.scale(slice, by: 1.5)),
+      KernelCase(.unary(.tanh, slice)),
+      KernelCase(.binary(.add, slice, dense)),
+      KernelCase(.binary(.add, dense, slice)),
+      KernelCase(.binary(.multiply, slice, Self.f32([]))),
+      KernelCase(.binary(.multiply, slice, Self.f32([7]))),
+      KernelCase(.cast(numbers, to: .f32)),
     ]).check()
   }
 
@@ -93,12 +93,11 @@ import Testing
       try KernelCase(
         .select(
           place(.bool, [batch, 1, seq, seq]), then: place(.f32, [batch, 3, seq, seq]),
-          otherwise: place(.f32, [])), by: elementwiseKernel),
+          otherwise: place(.f32, []))),
       try KernelCase(
         .select(
-          place(.bool, [seq, 1]), then: place(.i32, [seq]), otherwise: place(.i32, [seq, seq])),
-        by: elementwiseKernel),
-      try KernelCase(.scale(place(.f32, [batch, 11]), by: 0.125), by: elementwiseKernel),
+          place(.bool, [seq, 1]), then: place(.i32, [seq]), otherwise: place(.i32, [seq, seq]))),
+      try KernelCase(.scale(place(.f32, [batch, 11]), by: 0.125)),
     ]
     let edges: [Double] = [0, -0.5, 1.5, 3e9, -3e9, .nan, .infinity, -7.9]
     for (from, to) in [
@@ -106,7 +105,7 @@ import Testing
       (.bool, .i32), (.i32, .i64), (.i64, .i32), (.i64, .f32), (.f32, .f32), (.bf16, .f32),
       (.bf16, .bf16), (.f16, .f32), (.f16, .f16),
     ] {
-      var item = try KernelCase(.cast(place(from, [batch, seq]), to: to), by: elementwiseKernel)
+      var item = try KernelCase(.cast(place(from, [batch, seq]), to: to))
       if from == .f32 { item.values = { _, count in (0..<count).map { edges[$0 % 8] } } }
       cases.append(item)
     }
@@ -120,8 +119,7 @@ import Testing
       -.infinity, -0.0, 0x1p-140, 0x1p-130 + 0x1p-134, 3.14159274101257,
     ]
     var item = try KernelCase(
-      .cast(Place(dense: TensorType(.f32, [Self.batch, Self.seq, 7])), to: .bf16),
-      by: elementwiseKernel)
+      .cast(Place(dense: TensorType(.f32, [Self.batch, Self.seq, 7])), to: .bf16))
     item.values = { _, count in (0..<count).map { edges[$0 % edges.count] } }
     item.tolerance = { _ in 0 }
     for flags in LinearTests.levels { try KernelLibrary([item], flags: flags).check() }
@@ -134,37 +132,36 @@ import Testing
       for element in [ElementType.i32, .f32] {
         cases.append(
           try KernelCase(
-            .iota(TensorType(element, [batch, seq, 3]), axis: axis), by: elementwiseKernel))
+            .iota(TensorType(element, [batch, seq, 3]), axis: axis)))
       }
     }
-    cases.append(try KernelCase(.extent(batch * seq + 1), by: elementwiseKernel))
-    cases.append(try KernelCase(.extent(7), by: elementwiseKernel))
+    cases.append(try KernelCase(.extent(batch * seq + 1)))
+    cases.append(try KernelCase(.extent(7)))
     try KernelLibrary(cases).check()
   }
 
   @Test func whatCannotBeComputedSaysSo() {
     let place = Place(dense: TensorType(.f16, [4]))
-    #expect(throws: IRError.self) { try KernelCase(.unary(.exp, place), by: elementwiseKernel) }
+    #expect(throws: IRError.self) { try KernelCase(.unary(.exp, place)) }
     for element in [ElementType.bf16, .f16] {
       let half = Place(dense: TensorType(element, [4]))
       for op in [Op.unary(.relu, half), .binary(.less, half, half), .cast(half, to: .i32)] {
-        #expect(throws: IRError.self) { try KernelCase(op, by: elementwiseKernel) }
+        #expect(throws: IRError.self) { try KernelCase(op) }
       }
     }
     #expect(throws: IRError.self) {
-      try KernelCase(.cast(Place(dense: TensorType(.f32, [4])), to: .f16), by: elementwiseKernel)
+      try KernelCase(.cast(Place(dense: TensorType(.f32, [4])), to: .f16))
     }
     let whole = Place(dense: TensorType(.i32, [4]))
     #expect(throws: IRError.self) {
-      try KernelCase(.binary(.power, whole, whole), by: elementwiseKernel)
+      try KernelCase(.binary(.power, whole, whole))
     }
   }
 
   @Test func kernelsReadAsIfWritten() throws {
     let rows = TensorType(.f32, [Self.batch, Self.seq, 768])
     let add = try KernelCase(
-      .binary(.add, Place(dense: rows), Place(dense: TensorType(.f32, [768]))),
-      by: elementwiseKernel)
+      .binary(.add, Place(dense: rows), Place(dense: TensorType(.f32, [768]))))
     #expect(
       CPrinter.print(CFile(items: [.function(add.kernel.function)])) == """
         static void add_768(

@@ -25,7 +25,7 @@ import Testing
     var item = try KernelCase(
       .experts(
         x, chosen: chosen, weight: weight, count: count, columns: columns, epilogues: epilogues,
-        tile: tile), by: expertsKernel)
+        tile: tile))
     item.tolerance = { _ in 16 * 0x1p-24 * 9 * Double(depth + 1) }
     // The last expert is never chosen, the first one most often.
     item.values = { operand, size in
@@ -81,7 +81,7 @@ import Testing
     for (width, count) in [(1, 1), (5, 2), (37, 8), (6, 6)] {
       let x = Place.sliced(
         TensorType(.f32, [Self.batch, Self.seq, Dim(width)]), from: Dim(width + 2))
-      var item = try KernelCase(.topK(x, count: count), by: topKKernel)
+      var item = try KernelCase(.topK(x, count: count))
       // Many equals.
       item.values = { _, size in (0..<size).map { Double($0 * 5 % 11 % 4) } }
       item.tolerance = { _ in 0 }

@@ -22,11 +22,11 @@ struct KernelCase {
     ["batch": 1, "seq": 32],
   ]
 
-  typealias Generator = (Op<Place>, [Place], String?) throws -> Kernel
-
-  init(_ op: Op<Place>, by generator: Generator) throws {
+  /// - Parameter name: what the kernel is called, where its own name may be another's too.
+  init(_ op: Op<Place>, name: String? = nil) throws {
     self.op = op
-    kernel = try generator(op, try KernelCase.resultTypes(op).map(Place.init(dense:)), nil)
+    kernel = try BurinC.kernel(
+      for: op, results: KernelCase.resultTypes(op).map(Place.init(dense:)), name: name)
   }
 
   /// What the type rule says.

@@ -19,8 +19,7 @@ import Testing
       ? [(columns + 31) / 32, depth / group, 32] + (group > 1 ? [group] : []) : [depth, columns]
     let weight = Place(dense: TensorType(element, shape.map { Dim($0) }))
     var item = try KernelCase(
-      .linear(x, weight: weight, columns: columns, epilogues: epilogues, tile: tile),
-      by: linearKernel)
+      .linear(x, weight: weight, columns: columns, epilogues: epilogues, tile: tile))
     // 16 * 2^-24 times the sum of |x * w|, |x| and |w| at most 3.
     item.tolerance = { _ in 16 * 0x1p-24 * 9 * Double(depth + 1) }
     return item

@@ -11,7 +11,7 @@ import Testing
     for width in [1, 7, 16, 33, Self.seq] as [Dim] {
       let type = TensorType(.f32, [Self.batch, 3, width])
       for place in [Place(dense: type), .sliced(type, from: width + 5)] {
-        var item = try KernelCase(.softmax(place), by: normalizationKernel)
+        var item = try KernelCase(.softmax(place))
         item.tolerance = { 1e-6 * abs($0) + 1e-9 }
         cases.append(item)
         // Nothing counts in some rows, and in others only little.
@@ -37,7 +37,7 @@ import Testing
             Op.norm(Place(dense: type), norm), .norm(wide, norm),
             .addNorm(Place(dense: type), residual: wide, norm),
           ] {
-            var item = try KernelCase(op, by: normalizationKernel)
+            var item = try KernelCase(op)
             item.tolerance = { 4e-6 * max(1, abs($0)) }
             cases.append(item)
           }
@@ -57,14 +57,14 @@ import Testing
           let axes = shape.indices.filter { subset & (1 << $0) != 0 }
           for function in Reduction.allCases {
             let place = Place(dense: TensorType(element, shape))
-            var item = try KernelCase(.reduce(function, place, axes: axes), by: normalizationKernel)
+            var item = try KernelCase(.reduce(function, place, axes: axes))
             item.tolerance = { 1e-4 * max(0.1, abs($0)) }
             cases.append(item)
           }
         }
         for axis in shape.indices {
           let place = Place(dense: TensorType(element, shape))
-          var item = try KernelCase(.cumulativeSum(place, axis: axis), by: normalizationKernel)
+          var item = try KernelCase(.cumulativeSum(place, axis: axis))
           item.tolerance = { 1e-5 * max(1, abs($0)) }
           cases.append(item)
         }
@@ -72,8 +72,7 @@ import Testing
     }
     cases.append(
       try KernelCase(
-        .reduce(.sum, .transposed(TensorType(.f32, [seq, batch, 9]), [1, 0, 2]), axes: [1]),
-        by: normalizationKernel))
+        .reduce(.sum, .transposed(TensorType(.f32, [seq, batch, 9]), [1, 0, 2]), axes: [1])))
     for index in cases.indices.suffix(1) {
       cases[index].tolerance = { 1e-5 * max(1, abs($0)) }
     }

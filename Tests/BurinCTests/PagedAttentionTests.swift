@@ -38,13 +38,13 @@ import Testing
         try appendKernel(
           .append(
             cache: pages(role), values: rows(groups), start: perSequence, counts: perSequence),
-          results: [pages(role)], name: nil)
+          name: nil)
       }
       let attention = try attentionKernel(
         .attention(
           query: rows(heads), key: pages(.keys), value: pages(.values),
           scores: Scores(scale: 0.25, masks: [.causal(start: perSequence)]), tile: nil),
-        results: [rows(heads)], name: nil)
+        name: nil)
       kernels = appends + [attention]
     }
   }
@@ -185,7 +185,7 @@ import Testing
         .attention(
           query: Place(dense: type), key: Place(dense: type), value: Place(dense: type),
           scores: Scores(scale: 0.2, masks: [mask]), tile: nil),
-        results: [Place(dense: type)], name: "attention_\(number)")
+        name: "attention_\(number)")
     }
     let program = try KernelProgram(kernels)
     var random = Splitmix(state: 5)

@@ -56,7 +56,7 @@ import Testing
   func quartiles(fixture: Fixture) throws {
     let recorded = try #require(try ModelDirectory(fixture.path).json("quartiles.json"))
     let forecaster = try Forecaster(TextModel(try fixture.library(), threads: 2))
-    let forecast = try forecaster(try window(of: fixture, forecaster.series), samples: 2000)
+    let forecast = try forecaster(try window(of: fixture), samples: 2000)
     #expect(forecast.paths.count == 2000)
     for (name, part) in [("lower", 0.25), ("median", 0.5), ("upper", 0.75)] {
       let values = try recorded[ByteString(name)].array().map { Float(try $0.double()) }
@@ -73,7 +73,7 @@ import Testing
   @Test("draws a sample whatever is drawn beside it", arguments: distributions)
   func samplesAreTheirOwn(fixture: Fixture) throws {
     let forecaster = try Forecaster(TextModel(try fixture.library(), threads: 1))
-    let window = try window(of: fixture, forecaster.series)
+    let window = try window(of: fixture)
     let many = try forecaster(window, samples: 40, seed: 9)
     #expect(try forecaster(window, samples: 3, seed: 9).paths == Array(many.paths[..<3]))
     let short = try forecaster(window, steps: 2, samples: 3, seed: 9)
@@ -84,7 +84,7 @@ import Testing
   @Test func predictsValuesAsTheModelGivesThem() throws {
     let fixture = Fixture(name: "patchtst-prediction")
     let forecaster = try Forecaster(TextModel(try fixture.library(), threads: 1))
-    let forecast = try forecaster(try window(of: fixture, forecaster.series))
+    let forecast = try forecaster(try window(of: fixture))
     let expected = try #require(
       try fixture.tensors("expected-ids.safetensors")["prediction_outputs"])
     #expect(forecast.paths.count == 1 && forecast.steps == 7)
@@ -107,7 +107,7 @@ import Testing
     let fixture = Fixture(name: "patchtst-prediction")
     let forecaster = try Forecaster(TextModel(try fixture.library(), threads: 1))
     #expect(throws: TaskError.self) { try forecaster(SeriesWindow([1, 2, nil])) }
-    let window = try window(of: fixture, forecaster.series)
+    let window = try window(of: fixture)
     #expect(throws: TaskError.self) { try forecaster(window, steps: 8) }
     #expect(throws: TaskError.self) { try forecaster(window, samples: 0) }
     let other = Fixture(name: "patchtst-classification")
@@ -115,7 +115,7 @@ import Testing
   }
 
   /// The first series of `inputs-ids`.
-  private func window(of fixture: Fixture, _ series: SeriesDescription) throws -> SeriesWindow {
+  private func window(of fixture: Fixture) throws -> SeriesWindow {
     let inputs = try fixture.tensors("inputs-ids.safetensors")
     func first(_ name: String) -> [Float] { inputs[name]?.sequence(0, length: nil).floats ?? [] }
     var window = SeriesWindow(first("past_values"))

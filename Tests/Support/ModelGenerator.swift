@@ -129,7 +129,7 @@ struct ModelGenerator {
   private mutating func embeddings(_ ids: NodeID, _ cache: CacheInputs?) throws -> NodeID {
     let table = try weight("words", vocabulary, hidden)
     var x = try add(.embedding(table: table, indices: ids, rows: vocabulary))
-    let positions = try self.positions(ids, cache)
+    let positions = try self.positions(cache)
     if decide("positions", 2) == 0 {
       let rows = 64
       let places = try weight("positions", rows, hidden)
@@ -278,7 +278,7 @@ struct ModelGenerator {
   }
 
   /// `i32[batch, seq]`: where the tokens stand.
-  mutating func positions(_ ids: NodeID, _ cache: CacheInputs?) throws -> NodeID {
+  mutating func positions(_ cache: CacheInputs?) throws -> NodeID {
     let places = try add(.iota(TensorType(.i32, [batch, seq]), axis: 1))
     guard let cache else {
       return try add(

@@ -79,7 +79,7 @@ extension ModelGenerator {
         Literal(
           TensorType(.f32, [Dim(half)]),
           (0..<half).map { ElementType.f32.rounded(1 / Double(1 + 3 * $0)) })))
-    let positions = try self.positions(x, cache)
+    let positions = try self.positions(cache)
     return try add(
       .rotary(x, positions: positions, frequencies: frequencies, interleaved: interleaved))
   }

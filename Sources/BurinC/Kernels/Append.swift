@@ -1,13 +1,13 @@
 import BurinIR
 
 /// New rows need contiguous widths.
-func appendRequirement(_ op: Op<Place>, operand: Int) -> Requirement {
+func appendRequirement(operand: Int) -> Requirement {
   operand == 1 ? .lastContiguous : .any
 }
 
 /// `cache[batch, context, ...]` with `values[b, i]` at `start[b] + i` for `i < counts[b]`, into the
 /// pages of the sequences, where every state that is appended to lies.
-func appendKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Kernel {
+func appendKernel(_ op: Op<Place>, name: String?) throws -> Kernel {
   guard case .append(let cache, let values, let start, let counts) = op else {
     throw IRError("not an append")
   }

@@ -25,11 +25,11 @@ func attentionRequirement(_ op: Op<Place>, operand: Int) -> Requirement {
 ///
 /// A few queries over a long context are also split by chunk, and merged afterwards: the same terms
 /// in the same order, so the same bits.
-func attentionKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Kernel {
+func attentionKernel(_ op: Op<Place>, name: String?) throws -> Kernel {
   guard case .attention(let query, let key, let value, let scores, let tile) = op else {
     throw IRError("not an attention")
   }
-  return try AttentionWriter(query, key, value, scores, tile, results[0]).kernel(name: name)
+  return try AttentionWriter(query, key, value, scores, tile).kernel(name: name)
 }
 
 /// Shapes as C sees them, shared by the parts of the kernel.
@@ -74,8 +74,7 @@ struct AttentionWriter {
   private static let most = 1 << 24
 
   init(
-    _ query: Place, _ key: Place, _ value: Place, _ scores: Scores<Place>, _ tile: AttentionTile?,
-    _ out: Place
+    _ query: Place, _ key: Place, _ value: Place, _ scores: Scores<Place>, _ tile: AttentionTile?
   ) throws {
     let element = query.type.element
     guard element == .f32 || element == .bf16, key.isAttended(by: element),

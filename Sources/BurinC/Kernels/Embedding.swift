@@ -11,7 +11,7 @@ func embeddingRequirement(_ op: Op<Place>, operand: Int) -> Requirement {
 }
 
 /// `embedding`, `gather` and `rotary`.
-func embeddingKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Kernel {
+func embeddingKernel(_ op: Op<Place>, name: String?) throws -> Kernel {
   switch op {
   case .embedding(let table, let indices, let rows):
     try lookupKernel(table, indices, rows: rows, name: name)

@@ -115,7 +115,7 @@ func expertsKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> K
 /// `values[row, n]` and `indices[row, n]`: the n-th largest element of `x[row]`, and where it is.
 ///
 ///     for row: for n: for column: what is largest of what is left
-func topKKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Kernel {
+func topKKernel(_ op: Op<Place>, name: String?) throws -> Kernel {
   guard case .topK(let x, let count) = op, let rows = x.rows, x.type.element == .f32 else {
     throw IRError("no kernel chooses the largest elements of \(op.operands.map(\.type))")
   }

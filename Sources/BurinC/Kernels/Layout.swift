@@ -1,8 +1,5 @@
 import BurinIR
 
-/// Parts of a concatenation may have any strides.
-func layoutRequirement(_ op: Op<Place>, operand: Int) -> Requirement { .any }
-
 /// `concat`: each part copied to where it belongs.
 func layoutKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Kernel {
   guard case .concat(let places, let axis) = op else { throw IRError("not a concatenation") }
@@ -13,8 +10,8 @@ func layoutKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Ke
   for (index, place) in places.enumerated() {
     copies.append(
       Copy(
-        from: place, strides: out.strides, operand: index,
-        prefix: CIdentifier("part", sizes: [index]), offset: start * out.strides[axis]))
+        from: place, strides: out.strides, prefix: CIdentifier("part", sizes: [index]),
+        offset: start * out.strides[axis]))
     start = start + place.shape[axis]
   }
   let element = out.type.element
@@ -39,7 +36,7 @@ func copyKernel(from: Place, to: Place, name: String?) throws -> Kernel {
   var parts = KernelParts()
   guard to.shape == from.shape || to.isDense else { throw IRError("a reshape is dense") }
   let strides = to.shape == from.shape ? to.strides : Place.denseStrides(from.shape)
-  let copy = Copy(from: from, strides: strides, operand: 0, prefix: "x", offset: 0)
+  let copy = Copy(from: from, strides: strides, prefix: "x", offset: 0)
   let body = copy.statements(&parts, isLast: true)
   let element = from.type.element
   _ = try parts.operand(0, "x", element, note: shapeNote(from))
@@ -61,7 +58,7 @@ private struct Copy {
   let prefix: CIdentifier
   let offset: Dim
 
-  init(from: Place, strides: [Dim], operand: Int, prefix: CIdentifier, offset: Dim) {
+  init(from: Place, strides: [Dim], prefix: CIdentifier, offset: Dim) {
     nest = Nest(over: from.shape, [from.strides, strides])
     self.prefix = prefix
     self.offset = offset

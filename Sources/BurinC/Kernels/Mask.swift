@@ -8,7 +8,7 @@ func maskRequirement(_ op: Op<Place>, operand: Int) -> Requirement {
 /// `mask`: 0 where every mask lets the key count for the query, `-inf` elsewhere.
 ///
 ///     for sequence: for query: for key: out = counts ? 0 : -inf
-func maskKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Kernel {
+func maskKernel(_ op: Op<Place>, name: String?) throws -> Kernel {
   guard case .mask(let masks, let shape) = op else { throw IRError("not a mask") }
   var parts = KernelParts()
   let batch = parts.size(shape[0], "batch")

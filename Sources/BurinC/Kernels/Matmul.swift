@@ -1,7 +1,7 @@
 import BurinIR
 
 /// The left side may have any strides, the right side's rows are contiguous.
-func matmulRequirement(_ op: Op<Place>, operand: Int) -> Requirement {
+func matmulRequirement(operand: Int) -> Requirement {
   operand == 0 ? .any : .lastContiguous
 }
 
