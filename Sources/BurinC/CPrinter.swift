@@ -228,16 +228,22 @@ struct CPrinter {
     line(current.isEmpty ? "//" : "// " + current)
   }
 
-  /// Lines with their remarks in one column, or above the line where they do not fit beside it.
+  /// Lines with their remarks in one column; above a line that leaves no room for it.
   private mutating func noted(_ run: [(text: String, note: String?)], margin: Int) {
     let indent = depth * 2 + margin
     let notes = run.map { $0.note.map { CText.comment($0, longest: 72) } }
-    let room = zip(run, notes).filter { $1 != nil }.map { $0.0.text.utf8.count }.max() ?? 0
-    let longest = notes.compactMap { $0?.utf8.count }.max() ?? 0
-    let fits = indent + room + 5 + longest <= CLayout.columns
+    let sizes = zip(run, notes).compactMap { item, note in
+      note.map { (line: item.text.utf8.count, note: $0.utf8.count) }
+    }
+    // The longest line whose remark, and those of all that are shorter, fit behind it.
+    let room =
+      sizes.map(\.line).filter { room in
+        let longest = sizes.filter { $0.line <= room }.map(\.note).max() ?? 0
+        return indent + room + 5 + longest <= CLayout.columns
+      }.max() ?? 0
     let start = String(repeating: " ", count: indent)
     for (item, note) in zip(run, notes) {
-      if let note, fits {
+      if let note, item.text.utf8.count <= room {
         let gap = String(repeating: " ", count: room - item.text.utf8.count + 2)
         lines.append(start + item.text + gap + "// " + note)
       } else {

@@ -116,17 +116,33 @@ struct EntryPlanner {
       let strides =
         literal.values.count == 1
         ? [Dim](repeating: 0, count: type.rank) : Place.denseStrides(type.shape)
-      let index = plan.constants.firstIndex(of: literal) ?? plan.constants.count
-      if index == plan.constants.count { plan.constants.append(literal) }
+      let known = plan.constants.firstIndex { $0.literal == literal }
+      let index = known ?? plan.constants.count
+      if known == nil {
+        plan.constants.append(.init(literal, role: role(of: id, for: user)))
+      }
       locations[id] = [Location(base: .constant(index), place: Place(type, strides: strides))]
     } else {
       // A view of a weight is the weight itself, elsewhere: store what the view shows.
       let scope = graph[user].scope
-      let role = graph[user].op.role(of: id)
-      let index = try plan.weights.add(id, of: graph, role: "\(scope) \(role)")
+      let index = try plan.weights.add(id, of: graph, role: "\(scope) \(role(of: id, for: user))")
       locations[id] = [Location(base: .weight(index), place: Place(dense: type))]
     }
     return locations[id]![part]
+  }
+
+  /// What a weight or a constant is called: by what it is to the operation, else as the file calls
+  /// it, without the path.
+  private func role(of id: NodeID, for user: NodeID) -> String {
+    let op = graph[user].op
+    if let role = op.role(of: id) { return role }
+    var id = id
+    while graph[id].op.operands.count == 1 { id = graph[id].op.operands[0] }
+    guard case .weight(let name, _) = graph[id].op else { return op.noun + " operand" }
+    var words = name.split(separator: ".")
+    let kind = words.last == "bias" ? "bias" : "weight"
+    if words.last == "bias" || words.last == "weight" { words.removeLast() }
+    return "\(words.last ?? "") \(kind)"
   }
 
   /// The location of a value as a dense tensor, copied if it is a view.
@@ -149,7 +165,8 @@ struct EntryPlanner {
   private mutating func copy(_ location: Location, to result: Location, scope: String) throws {
     let kernel = try plan.kernels.kernel(
       for: .broadcast(location.place, location.place.shape), results: [result.place],
-      note: "copy(\(location.place.type)) : \(result.place.type)")
+      note: "\(location.place.isOneValue ? "fill" : "copy")(\(location.place.type)) : "
+        + "\(result.place.type)")
     append(kernel, [location], [result], scope: scope)
   }
 

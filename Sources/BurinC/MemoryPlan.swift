@@ -60,6 +60,24 @@ struct MemoryPlan: Sendable {
     let isContinued: Bool
   }
 
+  /// Numbers that stand in the C itself.
+  struct Constant: Sendable {
+    let literal: Literal
+    /// A number is called by its value, several by what they are to their first user.
+    let name: String
+
+    init(_ literal: Literal, role: String) {
+      self.literal = literal
+      guard literal.values.count == 1 else {
+        name = role
+        return
+      }
+      let value = literal.values[0]
+      let magnitude = Int(exactly: value.magnitude).map(String.init) ?? "\(value.magnitude)"
+      name = "constant " + (value.sign == .minus ? "minus " : "") + magnitude
+    }
+  }
+
   /// The pages of layers that look back equally far.
   struct Cache: Sendable {
     /// How many positions up to a query's own are ever read; all of them if `nil`.
@@ -69,7 +87,7 @@ struct MemoryPlan: Sendable {
   }
 
   var weights = WeightLayout()
-  var constants: [Literal] = []
+  var constants: [Constant] = []
   var kernels = KernelTable()
   var states: [State] = []
   var caches: [Cache] = []

@@ -97,7 +97,7 @@ public struct ModuleWriter {
     self.banner = banner
     symbols = program.symbols
     var names = CNames(reserving: plan.kernels.rows.map(\.kernel.function.name) + Self.reserved)
-    constantNames = plan.constants.map { _ in names.make("constant") }
+    constantNames = plan.constants.map { names.make($0.name) }
     symbolNames = Dictionary(
       uniqueKeysWithValues: symbols.map { ($0, CExpression.name(names.make($0.name))) })
     self.names = names
@@ -165,7 +165,7 @@ public struct ModuleWriter {
   }
 
   private var constants: [CItem] {
-    zip(constantNames, plan.constants).map { name, literal in
+    zip(constantNames, plan.constants.map(\.literal)).map { name, literal in
       .declaration(
         CDeclaration(
           storage: .static,

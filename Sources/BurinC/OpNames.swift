@@ -26,9 +26,8 @@ extension Op {
     case .reduce(let function, _, _): return function.rawValue
     case .cumulativeSum: return "running_sum"
     case .topK: return "largest"
-    case .binary(.add, _, _): return "sum"
-    case .binary(let function, _, _): return function.rawValue
-    case .unary(let function, _): return function.rawValue
+    case .binary(let function, _, _): return function.noun
+    case .unary(let function, _): return function.noun
     case .scale: return "scaled"
     case .cast: return "cast"
     case .select: return "selected"
@@ -42,20 +41,59 @@ extension Op {
   }
 }
 
+extension Unary {
+  fileprivate var noun: String {
+    switch self {
+    case .negate: "negative"
+    case .absolute: "magnitude"
+    case .exp: "exponential"
+    case .log: "logarithm"
+    case .sqrt: "root"
+    case .rsqrt: "inverse_root"
+    case .sin: "sine"
+    case .cos: "cosine"
+    case .erf: "error_function"
+    case .floor: "floored"
+    case .not: "condition"
+    case .relu, .gelu, .geluTanh, .silu, .tanh, .sigmoid: "activated"
+    }
+  }
+}
+
+extension Binary {
+  fileprivate var noun: String {
+    switch self {
+    case .add: "sum"
+    case .subtract: "difference"
+    case .multiply: "multiplied"
+    case .divide: "quotient"
+    case .power: "power"
+    case .minimum, .maximum: rawValue
+    case .equal, .less, .lessOrEqual, .and, .or: "condition"
+    }
+  }
+}
+
 extension Op where Operand: Equatable {
-  /// What a weight is to the operation: `projected weight`, `normed scale`; with the part of the
-  /// model in front it names the weight in C.
-  func role(of operand: Operand) -> String {
+  /// What a weight or a constant is to the operation: `projected weight`, `rotary frequencies`; it
+  /// names the constant in C, and with the part of the model in front the weight. `nil` where the
+  /// operation says nothing about it.
+  func role(of operand: Operand) -> String? {
     switch self {
     case .linear(_, let weight, _, let epilogues, _),
       .experts(_, _, let weight, _, _, let epilogues, _):
       if weight == operand { return noun + " weight" }
       for case .bias(let bias) in epilogues where bias == operand { return noun + " bias" }
-      return noun + " operand"
+      return nil
     case .norm(_, let norm), .addNorm(_, _, let norm):
-      return noun + (norm.scale == operand ? " scale" : " bias")
-    case .embedding(let table, _, _): return table == operand ? "table" : "indices"
-    default: return noun + " operand"
+      return norm.scale == operand ? noun + " scale" : norm.bias == operand ? noun + " bias" : nil
+    case .embedding(let table, _, _): return table == operand ? "table" : nil
+    case .rotary(_, _, let frequencies, _):
+      return frequencies == operand ? "rotary frequencies" : nil
+    case .attention(_, _, _, let scores, _):
+      return scores.slopes == operand
+        ? "score slopes" : scores.bias == operand ? "score bias" : nil
+    default: return nil
     }
   }
 }

@@ -65,6 +65,12 @@ struct Place: Hashable, Sendable {
     return zip(shape, zip(strides, dense)).allSatisfy { $0 == 1 || $1.0 == $1.1 }
   }
 
+  /// Whether all its elements are one in memory.
+  var isOneValue: Bool {
+    guard case .memory(let strides) = storage else { return false }
+    return !strides.isEmpty && strides.allSatisfy { $0 == 0 }
+  }
+
   /// Whether neighbours along the last axis are neighbours in memory.
   var isLastContiguous: Bool {
     guard case .memory(let strides) = storage else { return false }

@@ -83,6 +83,21 @@ import Testing
     #expect(CType.float.restrict.declaration(of: "") == "float *restrict")
   }
 
+  @Test("a remark stands behind its line, and above a line that leaves no room for it")
+  func remarks() {
+    func declare(_ name: CExpression, _ value: CExpression, _ note: String) -> [CStatement] {
+      Declare(.int, name, value).note(note)
+    }
+    let long = (1...13).reduce(a) { sum, number in sum + CExpression.integer(number * 100) }
+    let text = CPrinter.print(
+      declare("x", a, "first") + declare("sum", long, String(repeating: "n", count: 12))
+        + declare("longer", b, "third"))
+    let lines = text.split(separator: "\n").map(String.init)
+    #expect(lines[0] == "int x = a;       // first")
+    #expect(lines[1] == "// nnnnnnnnnnnn")
+    #expect(lines[lines.count - 1] == "int longer = b;  // third")
+  }
+
   static let softmax = CFunction(
     comments: ["%7 = softmax(%6) : f32[batch, 12]"], "softmax_12",
     [

@@ -58,15 +58,15 @@ extension AttentionWriter {
         Declare(
           .array(.array(element.cType, 256), "TILE_ROWS"), weights, attributes: [.aligned(64)])
       }
-      Declare(.int64.const, "even", first / 16 * 16)
-      Declare(.int64.const, "even_end", (last + 15) / 16 * 16)
+      Declare(.int64.const, "begin", first / 16 * 16).note("whole vectors")
+      Declare(.int64.const, "end", (last + 15) / 16 * 16)
       if rules.factor != 1 {
         Declare(.float.const, "factor", .float(rules.factor)).note("scale * log2(e)")
       }
       For("r", to: "height", type: .int) { r in
         let slow: [CStatement] = CBlockBuilder.build {
           Declare(vectorType, "largest", vectorSplat(infinity))
-          For("key", from: "even", to: last, by: 16) { key in
+          For("key", from: "begin", to: last, by: 16) { key in
             Declare(vectorType, "score", vectorLoad(products[r] + (key - start)))
             rules.scoreStatements
             vectorStore(products[r] + (key - start), "score")
@@ -77,11 +77,11 @@ extension AttentionWriter {
         if rules.factor != 1 {
           // Nothing is added to a score then, and most rows see all of a chunk.
           let row = ("rows" as CExpression)[r]
-          let sees = row.member("first") <= "even" && "even_end" <= row.member("last")
+          let sees = row.member("first") <= "begin" && "end" <= row.member("last")
           If(rules.padding == nil ? sees : !chunk.arrow("has_gaps") && sees) {
             ("maximum" as CExpression)[r].assign(
               ("attention_largest" as CExpression)(
-                products[r] + ("even" - start), "even_end" - "even"))
+                products[r] + ("begin" - start), "end" - "begin"))
           } else: {
             slow
           }
@@ -94,9 +94,9 @@ extension AttentionWriter {
         ("sum" as CExpression)[r].assign(
           CExpression.call(
             .name(typed("attention_weights")),
-            (isHalf ? [weights[r] + ("even" - start)] : [])
+            (isHalf ? [weights[r] + ("begin" - start)] : [])
               + [
-                products[r] + ("even" - start), "even_end" - "even",
+                products[r] + ("begin" - start), "end" - "begin",
                 rules.factor == 1 ? .float(1) : "factor", ("maximum" as CExpression)[r],
               ]))
         if rules.factor != 1 {

@@ -114,7 +114,7 @@ private func blockKernel(_ x: Place, name: String?) throws -> Kernel {
   let stride = parts.size(rows.stride, "x_stride")
   let values = try parts.operand(0, "x", .f32, note: "[\(count.flat), \(width)]")
   let out = try parts.result(
-    0, "out", .r8, note: "[\(count.flat), \(width / 32)] x (scale, start, [32])")
+    0, "out", .r8, note: "[\(count.flat), \(width / 32)] blocks: scale, start, then [32]")
   let (step, blocks) = (ElementType.r8.blockBytes, width / 32)
   return parts.kernel(kernelName(name, "cast_to_r8", [width]), headers: ["blocks.h"]) {
     parallelLoops([("row", count, 1)]) {

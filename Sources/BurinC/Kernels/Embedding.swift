@@ -113,7 +113,7 @@ private func blockLookupKernel(
   let rows = parts.parameter(.int64, "rows", .size(Dim(count)))
   let values = try parts.operand(
     0, "table", element,
-    note: "[panels, \(width / 32)] x (32 scales, [\(32 / element.termsPerGroup), 32, 4])")
+    note: "[panels, \(width / 32)] blocks: 32 scales, then [\(32 / element.termsPerGroup), 32, 4]")
   let places = try parts.operand(1, "indices", .i32, note: "[\(tokens.flat)]")
   let out = try parts.result(0, "out", .f32, note: "[\(tokens.flat), \(width)]")
   let token: CExpression = "token"

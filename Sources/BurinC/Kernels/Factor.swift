@@ -50,7 +50,7 @@ struct Factor {
     let panels = (columns + 31) / 32
     let group = element.termsPerGroup
     if element.isTurned {
-      return "[\(panels), \(depth / 32)] x (32 scales, [\(32 / group), 32, 4])"
+      return "[\(panels), \(depth / 32)] blocks: 32 scales, then [\(32 / group), 32, 4]"
     }
     return group == 1
       ? "[\(panels), \(depth), 32]" : "[\(panels), \(depth / group), 32, \(group)]"

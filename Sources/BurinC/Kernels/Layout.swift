@@ -20,9 +20,9 @@ func layoutKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Ke
     bodies.append(copy.statements(&parts, isLast: index == copies.count - 1))
   }
   for (index, copy) in copies.enumerated() {
-    _ = try parts.operand(index, copy.prefix, element, note: shapeNote(places[index]))
+    _ = try parts.operand(index, copy.prefix, element, note: copy.note(0))
   }
-  _ = try parts.result(0, "out", element, note: shapeNote(out))
+  _ = try parts.result(0, "out", element, note: "the parts along axis \(axis)")
   let extents = out.shape.compactMap(\.constant).filter { $0 != 1 }
   return parts.kernel(kernelName(name, "concat_axis_\(axis)", extents, element)) {
     bodies.flatMap { $0 }
@@ -39,17 +39,12 @@ func copyKernel(from: Place, to: Place, name: String?) throws -> Kernel {
   let copy = Copy(from: from, strides: strides, prefix: "x", offset: 0)
   let body = copy.statements(&parts, isLast: true)
   let element = from.type.element
-  _ = try parts.operand(0, "x", element, note: shapeNote(from))
-  _ = try parts.result(0, "out", element, note: shapeNote(to))
+  _ = try parts.operand(0, "x", element, note: copy.note(0))
+  _ = try parts.result(0, "out", element, note: copy.note(1))
   let extents = from.shape.compactMap(\.constant).filter { $0 != 1 }
-  return parts.kernel(kernelName(name, "copy", extents, element)) { body }
-}
-
-/// The constant extents of a place, as a remark; the others are not named, so that functions whose
-/// C is the same stay the same.
-private func shapeNote(_ place: Place) -> String {
-  let extents = place.shape.map { $0.constant.map(String.init) ?? "..." }
-  return "\(place.type.element.rawValue)[\(extents.joined(separator: ", "))]"
+  return parts.kernel(kernelName(name, from.isOneValue ? "fill" : "copy", extents, element)) {
+    body
+  }
 }
 
 /// Loops that copy one strided tensor into another.
@@ -64,11 +59,16 @@ private struct Copy {
     self.offset = offset
   }
 
+  /// A name of its own, where there are several copies.
+  private func own(_ name: CIdentifier) -> CIdentifier {
+    prefix == "x" ? name : CIdentifier(joining: [prefix, name])
+  }
+
+  /// The shape of one of the two tensors, as a remark.
+  func note(_ tensor: Int) -> String { KernelParts.note(nest, tensor, extent: own) }
+
   func statements(_ parts: inout KernelParts, isLast: Bool) -> [CStatement] {
     let names = nest.names
-    let own: (CIdentifier) -> CIdentifier = { name in
-      prefix == "x" ? name : CIdentifier(joining: [prefix, name])
-    }
     var loops = zip(nest.axes, names).map { axis, name in
       (name: name.loop, extent: parts.size(axis.extent, own(name.extent)), step: 1 as CExpression)
     }

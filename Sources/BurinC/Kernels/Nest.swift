@@ -152,12 +152,16 @@ struct KernelParts {
   }
 
   /// The shape of a tensor over a nest's axes, as a remark: `[rows, 768]`.
-  static func note(_ nest: Nest, _ tensor: Int? = nil) -> String {
+  ///
+  /// - Parameter own: what the parameter for an extent is called.
+  static func note(
+    _ nest: Nest, _ tensor: Int? = nil, extent own: (CIdentifier) -> CIdentifier = { $0 }
+  ) -> String {
     let names = zip(nest.axes, nest.names).filter { axis, _ in
       tensor.map { axis.strides[$0] != 0 } ?? true
     }
-    let extents = names.map { $0.extent.constant.map(String.init) ?? $1.extent.text }
-    return "[" + extents.joined(separator: ", ") + "]"
+    let extents = names.map { $0.extent.constant.map(String.init) ?? own($1.extent).text }
+    return extents.isEmpty ? "one element" : "[" + extents.joined(separator: ", ") + "]"
   }
 }
 

@@ -44,29 +44,37 @@ private struct Rows {
   }
 }
 
-private func rowsOf(_ place: Place) throws -> (count: Dim, stride: Dim, width: Dim) {
-  guard place.type.element == .f32, let rows = place.rows else {
-    throw IRError("a kernel over rows of floats cannot read \(place.type)")
+extension KernelParts {
+  /// The rows of an operand: `rows` times `columns` floats, perhaps in wider rows.
+  fileprivate mutating func rows(
+    _ index: Int, _ name: CIdentifier, _ place: Place
+  ) throws -> (rows: Rows, count: CExpression, width: CExpression, note: String) {
+    guard place.type.element == .f32, let rows = place.rows else {
+      throw IRError("a kernel over rows of floats cannot read \(place.type)")
+    }
+    let count = size(rows.count, "rows")
+    let width = size(rows.width, "columns")
+    let stride =
+      rows.stride == rows.width
+      ? width : size(rows.stride, CIdentifier(joining: [name, "stride"]))
+    let note = "[\(count.flat), \(width.flat)]"
+    let tensor = try operand(index, name, .f32, note: note)
+    let own = Rows(tensor, CIdentifier(joining: [name, "row"]), stride: stride, isConst: true)
+    return (own, count, width, note)
   }
-  return rows
 }
 
 /// `out[row] = exp(x[row] - max x[row]) / sum`; a row of `-inf` gives zeros.
 ///
 ///     for row: largest of the columns; for column: exp, sum; for column: divide
 private func softmaxKernel(_ x: Place, name: String?) throws -> Kernel {
-  let rows = try rowsOf(x)
   var parts = KernelParts()
-  let count = parts.size(rows.count, "rows")
-  let width = parts.size(rows.width, "columns")
-  let stride = rows.stride == rows.width ? width : parts.size(rows.stride, "x_stride")
-  let note = "[\(count.flat), \(width.flat)]"
-  let input = Rows(
-    try parts.operand(0, "x", .f32, note: note), "x_row", stride: stride, isConst: true)
+  let (input, count, width, note) = try parts.rows(0, "x", x)
   let output = Rows(
     try parts.result(0, "out", .f32, note: note), "out_row", stride: width, isConst: false)
-  let loop = RowLoop(rows.width, width)
-  let kernel = kernelName(name, "softmax", rows.width.constant.map { [$0] } ?? [])
+  let columns = x.shape[x.shape.count - 1]
+  let loop = RowLoop(columns, width)
+  let kernel = kernelName(name, "softmax", columns.constant.map { [$0] } ?? [])
   return parts.kernel(kernel, headers: ["vector_math.h"]) {
     parallelLoops([("row", count, 1)]) {
       input.pointer
@@ -108,27 +116,11 @@ private func softmaxKernel(_ x: Place, name: String?) throws -> Kernel {
 private func normKernel(
   _ x: Place, residual: Place?, _ norm: Norm<Place>, name: String?
 ) throws -> Kernel {
-  let rows = try rowsOf(x)
   var parts = KernelParts()
-  let count = parts.size(rows.count, "rows")
-  let width = parts.size(rows.width, "columns")
-  let stride = rows.stride == rows.width ? width : parts.size(rows.stride, "x_stride")
-  let note = "[\(count.flat), \(width.flat)]"
-  let input = Rows(
-    try parts.operand(0, "x", .f32, note: note), "x_row", stride: stride, isConst: true)
-  var added: Rows?
-  var pointers = input.pointer
-  var operand = 1
-  if let residual {
-    let rows = try rowsOf(residual)
-    let stride = rows.stride == rows.width ? width : parts.size(rows.stride, "residual_stride")
-    let other = Rows(
-      try parts.operand(1, "residual", .f32, note: note), "residual_row", stride: stride,
-      isConst: true)
-    added = other
-    pointers += other.pointer
-    operand = 2
-  }
+  let (input, count, width, note) = try parts.rows(0, "x", x)
+  let added = try residual.map { try parts.rows(1, "residual", $0).rows }
+  var pointers = input.pointer + (added?.pointer ?? [])
+  var operand = added == nil ? 1 : 2
   var scale: CExpression?
   var bias: CExpression?
   if norm.scale != nil {
@@ -151,12 +143,15 @@ private func normKernel(
     isConst: false)
   pointers += output.pointer
 
-  let loop = RowLoop(rows.width, width)
+  let columns = x.shape[x.shape.count - 1]
+  let loop = RowLoop(columns, width)
   let divisor = asFloat(width)
   let isLayer = norm.kind == .layer
+  let spread: CExpression = isLayer ? "variance" : "mean_square"
+  let factor: CExpression = isLayer ? "inverse_deviation" : "inverse_root"
   let lanes = CType.const(vectorType)
   let stem = (residual == nil ? "norm_" : "add_norm_") + norm.kind.rawValue
-  let kernel = kernelName(name, stem, rows.width.constant.map { [$0] } ?? [])
+  let kernel = kernelName(name, stem, columns.constant.map { [$0] } ?? [])
   return parts.kernel(kernel, headers: ["vectors.h"]) {
     parallelLoops([("row", count, 1)]) {
       pointers
@@ -177,19 +172,23 @@ private func normKernel(
       Declare(vectorType, "squares", vectorSplat(0.0))
       loop { column in
         let values = loop.load(whole, column)
-        Declare(vectorType, "centred", isLayer ? values - "mean" : values)
-        if isLayer { loop.restrict("centred", else: vectorSplat(0.0)) }
-        "squares" += "centred" * "centred"
+        if isLayer {
+          Declare(vectorType, "centred", values - "mean")
+          loop.restrict("centred", else: vectorSplat(0.0))
+          "squares" += "centred" * "centred"
+        } else {
+          Declare(lanes, "values", values)
+          "squares" += "values" * "values"
+        }
       }
+      Declare(CType.float.const, spread, vectorSum("squares") / divisor)
       Declare(
-        CType.float.const, "variance", vectorSum("squares") / divisor)
-      Declare(
-        CType.float.const, "steepness",
-        1.0 / ("__builtin_sqrtf" as CExpression)("variance" + .float(Float(norm.epsilon))))
+        CType.float.const, factor,
+        1.0 / ("__builtin_sqrtf" as CExpression)(spread + .float(Float(norm.epsilon))))
       loop { column in
         let values = loop.load(whole, column)
         let centred = isLayer ? values - "mean" : values
-        let normal = centred * "steepness"
+        let normal = centred * factor
         let scaled = scale.map { normal * loop.load($0, column) } ?? normal
         loop.store(
           output.row, column, bias.map { scaled + loop.load($0, column) } ?? scaled)

@@ -51,14 +51,14 @@ typedef struct {
   float pooler_activated_bias[48];                    // f32[36]
 } weights_block;
 
-static const int32_t constant[1] = {1};  // i32[]
-static const int32_t constant_2[1] = {0};  // i32[]
+static const int32_t constant_1[1] = {1};  // i32[]
+static const int32_t constant_0[1] = {0};  // i32[]
 
-// copy(i32[batch, seq]) : i32[batch, seq]
-static void copy_i32(
+// fill(i32[batch, seq]) : i32[batch, seq]
+static void fill_i32(
     int64_t count,
-    const int32_t *restrict x,  // i32[..., ...]
-    int32_t *restrict out) {    // i32[..., ...]
+    const int32_t *restrict x,  // one element
+    int32_t *restrict out) {    // [count]
   #pragma omp for schedule(static)
   for (int64_t i = 0; i < count; i++) {
     out[i] = x[0];
@@ -140,11 +140,11 @@ static void add_norm_layer_36(
       squares += centred * centred;
     }
     const float variance = vector_sum(squares) / 36.0f;
-    const float steepness = 1.0f / __builtin_sqrtf(variance + 1e-12f);
+    const float inverse_deviation = 1.0f / __builtin_sqrtf(variance + 1e-12f);
     for (int64_t column = 0; column < 36; column += 16) {
       const int64_t left = 36 - column;
       vector_store_first(out_row + column,
-                         (vector_load_first(sum_row + column, left) - mean) * steepness *
+                         (vector_load_first(sum_row + column, left) - mean) * inverse_deviation *
                          vector_load_first(scale + column, left) +
                          vector_load_first(bias + column, left), left);
     }
@@ -211,15 +211,15 @@ static void attention_3x12_padding_chunk(
   attention_scores(height, 12, query, chunk, span, weights[0]);
 
   // Each row's largest score in this chunk, then the weights against it.
-  const int64_t even = span.first / 16 * 16;
-  const int64_t even_end = (span.last + 15) / 16 * 16;
+  const int64_t begin = span.first / 16 * 16;  // whole vectors
+  const int64_t end = (span.last + 15) / 16 * 16;
   const float factor = 0.4164702f;  // scale * log2(e)
   for (int r = 0; r < height; r++) {
-    if (!chunk->has_gaps && (rows[r].first <= even && even_end <= rows[r].last)) {
-      maximum[r] = attention_largest(weights[r] + (even - start), even_end - even);
+    if (!chunk->has_gaps && (rows[r].first <= begin && end <= rows[r].last)) {
+      maximum[r] = attention_largest(weights[r] + (begin - start), end - begin);
     } else {
       f32x16 largest = vector_splat(-__builtin_inff());
-      for (int64_t key = even; key < span.last; key += 16) {
+      for (int64_t key = begin; key < span.last; key += 16) {
         f32x16 score = vector_load(weights[r] + (key - start));
         score = attention_visible(score, &rows[r], key);
         if (chunk->has_gaps) {
@@ -232,7 +232,7 @@ static void attention_3x12_padding_chunk(
     }
   }
   for (int r = 0; r < height; r++) {
-    sum[r] = attention_weights(weights[r] + (even - start), even_end - even, factor, maximum[r]);
+    sum[r] = attention_weights(weights[r] + (begin - start), end - begin, factor, maximum[r]);
     maximum[r] *= factor;
   }
 
@@ -401,11 +401,11 @@ static void norm_layer_36(
       squares += centred * centred;
     }
     const float variance = vector_sum(squares) / 36.0f;
-    const float steepness = 1.0f / __builtin_sqrtf(variance + 1e-12f);
+    const float inverse_deviation = 1.0f / __builtin_sqrtf(variance + 1e-12f);
     for (int64_t column = 0; column < 36; column += 16) {
       const int64_t left = 36 - column;
       vector_store_first(out_row + column,
-                         (vector_load_first(x_row + column, left) - mean) * steepness *
+                         (vector_load_first(x_row + column, left) - mean) * inverse_deviation *
                          vector_load_first(scale + column, left) +
                          vector_load_first(bias + column, left), left);
     }
@@ -542,14 +542,12 @@ static void run_forward(const struct burin_call *call) {
   float *summed_2 = (float *)call->slots[3];                    // f32[batch, seq, 36]
 
   // What the caller gives, or what stands for it.
-  // i32[batch, seq]
-  const int32_t *input_ids = call->inputs[0];
+  const int32_t *input_ids = call->inputs[0];                                   // i32[batch, seq]
   // i32[batch, seq]
   const int32_t *attention_mask = call->inputs[1] ? call->inputs[1] : default_attention_mask;
   // i32[batch, seq]
   const int32_t *token_type_ids = call->inputs[2] ? call->inputs[2] : default_token_type_ids;
-  // i32[batch, seq]
-  const int32_t *position_ids = call->inputs[3] ? call->inputs[3] : positions;
+  const int32_t *position_ids = call->inputs[3] ? call->inputs[3] : positions;  // i32[batch, seq]
 
   // What the caller gets.
   float *last_hidden_state = call->outputs[0];  // f32[batch, seq, 36]
@@ -557,8 +555,8 @@ static void run_forward(const struct burin_call *call) {
 
   #pragma omp parallel
   {
-    copy_i32(batch * seq, constant, default_attention_mask);
-    copy_i32(batch * seq, constant_2, default_token_type_ids);
+    fill_i32(batch * seq, constant_1, default_attention_mask);
+    fill_i32(batch * seq, constant_0, default_token_type_ids);
 
     // positions
     iota_i32(batch, seq, positions);

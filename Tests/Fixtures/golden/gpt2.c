@@ -52,14 +52,14 @@ typedef struct {
   float head_normed_bias[32];                         // f32[20]
 } weights_block;
 
-static const int32_t constant[1] = {1};  // i32[]
-static const int32_t constant_2[1] = {-1};  // i32[]
+static const int32_t constant_1[1] = {1};  // i32[]
+static const int32_t constant_minus_1[1] = {-1};  // i32[]
 
-// copy(i32[batch, seq]) : i32[batch, seq]
-static void copy_i32(
+// fill(i32[batch, seq]) : i32[batch, seq]
+static void fill_i32(
     int64_t count,
-    const int32_t *restrict x,  // i32[..., ...]
-    int32_t *restrict out) {    // i32[..., ...]
+    const int32_t *restrict x,  // one element
+    int32_t *restrict out) {    // [count]
   #pragma omp for schedule(static)
   for (int64_t i = 0; i < count; i++) {
     out[i] = x[0];
@@ -147,11 +147,11 @@ static void add_norm_layer_20(
       squares += centred * centred;
     }
     const float variance = vector_sum(squares) / 20.0f;
-    const float steepness = 1.0f / __builtin_sqrtf(variance + 1e-05f);
+    const float inverse_deviation = 1.0f / __builtin_sqrtf(variance + 1e-05f);
     for (int64_t column = 0; column < 20; column += 16) {
       const int64_t left = 20 - column;
       vector_store_first(out_row + column,
-                         (vector_load_first(sum_row + column, left) - mean) * steepness *
+                         (vector_load_first(sum_row + column, left) - mean) * inverse_deviation *
                          vector_load_first(scale + column, left) +
                          vector_load_first(bias + column, left), left);
     }
@@ -218,15 +218,15 @@ static void attention_4x5_padding_causal_chunk(
   attention_scores(height, 5, query, chunk, span, weights[0]);
 
   // Each row's largest score in this chunk, then the weights against it.
-  const int64_t even = span.first / 16 * 16;
-  const int64_t even_end = (span.last + 15) / 16 * 16;
+  const int64_t begin = span.first / 16 * 16;  // whole vectors
+  const int64_t end = (span.last + 15) / 16 * 16;
   const float factor = 0.64519286f;  // scale * log2(e)
   for (int r = 0; r < height; r++) {
-    if (!chunk->has_gaps && (rows[r].first <= even && even_end <= rows[r].last)) {
-      maximum[r] = attention_largest(weights[r] + (even - start), even_end - even);
+    if (!chunk->has_gaps && (rows[r].first <= begin && end <= rows[r].last)) {
+      maximum[r] = attention_largest(weights[r] + (begin - start), end - begin);
     } else {
       f32x16 largest = vector_splat(-__builtin_inff());
-      for (int64_t key = even; key < span.last; key += 16) {
+      for (int64_t key = begin; key < span.last; key += 16) {
         f32x16 score = vector_load(weights[r] + (key - start));
         score = attention_visible(score, &rows[r], key);
         if (chunk->has_gaps) {
@@ -239,7 +239,7 @@ static void attention_4x5_padding_causal_chunk(
     }
   }
   for (int r = 0; r < height; r++) {
-    sum[r] = attention_weights(weights[r] + (even - start), even_end - even, factor, maximum[r]);
+    sum[r] = attention_weights(weights[r] + (begin - start), end - begin, factor, maximum[r]);
     maximum[r] *= factor;
   }
 
@@ -408,11 +408,11 @@ static void norm_layer_20(
       squares += centred * centred;
     }
     const float variance = vector_sum(squares) / 20.0f;
-    const float steepness = 1.0f / __builtin_sqrtf(variance + 1e-05f);
+    const float inverse_deviation = 1.0f / __builtin_sqrtf(variance + 1e-05f);
     for (int64_t column = 0; column < 20; column += 16) {
       const int64_t left = 20 - column;
       vector_store_first(out_row + column,
-                         (vector_load_first(x_row + column, left) - mean) * steepness *
+                         (vector_load_first(x_row + column, left) - mean) * inverse_deviation *
                          vector_load_first(scale + column, left) +
                          vector_load_first(bias + column, left), left);
     }
@@ -528,17 +528,6 @@ static void extent_i32(int64_t extent, int32_t *restrict out) {
   out[0] = (int32_t)extent;
 }
 
-// copy(i32[batch]) : i32[batch]
-static void copy_i32_2(
-    int64_t count,
-    const int32_t *restrict x,  // i32[...]
-    int32_t *restrict out) {    // i32[...]
-  #pragma omp for schedule(static)
-  for (int64_t i = 0; i < count; i++) {
-    out[i] = x[0];
-  }
-}
-
 // add(i32[batch, 1], i32[batch, seq]) : i32[batch, seq]
 static void add_i32(
     int64_t rows,
@@ -651,15 +640,15 @@ static void attention_4x5_lengths_causal_chunk(
   attention_scores(height, 5, query, chunk, span, weights[0]);
 
   // Each row's largest score in this chunk, then the weights against it.
-  const int64_t even = span.first / 16 * 16;
-  const int64_t even_end = (span.last + 15) / 16 * 16;
+  const int64_t begin = span.first / 16 * 16;  // whole vectors
+  const int64_t end = (span.last + 15) / 16 * 16;
   const float factor = 0.64519286f;  // scale * log2(e)
   for (int r = 0; r < height; r++) {
-    if (rows[r].first <= even && even_end <= rows[r].last) {
-      maximum[r] = attention_largest(weights[r] + (even - start), even_end - even);
+    if (rows[r].first <= begin && end <= rows[r].last) {
+      maximum[r] = attention_largest(weights[r] + (begin - start), end - begin);
     } else {
       f32x16 largest = vector_splat(-__builtin_inff());
-      for (int64_t key = even; key < span.last; key += 16) {
+      for (int64_t key = begin; key < span.last; key += 16) {
         f32x16 score = vector_load(weights[r] + (key - start));
         score = attention_visible(score, &rows[r], key);
         vector_store(weights[r] + (key - start), score);
@@ -669,7 +658,7 @@ static void attention_4x5_lengths_causal_chunk(
     }
   }
   for (int r = 0; r < height; r++) {
-    sum[r] = attention_weights(weights[r] + (even - start), even_end - even, factor, maximum[r]);
+    sum[r] = attention_weights(weights[r] + (begin - start), end - begin, factor, maximum[r]);
     maximum[r] *= factor;
   }
 
@@ -790,7 +779,7 @@ static void attention_4x5_lengths_causal(
 static void add_i32_3(
     int64_t count,
     const int32_t *restrict x,  // [count]
-    const int32_t *restrict y,  // []
+    const int32_t *restrict y,  // one element
     int32_t *restrict out) {    // [count]
   #pragma omp for schedule(static)
   for (int64_t i = 0; i < count; i++) {
@@ -820,10 +809,10 @@ static void gather_20(
 }
 
 // copy(i32[batch]) : i32[batch]
-static void copy_i32_3(
+static void copy_i32(
     int64_t count,
-    const int32_t *restrict x,  // i32[...]
-    int32_t *restrict out) {    // i32[...]
+    const int32_t *restrict x,  // [count]
+    int32_t *restrict out) {    // [count]
   #pragma omp for schedule(static)
   for (int64_t i = 0; i < count; i++) {
     out[i] = x[i];
@@ -852,19 +841,17 @@ static void run_forward(const struct burin_call *call) {
   float *normed_3 = (float *)call->slots[3];                    // f32[batch, seq, 20]
 
   // What the caller gives, or what stands for it.
-  // i32[batch, seq]
-  const int32_t *input_ids = call->inputs[0];
+  const int32_t *input_ids = call->inputs[0];                                   // i32[batch, seq]
   // i32[batch, seq]
   const int32_t *attention_mask = call->inputs[1] ? call->inputs[1] : default_attention_mask;
-  // i32[batch, seq]
-  const int32_t *position_ids = call->inputs[2] ? call->inputs[2] : positions;
+  const int32_t *position_ids = call->inputs[2] ? call->inputs[2] : positions;  // i32[batch, seq]
 
   // What the caller gets.
   float *logits = call->outputs[0];  // f32[batch, seq, 283]
 
   #pragma omp parallel
   {
-    copy_i32(batch * seq, constant, default_attention_mask);
+    fill_i32(batch * seq, constant_1, default_attention_mask);
     iota_i32(batch, seq, positions);
 
     // embeddings
@@ -957,7 +944,7 @@ static void run_step(const struct burin_call *call) {
   #pragma omp parallel
   {
     extent_i32(seq, extent);
-    copy_i32_2(batch, extent, default_counts);
+    fill_i32(batch, extent, default_counts);
     iota_i32(batch, seq, positions);
     add_i32(batch, seq, lengths, positions, sum);
     add_i32_2(batch, lengths, counts, sum_2);
@@ -1011,13 +998,13 @@ static void run_step(const struct burin_call *call) {
                                w->layer_1_feed_forward_summed_bias, summed, summed_2);
 
     // head
-    add_i32_3(batch, counts, constant_2, sum_3);
+    add_i32_3(batch, counts, constant_minus_1, sum_3);
     gather_20(batch, seq, seq * 20, summed_2, sum_3, gathered);
     norm_layer_20(batch, gathered, w->head_normed_scale, w->head_normed_bias, normed_4);
     linear_20x283(batch, normed_4, w->embeddings_table, logits);
 
     // states
-    copy_i32_3(batch, sum_2, lengths);
+    copy_i32(batch, sum_2, lengths);
   }
 }
 
@@ -1062,7 +1049,7 @@ static void run_verify(const struct burin_call *call) {
   #pragma omp parallel
   {
     extent_i32(drafts, extent);
-    copy_i32_2(batch, extent, default_counts);
+    fill_i32(batch, extent, default_counts);
     iota_i32(batch, drafts, positions);
     add_i32(batch, drafts, lengths, positions, sum);
     add_i32_2(batch, lengths, counts, sum_2);
@@ -1120,7 +1107,7 @@ static void run_verify(const struct burin_call *call) {
     linear_20x283(batch * drafts, normed_3, w->embeddings_table, logits);
 
     // states
-    copy_i32_3(batch, sum_2, lengths);
+    copy_i32(batch, sum_2, lengths);
   }
 }
 

@@ -1,0 +1,71 @@
+import BurinIR
+import BurinPasses
+import Testing
+
+@testable import BurinC
+
+/// What the emitted C calls things.
+@Suite struct EmittedNamesTests {
+  /// The C of one entry, whose output is `%y`.
+  private func emitted(_ nodes: String, output: String) throws -> String {
+    let program = try Program(
+      text: """
+        program "p"
+        symbol n <= 8
+        entry "e" {
+        \(nodes)
+        output "y" = \(output)
+        }
+        """)
+    let lowered = try Pipeline.standard(Pipeline.Options(level: .v3))(program)
+    return try ModuleWriter.write(
+      lowered, banner: Banner(passes: [], build: "clang", target: "x86-64-v3")
+    ).source
+  }
+
+  @Test("a number is called by its value, several numbers by what they are")
+  func constants() throws {
+    let source = try emitted(
+      """
+      %0 = input("x") : f32[n, 3, 2, 4]
+      %1 = input("places") : i32[n, 3]
+      %2 = constant(-1) : i32[]
+      %3 = add(%1, %2)
+      %4 = constant(1, 0.25) : f32[2]
+      %5 = rotary(%0, positions: %3, frequencies: %4)
+      %6 = constant(0.5) : f32[]
+      %7 = power(%5, %6)
+      """, output: "%7")
+    #expect(source.contains("static const int32_t constant_minus_1[1] = {-1};"))
+    #expect(source.contains("static const float rotary_frequencies[2] = {1.0f, 0.25f};"))
+    #expect(source.contains("static const float constant_0_5[1] = {0.5f};"))
+  }
+
+  @Test("a weight of which an operation says nothing is called as in its file")
+  func weights() throws {
+    let source = try emitted(
+      """
+      %0 = input("x") : f32[n, 3, 4]
+      %1 = weight("model.embeddings.position_embeddings.weight") : f32[3, 4]
+      %2 = add(%0, %1)
+      %3 = weight("model.shift.bias") : f32[3, 4]
+      %4 = multiply(%2, %3)
+      """, output: "%4")
+    #expect(source.contains("float position_embeddings_weight[16];"))
+    #expect(source.contains("float shift_bias[16];"))
+  }
+
+  @Test("one element that is repeated fills a tensor")
+  func fills() throws {
+    let source = try emitted(
+      """
+      %0 = constant(1) : i32[]
+      %1 = broadcast(%0) : i32[n, 3]
+      %2 = input("mask", fallback: %1) : i32[n, 3]
+      %3 = add(%2, %2)
+      """, output: "%3")
+    #expect(source.contains("// fill(i32[n, 3]) : i32[n, 3]"))
+    #expect(source.contains("const int32_t *restrict x,  // one element"), "\(source)")
+    #expect(source.contains("constant_1, default_mask);"))
+  }
+}
