@@ -10,6 +10,8 @@ struct EntryPlanner {
   private let isWeight: [Bool]
   private let isNeeded: [Bool]
   private var locations: [NodeID: [Location]] = [:]
+  /// Dense copies, for all kernels that ask for one of the same values.
+  private var copies: [Location: Location] = [:]
   /// The axes of an input or output, as `BURIN_MAX_RANK` says.
   private static let longestPort = 8
 
@@ -181,7 +183,9 @@ struct EntryPlanner {
     }
     for index in operands.indices
     where !requirement(of: placed(operands), operand: index).isMet(by: operands[index].place) {
-      operands[index] = try copy(operands[index], scope: node.scope)
+      let copied = try copies[operands[index]] ?? copy(operands[index], scope: node.scope)
+      copies[operands[index]] = copied
+      operands[index] = copied
     }
     let kernel = try plan.kernels.kernel(
       for: placed(operands), results: results.map(\.place),

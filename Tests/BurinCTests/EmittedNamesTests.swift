@@ -4,7 +4,7 @@ import Testing
 
 @testable import BurinC
 
-/// What the emitted C calls things.
+/// What the emitted C calls things, and that it does nothing twice.
 @Suite struct EmittedNamesTests {
   /// The C of one entry, whose output is `%y`.
   private func emitted(_ nodes: String, output: String) throws -> String {
@@ -53,6 +53,22 @@ import Testing
       """, output: "%4")
     #expect(source.contains("float position_embeddings_weight[16];"))
     #expect(source.contains("float shift_bias[16];"))
+  }
+
+  @Test("what two kernels want dense is copied once")
+  func copies() throws {
+    let source = try emitted(
+      """
+      %0 = input("x") : f32[n, 6, 2, 4]
+      %1 = input("biases") : f32[6, 6, 2]
+      %2 = transpose(%1, permutation: [2, 0, 1])
+      %3 = reshape(%2, [1, 2, 6, 6])
+      %4 = attention(query: %0, key: %0, value: %0, scale: 1, bias: %3)
+      %5 = attention(query: %4, key: %4, value: %4, scale: 1, bias: %3)
+      """, output: "%5")
+    let lines = source.split(separator: "\n")
+    #expect(lines.count { $0.hasPrefix("    attention_2x4_bias(") } == 2, "\(source)")
+    #expect(lines.count { $0.hasPrefix("    copy_") } == 1, "\(source)")
   }
 
   @Test("one element that is repeated fills a tensor")
