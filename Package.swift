@@ -70,6 +70,8 @@ let package = Package(
         "transformer-sample",
       ], swiftSettings: strict),
     .testTarget(
-      name: "BurinCLITests", dependencies: ["BurinCLI", "BurinHub"], swiftSettings: strict),
+      name: "BurinCLITests",
+      dependencies: ["BurinCLI", "BurinHub", "BurinIR", "BurinPasses"],
+      swiftSettings: strict),
   ]
 )
