@@ -71,7 +71,7 @@ let package = Package(
       ], swiftSettings: strict),
     .testTarget(
       name: "BurinCLITests",
-      dependencies: ["BurinCLI", "BurinHub", "BurinIR", "BurinPasses"],
+      dependencies: ["BurinCLI", "BurinHub", "BurinIR", "BurinPasses", "BurinTestSupport"],
       swiftSettings: strict),
   ]
 )

@@ -13,7 +13,10 @@ extension Burin {
     _ fixture: String, _ edits: [(ByteString, JSON?)] = [], files: [String: JSON] = [:],
     without: Set<String> = []
   ) throws -> String {
-    let target = "\(directory)/\(fixture)-\(String(UInt32.random(in: 0...UInt32.max), radix: 36))"
+    // A model is called after its directory, and what is called alike may be the same C.
+    let place = "\(directory)/\(String(UInt32.random(in: 0...UInt32.max), radix: 36))"
+    let target = "\(place)/\(fixture)"
+    mkdir(place, 0o700)
     mkdir(target, 0o700)
     func copy(_ folder: String) throws {
       for name in names(in: fixtures + fixture + folder) where !without.contains(name) {

@@ -4,7 +4,7 @@ import Testing
 
 /// Bad inputs 64 to 66, through the command line: disks that are full, directories that are not
 /// there, and two writers at once.
-@Suite(.serialized) struct BadOutputTests {
+@Suite struct BadOutputTests {
   private static let bert = Burin.fixtures + "bert"
   private static let inputs = bert + "/inputs.safetensors"
 
@@ -48,8 +48,8 @@ import Testing
     try Burin.write(Array("old".utf8), to: place + "/x.so")
     let arguments = try writer(place + "/x.so")
     // libomp itself fails with less. Everything that clang does comes from the cache, which has no limit.
-    try Burin.run(writer(Burin.directory + "/warm.so"))
-    let script = Burin.directory + "/limit"
+    try Burin.run(writer(place + "-warm.so"))
+    let script = place + "-limit"
     var failures = 0
     for blocks in [8, 20, 50] {
       try Burin.write(
@@ -87,7 +87,7 @@ import Testing
 
   @Test("64: disk full at each write", .enabled(if: mounts), arguments: Writer.allCases)
   func disksFull(writer: Writer) throws {
-    try Burin.run(writer(Burin.directory + "/warm.so"))
+    try Burin.run(writer(Burin.directory + "/warm-\(writer).so"))
     var failures = 0
     for kilobytes in stride(from: 8, to: 2_000, by: 44) {
       var isDone = false

@@ -1,4 +1,5 @@
 import BurinHub
+import BurinTestSupport
 import Glibc
 import Testing
 
@@ -16,11 +17,21 @@ struct Outcome {
 
 /// The built command and what its tests share.
 enum Burin {
-  /// A directory for this process's files.
+  /// A directory for this process's files, which goes with it.
   static let directory: String = {
     var template = Array("/tmp/burin-cli-XXXXXX".utf8CString)
-    return mkdtemp(&template).map { String(cString: $0) } ?? "/tmp"
+    guard let path = mkdtemp(&template).map({ String(cString: $0) }) else { return "/tmp" }
+    atexit { Burin.remove(Burin.directory) }
+    return path
   }()
+
+  /// Removes a directory and what it holds.
+  private static func remove(_ path: String) {
+    for name in names(in: path) where unlink("\(path)/\(name)") != 0 {
+      remove("\(path)/\(name)")
+    }
+    rmdir(path)
+  }
 
   /// The executable, beside the test's own.
   static let executable: String = {
@@ -44,8 +55,9 @@ enum Burin {
     _ arguments: [String], through program: String? = nil, input: String = "/dev/null",
     output: String, environment: [String: String] = [:]
   ) throws -> pid_t {
-    var variables = ["BURIN_CACHE": directory + "/cache"]
-    for name in ["PATH", "HOME", "LD_LIBRARY_PATH"] {
+    // The cache is that of the tests in this process: what they compiled is compiled once.
+    var variables: [String: String] = [:]
+    for name in ["PATH", "HOME", "LD_LIBRARY_PATH", "BURIN_CACHE", "XDG_CACHE_HOME"] {
       if let value = getenv(name) { variables[name] = String(cString: value) }
     }
     for (name, value) in environment { variables[name] = value }
@@ -99,26 +111,17 @@ enum Burin {
 
   // MARK: Libraries
 
-  private final class Compiled: @unchecked Sendable {
-    var lock = pthread_mutex_t()
-    var paths: Set<String> = []
-
-    init() { pthread_mutex_init(&lock, nil) }
-  }
-
-  private static let compiled = Compiled()
+  private static let libraries = MadeOnce<String>()
 
   /// A fixture's library, compiled by `burin compile` when it is first asked for.
   static func library(_ name: String) throws -> String {
-    pthread_mutex_lock(&compiled.lock)
-    defer { pthread_mutex_unlock(&compiled.lock) }
-    let path = "\(directory)/\(name).so"
-    if compiled.paths.contains(path) { return path }
-    let outcome = try run(["compile", fixtures + name, "-o", path])
-    try #require(outcome.status == 0, "\(outcome.errors)")
-    #expect(outcome.output.isEmpty)
-    compiled.paths.insert(path)
-    return path
+    try libraries(name) {
+      let path = "\(directory)/\(name).so"
+      let outcome = try run(["compile", fixtures + name, "-o", path])
+      try #require(outcome.status == 0, "\(outcome.errors)")
+      #expect(outcome.output.isEmpty)
+      return path
+    }
   }
 
   /// The names in a directory.

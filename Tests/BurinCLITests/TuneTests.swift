@@ -10,8 +10,11 @@ import Testing
     let library = Burin.directory + "/tuned.so"
     let inputs = model + "/inputs.safetensors"
     var reports: [String] = []
+    // A cache that knows nothing yet.
+    let cache = Burin.directory + "/tune-cache"
     for _ in 0..<2 {
-      let outcome = try Burin.run(["compile", "--tune", model, "-o", library])
+      let outcome = try Burin.run(
+        ["compile", "--tune", model, "-o", library], environment: ["BURIN_CACHE": cache])
       #expect(outcome.status == 0 && outcome.output.isEmpty, "\(outcome.errors)")
       reports.append(
         String(outcome.errors.split(separator: "\n").first { $0.contains("measured ") } ?? ""))

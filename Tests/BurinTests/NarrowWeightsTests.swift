@@ -14,8 +14,10 @@ import Testing
   static func copy(
     _ name: String, of values: StoredType, as stored: StoredType, in directory: TestDirectory
   ) throws -> String {
-    let path = "\(directory.path)/\(name)-\(stored.rawValue)"
-    #expect(mkdir(path, 0o700) == 0)
+    // A model is called after its directory: what is called alike may be the same C.
+    let place = "\(directory.path)/\(stored.rawValue)"
+    let path = "\(place)/\(name)"
+    #expect(mkdir(place, 0o700) == 0 && mkdir(path, 0o700) == 0)
     let source = try ModelDirectory(Fixture(name: name).path)
     try BuildFixtures.write(
       try #require(try source.bytes("config.json")), to: path + "/config.json")

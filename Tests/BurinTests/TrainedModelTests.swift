@@ -1,4 +1,5 @@
 import BurinHub
+import BurinTestSupport
 import Testing
 
 @testable import Burin
@@ -7,12 +8,18 @@ import Testing
 @Suite struct TrainedModelTests {
   private static let root = BuildFixtures.root + "/Samples/trained/"
 
-  /// The model of a directory, compiled anew.
-  private func library(_ name: String) throws -> (CompiledModel, TestDirectory) {
-    let directory = try TestDirectory()
-    let path = directory.path + "/\(name).so"
-    try Compiler().compile(ModelDirectory(Self.root + name + "/model").spec(), to: path)
-    return (try CompiledModel(path), directory)
+  private static let libraries = MadeOnce<CompiledModel>()
+
+  /// The model of a directory, compiled when it is first asked for.
+  private func library(_ name: String) throws -> CompiledModel {
+    try Self.libraries(name) {
+      let directory = try TestDirectory()
+      return try withExtendedLifetime(directory) {
+        let path = directory.path + "/\(name).so"
+        try Compiler().compile(ModelDirectory(Self.root + name + "/model").spec(), to: path)
+        return try CompiledModel(path)
+      }
+    }
   }
 
   @Test(arguments: [
@@ -25,14 +32,14 @@ import Testing
     ("two hundred thousand and one litres", "200001 l"),
   ])
   func writtenForms(phrase: String, form: String) throws {
-    let (model, _) = try library("written-forms")
+    let model = try library("written-forms")
     let generator = try Generator(TextModel(model, threads: 1))
     #expect(try generator(generator.encode(phrase), GenerationOptions()).text == form)
   }
 
   /// What no training has seen; the README has the number over all that were held out.
   @Test func writtenFormsHeldOut() throws {
-    let (model, _) = try library("written-forms")
+    let model = try library("written-forms")
     let generator = try Generator(TextModel(model, threads: 2))
     let path = Self.root + "written-forms/held-out.json"
     let rows = try JSONField(JSON.parse(BuildFixtures.read(path)), file: path).array().prefix(60)
@@ -45,7 +52,7 @@ import Testing
 
   /// The mean of a thousand samples as transformers' own thousand have it, within what chance allows.
   @Test func runOff() throws {
-    let (model, _) = try library("run-off")
+    let model = try library("run-off")
     let forecaster = try Forecaster(TextModel(model, threads: 2))
     let table = try CSVTable(path: Self.root + "run-off/river.csv")
     let flow = try table.numbers(in: table.column(named: "runoff"))
@@ -71,7 +78,7 @@ import Testing
   }
 
   @Test func bytes() throws {
-    let (model, _) = try library("bytes")
+    let model = try library("bytes")
     let scorer = try TextScorer(TextModel(model, threads: 1))
     let text = "Gibt den Wert zurück: returns the value of the key, or None if there is none."
     let score = try scorer(text)

@@ -48,7 +48,18 @@ final class TestDirectory {
 
   init() throws { path = try Files.makeTemporaryDirectory() }
 
-  deinit { Leftovers.removeDirectory(path) }
+  deinit {
+    TestDirectory.empty(path)
+    Leftovers.removeDirectory(path)
+  }
+
+  /// Removes what a directory holds, directories too.
+  private static func empty(_ path: String) {
+    for name in Files.names(in: path) where unlink("\(path)/\(name)") != 0 {
+      empty("\(path)/\(name)")
+      rmdir("\(path)/\(name)")
+    }
+  }
 
   /// The names of the files in it, sorted.
   var names: [String] { Files.names(in: path).sorted() }

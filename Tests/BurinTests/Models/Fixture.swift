@@ -2,6 +2,7 @@ import Burin
 import BurinHub
 import BurinIR
 import BurinPasses
+import BurinTestSupport
 import Glibc
 import Testing
 
@@ -68,10 +69,20 @@ struct Fixture: Sendable, CustomTestStringConvertible {
   func library(
     _ precision: Precision = .f32, cache: CacheType = .f32
   ) throws -> CompiledModel {
-    try Fixture.libraries.model(for: self, precision, cache)
+    let key = "\(name)-\(precision)-\(cache)"
+    return try Fixture.libraries(key) {
+      let directory = try TestDirectory()
+      let compiler = Compiler(options: .init(precision: precision, cacheType: cache))
+      // What is loaded stays, whatever becomes of the file.
+      return try withExtendedLifetime(directory) {
+        let library = "\(directory.path)/\(key).so"
+        try compiler.compile(ModelDirectory(path).spec(), to: library)
+        return try CompiledModel(library)
+      }
+    }
   }
 
-  private static let libraries = Libraries()
+  private static let libraries = MadeOnce<CompiledModel>()
 
   /// The tensors of a file in the fixture.
   func tensors(_ file: String) throws -> [String: HostTensor] {
@@ -116,35 +127,6 @@ extension Fixture {
     try copy(JSON.object(JSONObject(members)).utf8, "config.json")
     try copy(try #require(try source.bytes("model.safetensors")), "model.safetensors")
     try body(directory)
-  }
-}
-
-/// Compiles each fixture once.
-private final class Libraries: @unchecked Sendable {
-  private var models: [String: CompiledModel] = [:]
-  private let directory: String
-  private var lock = pthread_mutex_t()
-
-  init() {
-    pthread_mutex_init(&lock, nil)
-    var template = Array("/tmp/burin-fixtures-XXXXXX".utf8CString)
-    directory = mkdtemp(&template).map { String(cString: $0) } ?? "/tmp"
-  }
-
-  func model(
-    for fixture: Fixture, _ precision: Precision, _ cache: CacheType
-  ) throws -> CompiledModel {
-    pthread_mutex_lock(&lock)
-    defer { pthread_mutex_unlock(&lock) }
-    let key = "\(fixture.name)-\(precision)-\(cache)"
-    if let model = models[key] { return model }
-    let path = "\(directory)/\(key).so"
-    let compiler = Compiler(options: .init(precision: precision, cacheType: cache))
-    try compiler.compile(ModelDirectory(fixture.path).spec(), to: path)
-    let model = try CompiledModel(path)
-    unlink(path)
-    models[key] = model
-    return model
   }
 }
 
