@@ -21,8 +21,12 @@ public struct ModelDescription: Sendable {
   public var maximumTokens: Int?
   /// Whether `embed` turns texts to lower case first.
   public var lowercases: Bool
-  /// What stands before every text that `embed` gets.
+  /// What stands before every text that `embed` gets, unless another prompt is asked for.
   public var prompt: String
+  /// What may stand there instead, by name.
+  public var prompts: [String: String]
+  /// How many columns of its vectors `embed` keeps; `nil` for all.
+  public var dimensions: Int?
   /// `tokenizer.json`, or what stands for it; `null` without a tokenizer.
   public var tokenizer: JSON
   /// `tokenizer_config.json`.
@@ -73,6 +77,7 @@ public struct ModelDescription: Sendable {
     problem = .single
     lowercases = false
     prompt = ""
+    prompts = [:]
     tokenizer = .null
     tokenizerConfig = .null
     generation = .null
@@ -101,7 +106,9 @@ extension ModelDescription {
       "architecture": architecture.map { JSON($0) } ?? .null, "head": JSON(head.rawValue),
       "labels": .array(labels.map { JSON($0) }), "problem_type": JSON(problem.rawValue),
       "maximum_tokens": maximumTokens.map { JSON($0) } ?? .null, "lowercases": JSON(lowercases),
-      "prompt": JSON(prompt), "end_tokens": .array(endTokens.map { JSON($0) }),
+      "prompt": JSON(prompt), "prompts": promptsJSON,
+      "dimensions": dimensions.map { JSON($0) } ?? .null,
+      "end_tokens": .array(endTokens.map { JSON($0) }),
       "start_token": startToken.map { JSON($0) } ?? .null,
       "long_context": longContext.map {
         ["above": JSON($0.above), "rereads": JSON($0.rereads)]
@@ -113,6 +120,13 @@ extension ModelDescription {
       "series": series?.json ?? .null, "chat": chat?.json ?? .null,
       "program": program.map { JSON($0) } ?? .null, "tokenizer": tokenizer,
     ]
+  }
+
+  /// The prompts, in the order of their names.
+  private var promptsJSON: JSON {
+    .object(
+      JSONObject(
+        prompts.sorted { $0.key < $1.key }.map { .init(ByteString($0.key), JSON($0.value)) }))
   }
 
   /// Reads the description of a library.
@@ -135,6 +149,12 @@ extension ModelDescription {
     preprocessor = field["preprocessor"].value ?? .null
     lowercases = try field["lowercases"].bool(default: false)
     prompt = try text("prompt") ?? ""
+    if field["prompts"].exists {
+      for (name, prompt) in try field["prompts"].members() {
+        prompts[name.utf8String] = try prompt.string().utf8String
+      }
+    }
+    if field["dimensions"].exists { dimensions = try field["dimensions"].int(in: 1...1 << 30) }
     for id in try field["end_tokens"].array() { endTokens.append(try id.int()) }
     precision = try text("dtype").flatMap(Precision.init(rawValue:)) ?? .f32
     cacheType = try text("cache_dtype").flatMap(CacheType.init(rawValue:)) ?? .f32

@@ -32,7 +32,7 @@ extension ModelDirectory {
     let pipeline = try sentencePipeline()
     let directory = try subdirectory(pipeline?.transformer ?? "")
     let config = try directory.config()
-    let architecture = try Architecture(config)
+    let architecture = try Architecture(config, isPooled: pipeline != nil)
     let family = architecture.family
     var modules: [String] = []
     for case .dense(let name, _, _, _, _) in pipeline?.steps ?? [] { modules.append(name) }
@@ -40,7 +40,7 @@ extension ModelDirectory {
     let prefixes =
       [family.bodyPrefix] + (architecture.head == .questionAnswering ? ["transformer"] : [])
     let checkpoint = try Checkpoint(
-      directory, prefixes: prefixes, modules: modules, isInside: architecture.isInside)
+      directory, prefixes: prefixes, modules: modules, of: self, isInside: architecture.isInside)
     let own = architecture.config
     try own.refuseSharedChanges()
     let model = try family.init(own, head: architecture.head, body: checkpoint.body)
@@ -55,14 +55,30 @@ extension ModelDirectory {
       try preparation.map { field throws(HubError) in
         try PicturePreparation(field, modelType: config["model_type"].string().utf8String).size
       } ?? nil
-    let traced = Program(
-      name, entries: try model.entries(limits, sentence: pipeline))
-    try checkpoint.check(traced, isUnused: family.isUnused)
+    var entries = try model.entries(limits)
+    var warnings: [String] = []
+    if let pipeline, let model = model as? any PooledFamily {
+      if let missing = checkpoint.missing(of: Program(name, entries: entries)) {
+        // A pooler, which `AutoModel` makes up, and which has nothing to do with pooling.
+        entries = [
+          Entry.trace("forward") { [("last_hidden_state", model.states($0, limits).hidden)] }
+        ]
+        warnings.append(
+          "\(directory.path): without \(missing), forward gives the last hidden state alone")
+      }
+      entries.append(try embedEntry(pipeline) { model.states($0, limits) })
+    }
+    let traced = Program(name, entries: entries)
+    try checkpoint.check(traced) { name in
+      // `AutoModel` leaves out what stands beside the body.
+      family.isUnused(name) || pipeline != nil && checkpoint.isBesideBody(name)
+    }
     let program: Program
     do throws(IRError) { program = try traced.storing(as: checkpoint) } catch {
       misuse(error.description)
     }
     var spec = ModelSpec(program: program, weights: checkpoint)
+    spec.warnings = warnings
     spec.description.architecture = architecture.name
     spec.description.head = architecture.head
     spec.description.series = model.series
@@ -99,7 +115,41 @@ private struct Architecture {
   let isInside: Bool
 
   /// Reads `model_type` and `architectures[0]`; without the latter the model is bare.
-  init(_ config: JSONField) throws(HubError) {
+  ///
+  /// - Parameter isPooled: whether the tokens' vectors are pooled: then the model is what `AutoModel`
+  ///   makes of the directory, whose head, if it has one, does not count.
+  init(_ config: JSONField, isPooled: Bool) throws(HubError) {
+    let named = try Architecture(config)
+    self = isPooled ? try named.pooled(config) : named
+  }
+
+  private init(
+    family: any Family.Type, name: String?, head: Head, config: JSONField, isInside: Bool
+  ) {
+    (self.family, self.name, self.head) = (family, name, head)
+    (self.config, self.isInside) = (config, isInside)
+  }
+
+  /// The same without a head of its own.
+  private func pooled(_ config: JSONField) throws(HubError) -> Architecture {
+    guard let family = family as? any PooledFamily.Type else {
+      throw config["model_type"].error(
+        expected: "an encoder or a decoder of text, whose tokens modules.json can pool")
+    }
+    let head = family.pooledHead
+    // Of the classes without a head, the one of the same model as the class that is named.
+    let bare = name.flatMap { given in
+      family.architectures.filter { $0.value == head }.map(\.key).max {
+        $0.sharedPrefix(with: given) < $1.sharedPrefix(with: given)
+      }
+    }
+    return Architecture(
+      family: family, name: isInside ? name : bare, head: head, config: self.config,
+      isInside: isInside)
+  }
+
+  /// What the configuration itself says.
+  private init(_ config: JSONField) throws(HubError) {
     let type = try config["model_type"].string().utf8String
     let related = families.filter { $0.modelTypes.contains(type) }
     let names = config["architectures"].exists ? try config["architectures"].array() : []
@@ -137,6 +187,13 @@ private struct Architecture {
     }
     let known = related.flatMap { $0.architectures.map { $0.key } }
     throw field.error(expected: "one of " + known.joined(separator: ", "))
+  }
+}
+
+extension String {
+  /// How many bytes two texts have in common before they differ.
+  fileprivate func sharedPrefix(with other: String) -> Int {
+    zip(utf8, other.utf8).prefix { $0 == $1 }.count
   }
 }
 
@@ -194,6 +251,10 @@ extension ModelSpec {
     description.maximumTokens = pipeline?.maxLength ?? length.flatMap { $0 < 1 << 30 ? $0 : nil }
     description.lowercases = pipeline?.lowercases ?? false
     description.prompt = pipeline?.prompt.utf8String ?? ""
+    for (name, prompt) in pipeline?.prompts ?? [:] {
+      description.prompts[name.utf8String] = prompt.utf8String
+    }
+    description.dimensions = pipeline?.dimensions
     try describeEndTokens(config, own)
   }
 

@@ -91,17 +91,19 @@ extension Entry {
   /// A shape mistake in `body` stops the process with both shapes and the line of the mistake.
   ///
   /// - Parameter body: gives the outputs, in order, by name.
-  public static func trace(
-    _ name: String, _ body: (Trace) throws -> [(String, Tensor)]
-  ) rethrows -> Entry {
-    try trace(name) { (outputs: try body($0), successors: []) }
+  public static func trace<Failure: Error>(
+    _ name: String, _ body: (Trace) throws(Failure) -> [(String, Tensor)]
+  ) throws(Failure) -> Entry {
+    try trace(name) { trace throws(Failure) in (outputs: try body(trace), successors: []) }
   }
 
   /// Builds an entry that also gives states new values.
-  public static func trace(
+  public static func trace<Failure: Error>(
     _ name: String,
-    _ body: (Trace) throws -> (outputs: [(String, Tensor)], successors: [(String, Tensor)])
-  ) rethrows -> Entry {
+    _ body: (Trace) throws(Failure) -> (
+      outputs: [(String, Tensor)], successors: [(String, Tensor)]
+    )
+  ) throws(Failure) -> Entry {
     let trace = Trace()
     let (outputs, successors) = try body(trace)
     return Entry(

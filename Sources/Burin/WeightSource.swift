@@ -104,14 +104,15 @@ public struct Checkpoint: WeightSource {
   ///
   /// - Parameters:
   ///   - prefixes: what the body's tensors may begin with in files saved with a head.
+  ///   - modules: the directories of dense layers, inside of `root`.
   ///   - isInside: whether the model is the text model of something larger.
   init(
     _ directory: ModelDirectory, prefixes: [String], modules names: [String] = [],
-    isInside: Bool = false
+    of root: ModelDirectory, isInside: Bool = false
   ) throws(HubError) {
     main = try directory.weights()
     var modules: [String: StoredWeights] = [:]
-    for name in names { modules[name] = try directory.subdirectory(name).weights() }
+    for name in names { modules[name] = try root.subdirectory(name).weights() }
     self.modules = modules
     var aliases: [ByteString: ByteString] = [:]
     var known = main.tensors.map(\.name)
@@ -176,23 +177,44 @@ public struct Checkpoint: WeightSource {
     try weights.readFloats(of: stored, from: start, into: buffer)
   }
 
+  /// The first tensor that a program reads and the files do not have.
+  func missing(of program: Program) -> String? {
+    program.weights.map(\.name).first { name in
+      let (weights, stored) = place(name)
+      return weights.tensor(stored) == nil
+    }
+  }
+
+  /// Whether a tensor is no part of the body, in a file that keeps the body apart.
+  func isBesideBody(_ name: String) -> Bool {
+    !body.path.isEmpty && !name.hasPrefix(body.path + ".")
+  }
+
   /// Checks that the files hold exactly what `program` reads: every tensor, of its shape, and none
   /// besides those that `isUnused` says may lie there.
   func check(_ program: Program, isUnused: (String) -> Bool) throws(HubError) {
-    var used: Set<ByteString> = []
+    var used: [String: Set<ByteString>] = [:]
     for (name, type) in program.weights {
       let (weights, stored) = place(name)
       _ = try weights.tensor(stored, shape: type.shape.compactMap(\.constant))
-      used.insert(stored)
+      used[weights.path, default: []].insert(stored)
     }
-    for name in main.unexpected(beyond: used) {
+    func refuse(_ name: ByteString, in weights: StoredWeights) -> HubError {
+      HubError(
+        file: weights.path, key: printable(name.bytes), expected: "only tensors of the model",
+        found: "a tensor that it does not have")
+    }
+    for name in main.unexpected(beyond: used[main.path] ?? []) {
       // Of something larger only the text model's tensors are this model's.
       guard let own = isInside ? TextConfiguration.ownName(name) : name,
         !isUnused(own.utf8String)
       else { continue }
-      throw HubError(
-        file: main.path, key: printable(name.bytes), expected: "only tensors of the model",
-        found: "a tensor that it does not have")
+      throw refuse(name, in: main)
+    }
+    for (_, weights) in modules.sorted(by: { $0.key < $1.key }) {
+      if let name = weights.unexpected(beyond: used[weights.path] ?? []).first {
+        throw refuse(name, in: weights)
+      }
     }
   }
 }

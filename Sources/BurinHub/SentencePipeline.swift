@@ -1,6 +1,6 @@
 /// What a sentence-transformers directory does with a text, read from its `modules.json`.
 ///
-/// The formats are those that sentence-transformers 2 to 5 write.
+/// The formats are those that sentence-transformers 2 to 6 write.
 public struct SentencePipeline: Sendable, Hashable {
   /// A way to make one vector of a sequence's; several are concatenated in the order given.
   public enum Pooling: String, Sendable, Hashable, CaseIterable {
@@ -66,14 +66,21 @@ public struct SentencePipeline: Sendable, Hashable {
   public var maxLength: Int?
   /// Whether the text is turned to lower case before it is tokenized.
   public var lowercases: Bool
+  /// What may stand before a text, by name: the directory's prompts, and `query` and `document`, which
+  /// are empty where it does not say.
+  public var prompts: [ByteString: ByteString]
   /// What stands before every text unless another prompt is asked for; often empty.
   public var prompt: ByteString
+  /// How many columns of a vector are kept, or nil for all.
+  public var dimensions: Int?
 
   /// A pipeline; without arguments the mean over the tokens and nothing after it, which is what
   /// sentence-transformers makes of a directory that has no `modules.json`.
   public init(
     transformer: String = "", poolings: [Pooling] = [.mean], poolsPrompt: Bool = true,
-    steps: [Step] = [], maxLength: Int? = nil, lowercases: Bool = false, prompt: ByteString = ""
+    steps: [Step] = [], maxLength: Int? = nil, lowercases: Bool = false,
+    prompts: [ByteString: ByteString] = ["query": "", "document": ""], prompt: ByteString = "",
+    dimensions: Int? = nil
   ) {
     self.transformer = transformer
     self.poolings = poolings
@@ -81,17 +88,24 @@ public struct SentencePipeline: Sendable, Hashable {
     self.steps = steps
     self.maxLength = maxLength
     self.lowercases = lowercases
+    self.prompts = prompts
     self.prompt = prompt
+    self.dimensions = dimensions
   }
 }
 
 extension ModelDirectory {
-  /// The pipeline of a sentence-transformers directory; nil when it has no `modules.json`.
+  /// The pipeline of a sentence-transformers directory; nil when it has no `modules.json`, or says that
+  /// it is for something other than vectors of whole texts.
   ///
   /// - Throws: `HubError` that names the module that Burin does not know.
   public func sentencePipeline() throws(HubError) -> SentencePipeline? {
     guard let modules = try json("modules.json") else { return nil }
-    var pipeline = SentencePipeline(poolings: [], prompt: try defaultPrompt())
+    let settings = try object("config_sentence_transformers.json")
+    let kind = try settings?["model_type"].string(default: "SentenceTransformer")
+    guard kind == nil || kind == "SentenceTransformer" else { return nil }
+    var pipeline = SentencePipeline(poolings: [])
+    if let settings { try readPrompts(settings, into: &pipeline) }
     for (number, module) in try modules.array().enumerated() {
       let directory = try module["path"].string(default: "").utf8String
       switch (number, try moduleName(module["type"])) {
@@ -115,6 +129,35 @@ extension ModelDirectory {
     return pipeline
   }
 
+  /// Checks that each dense layer of this directory's pipeline takes what stands before it, and that no
+  /// more columns are to be kept than there are.
+  ///
+  /// - Parameter width: of the tokens' vectors.
+  /// - Throws: `HubError` that names the file and both widths.
+  public func check(_ pipeline: SentencePipeline, width: Int) throws(HubError) {
+    var width = width * pipeline.poolings.count
+    for case .dense(let directory, let inputs, let outputs, _, _) in pipeline.steps {
+      guard inputs == width else {
+        throw HubError(
+          file: shown(directory + "/config.json"), key: "in_features",
+          expected: "\(width), the width of what the modules before it give", found: "\(inputs)")
+      }
+      width = outputs
+    }
+    if let dimensions = pipeline.dimensions, dimensions > width {
+      throw HubError(
+        file: shown("config_sentence_transformers.json"), key: "truncate_dim",
+        expected: "at most \(width), the width of the vectors", found: "\(dimensions)")
+    }
+  }
+
+  /// The root of a file that holds an object; nil when there is no file.
+  private func object(_ name: String) throws(HubError) -> JSONField? {
+    let root = try json(name)
+    if let root, root.value?.object == nil { throw root.error(expected: "an object") }
+    return root
+  }
+
   /// The class of a module, without the Python package that it lived in at the time.
   private func moduleName(_ type: JSONField) throws(HubError) -> String {
     let name = try type.string()
@@ -128,7 +171,7 @@ extension ModelDirectory {
   private func moduleConfig(
     _ directory: String, _ module: JSONField
   ) throws(HubError) -> JSONField {
-    guard !directory.isEmpty, let config = try json(directory + "/config.json") else {
+    guard !directory.isEmpty, let config = try object(directory + "/config.json") else {
       throw module["path"].error(expected: "a directory with a config.json")
     }
     return config
@@ -188,7 +231,7 @@ extension ModelDirectory {
       "bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet",
     ]
     for family in families {
-      guard let config = try directory.json("sentence_\(family)_config.json") else { continue }
+      guard let config = try directory.object("sentence_\(family)_config.json") else { continue }
       if config["max_seq_length"].exists {
         pipeline.maxLength = try config["max_seq_length"].int(in: 1...1 << 30)
       }
@@ -197,10 +240,24 @@ extension ModelDirectory {
     }
   }
 
-  private func defaultPrompt() throws(HubError) -> ByteString {
-    guard let config = try json("config_sentence_transformers.json"),
-      config["default_prompt_name"].exists
-    else { return "" }
-    return try config["prompts"][config["default_prompt_name"].string()].string()
+  /// The prompts, the one that is taken where none is asked for, and how many columns are kept.
+  private func readPrompts(
+    _ settings: JSONField, into pipeline: inout SentencePipeline
+  ) throws(HubError) {
+    if settings["prompts"].exists {
+      for (name, text) in try settings["prompts"].members() {
+        pipeline.prompts[name] = try text.string(default: "")
+      }
+    }
+    let name = settings["default_prompt_name"]
+    if name.exists {
+      guard let prompt = try pipeline.prompts[name.string()] else {
+        let known = pipeline.prompts.keys.map(\.description).sorted()
+        throw name.error(expected: "one of " + known.joined(separator: ", "))
+      }
+      pipeline.prompt = prompt
+    }
+    let dimensions = settings["truncate_dim"]
+    if dimensions.exists { pipeline.dimensions = try dimensions.int(in: 1...1 << 30) }
   }
 }

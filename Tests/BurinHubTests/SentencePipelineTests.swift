@@ -71,7 +71,30 @@ import Testing
             .dense(
               directory: "2_Dense", inputs: 768, outputs: 512, bias: false, activation: .identity),
             .normalize,
-          ], maxLength: nil, lowercases: true, prompt: "Find: "))
+          ], maxLength: nil, lowercases: true,
+          prompts: ["query": "Find: ", "document": "", "other": ""], prompt: "Find: "))
+  }
+
+  @Test func promptsAndDimensions() throws {
+    modules(Self.bare)
+    directory.write("{}", to: "1_Pooling/config.json")
+    func settings(_ json: String) throws -> SentencePipeline? {
+      directory.write(json, to: "config_sentence_transformers.json")
+      return try pipeline()
+    }
+    let usual = try #require(try settings(#"{"default_prompt_name": "query"}"#))
+    #expect(usual.prompts == ["query": "", "document": ""] && usual.prompt.bytes.isEmpty)
+    let own = try #require(
+      try settings(
+        #"{"prompts": {"document": "a: ", "b": null}, "default_prompt_name": null, "#
+          + #""truncate_dim": 9, "model_type": "SentenceTransformer"}"#))
+    #expect(own.prompts == ["query": "", "document": "a: ", "b": ""])
+    #expect(own.prompt.bytes.isEmpty && own.dimensions == 9)
+    // What another kind of model puts there is no pipeline of sentences.
+    modules(["sentence_transformers.cross_encoder.modules.Transformer"])
+    #expect(try settings(#"{"model_type": "CrossEncoder"}"#) == nil)
+    #expect(
+      message { _ = try settings(#"{"model_type": 3}"#) }.hasSuffix("expected a string, found 3"))
   }
 
   @Test(
@@ -119,5 +142,13 @@ import Testing
     #expect(refusal().contains("expected the name of a file inside the model directory"))
     directory.write("{}", to: "modules.json")
     #expect(refusal().hasSuffix("modules.json: expected an array, found an object of 0 keys"))
+    modules(Self.bare)
+    for name in [
+      "1_Pooling/config.json", "sentence_bert_config.json", "config_sentence_transformers.json",
+    ] {
+      directory.write("[]", to: name)
+      #expect(refusal().hasSuffix("\(name): expected an object, found an array of 0"))
+      directory.write("{}", to: name)
+    }
   }
 }

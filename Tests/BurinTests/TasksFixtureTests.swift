@@ -14,26 +14,6 @@ import Testing
 
   private func text(_ field: JSONField) throws -> String { try field.string().utf8String }
 
-  @Test(
-    "embeds as sentence-transformers does, alone and in a batch",
-    arguments: [
-      "sentence-mean", "sentence-cls", "sentence-max", "sentence-mean-sqrt-len", "sentence-mpnet",
-    ])
-  func embeds(name: String) throws {
-    let (model, sentences) = try texts(name, "sentences")
-    let embedder = try SentenceEmbedder(model)
-    let inputs = try sentences.map { try text($0["text"]) }
-    let vectors = try embedder(inputs)
-    for (place, sentence) in sentences.enumerated() {
-      let expected = try sentence["vector"].array().map { Float(try $0.double()) }
-      let scale = expected.map(abs).max() ?? 1
-      let distance = zip(expected, vectors[place]).map { abs($0 - $1) }.max() ?? .infinity
-      #expect(distance <= 1e-4 * scale, "\(inputs[place])")
-      #expect(vectors[place].count == expected.count)
-      #expect(try embedder([inputs[place]]) == [vectors[place]])
-    }
-  }
-
   @Test("classifies as transformers does")
   func classifies() throws {
     let (model, recorded) = try texts("bert-sequence-classification", "texts")

@@ -235,6 +235,15 @@ import Testing
     #expect(try model.encode([long], cutTo: 500).map(\.count) == [64])
   }
 
+  @Test("cuts texts on the side that the tokenizer's configuration names")
+  func cutsOnTheLeft() throws {
+    var left = description(padding: true)
+    left.tokenizerConfig = ["truncation_side": "left"]
+    #expect(try TextModel(Summing(), left).encode(["a b b"], cutTo: 2)[0].ids == [3, 3])
+    let right = TextModel(Summing(), description(padding: true))
+    #expect(try right.encode(["a b b"], cutTo: 2)[0].ids == [2, 3])
+  }
+
   // MARK: Tokenizers from older files
 
   @Test(

@@ -13,8 +13,6 @@ import fixture_decoders
 import fixture_pictures
 import tokenizers_for_fixtures as tok
 
-MEAN = {"pooling_mode_mean_tokens": True}
-
 
 def sized(hidden, heads, intermediate, layers=2, **more):
     """The keys of BERT, RoBERTa and ELECTRA."""
@@ -138,8 +136,8 @@ MOODS = labels("joy", "anger", "surprise")
 ENTITIES = labels("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
 
 # name: (class, configuration, what else). `tokenizer` puts one beside the model (and fixes the
-# vocabulary), `pooling` makes it a sentence-transformers directory, `store` is the type in the
-# file, `shard` splits the file, `rename` stores under the names of old checkpoints.
+# vocabulary), `store` is the type in the file, `shard` splits the file, `rename` stores under the
+# names of old checkpoints.
 FIXTURES = {
     # BERT
     "bert": (t.BertModel, bert(), {}),
@@ -491,28 +489,6 @@ FIXTURES = {
         t.WhisperForAudioClassification,
         whisper(20, 5, 2, 8, 19, classifier_proj_size=15, use_weighted_layer_sum=True,
                 encoder_layers=3, **MOODS), {}),
-    # sentence-transformers
-    "sentence-mpnet": (
-        t.MPNetModel,
-        like_roberta(t.MPNetConfig, 20, 4, 31, vocab=tok.BYTE_LEVEL_SIZE),
-        {"tokenizer": "byte-level-roberta", "pooling": MEAN, "normalize": True,
-         "max_seq_length": 61}),
-    "sentence-mean": (
-        t.BertModel, bert(27, 3, 41, vocab=tok.WORDPIECE_SIZE),
-        {"tokenizer": "wordpiece", "pooling": MEAN, "normalize": True, "max_seq_length": 61}),
-    "sentence-cls": (
-        t.BertModel, bert(20, 4, 31, vocab=tok.WORDPIECE_SIZE),
-        {"tokenizer": "wordpiece", "pooling": {"pooling_mode_cls_token": True},
-         "normalize": True, "max_seq_length": 23}),
-    "sentence-max": (
-        t.DistilBertModel, distilbert(18, 3, 29, vocab=tok.WORDPIECE_SIZE),
-        {"tokenizer": "wordpiece", "pooling": {"pooling_mode_max_tokens": True},
-         "normalize": False, "max_seq_length": None}),
-    "sentence-mean-sqrt-len": (
-        t.RobertaModel, roberta(22, 2, 29, vocab=tok.BYTE_LEVEL_SIZE),
-        {"tokenizer": "byte-level-roberta",
-         "pooling": {"pooling_mode_mean_sqrt_len_tokens": True},
-         "normalize": False, "max_seq_length": 37, "lowercase": True}),
 }
 
 FIXTURES |= fixture_pictures.FIXTURES

@@ -2,8 +2,9 @@
 
     python3 Tests/Fixtures/record_models.py [NAME ...]
 
-Needs torch, transformers 4.57, tokenizers and safetensors; `models/versions.json` says which
-versions wrote which directory. A directory holds the model as `save_pretrained` writes it, and
+Needs torch, transformers 4.57, tokenizers, safetensors and sentence-transformers 5.3;
+`models/versions.json` says which versions wrote which directory. A directory holds the model as
+`save_pretrained` writes it, and
 
     inputs.safetensors, expected.safetensors            three sequences of 37 (two where the model
                                                         predicts words) with masks and token types
@@ -24,6 +25,7 @@ import json
 import os
 import shutil
 import sys
+from importlib import metadata
 
 import torch
 import transformers
@@ -32,6 +34,7 @@ from safetensors.torch import load_file, save_file
 import fixture_keys
 import fixture_models as fixtures
 import fixture_pictures
+import fixture_sentences
 import fixture_sequences
 import record_pictures
 import record_text
@@ -39,6 +42,7 @@ import tokenizers_for_fixtures
 
 fixtures.FIXTURES.update(fixture_sequences.FIXTURES)
 fixtures.FIXTURES.update(fixture_keys.FIXTURES)
+fixtures.FIXTURES.update(fixture_sentences.FIXTURES)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, "models")
@@ -62,7 +66,7 @@ def save(name, directory):
     if "languages" in more:
         fixture_sequences.save_translator(more["languages"], directory)
     if "pooling" in more:
-        record_text.save_sentence_modules(directory, config, more)
+        fixture_sentences.save_modules(directory, config, more)
 
 
 def store_under_old_names(path, config):
@@ -367,7 +371,11 @@ def note_versions(names):
         versions = json.load(handle)
     for recorded in versions.values():
         recorded[:] = [name for name in recorded if name not in names]
-    versions[now] = sorted(versions.get(now, []) + list(names))
+    for name in names:
+        key = now
+        if "pooling" in fixtures.FIXTURES[name][2]:
+            key += f", sentence-transformers {metadata.version('sentence-transformers')}"
+        versions[key] = sorted(versions.get(key, []) + [name])
     write_json(path, {key: recorded for key, recorded in versions.items() if recorded})
 
 

@@ -1,7 +1,7 @@
 """Text in, results out: what a user of transformers or sentence-transformers sees (text.json).
 
-Classes, entities and answers are those of transformers' own pipelines. Sentence vectors follow the
-documented arithmetic of sentence-transformers' Pooling and Normalize, written out below.
+Classes, entities and answers are those of transformers' own pipelines, sentence vectors those of
+sentence-transformers (fixture_sentences.py).
 """
 
 import json
@@ -9,6 +9,8 @@ import os
 
 import torch
 import transformers as t
+
+import fixture_sentences
 
 SHORT = [
     "The river rises in the mountains.",
@@ -61,61 +63,6 @@ def write(path, value):
 def short(x):
     """A float in the nine digits that give an f32 back."""
     return float(f"{float(x):.9g}")
-
-
-# sentence-transformers
-
-
-def save_sentence_modules(directory, config, more):
-    kinds = ["Transformer", "Pooling"] + (["Normalize"] if more["normalize"] else [])
-    modules = [
-        {"idx": i, "name": str(i), "path": f"{i}_{kind}" if i else "",
-         "type": f"sentence_transformers.models.{kind}"} for i, kind in enumerate(kinds)]
-    with open(os.path.join(directory, "modules.json"), "w") as file:
-        json.dump(modules, file, indent=2)
-    pooling = {
-        "word_embedding_dimension": config.hidden_size,
-        "pooling_mode_cls_token": False, "pooling_mode_mean_tokens": False,
-        "pooling_mode_max_tokens": False, "pooling_mode_mean_sqrt_len_tokens": False,
-        **more["pooling"]}
-    os.makedirs(os.path.join(directory, "1_Pooling"))
-    with open(os.path.join(directory, "1_Pooling", "config.json"), "w") as file:
-        json.dump(pooling, file, indent=2)
-    with open(os.path.join(directory, "sentence_bert_config.json"), "w") as file:
-        json.dump({
-            "max_seq_length": more["max_seq_length"],
-            "do_lower_case": more.get("lowercase", False)}, file, indent=2)
-
-
-def pool(hidden, mode):
-    """hidden [tokens, width] of one unpadded sentence -> [width]."""
-    match mode:
-        case "pooling_mode_cls_token":
-            return hidden[0]
-        case "pooling_mode_max_tokens":
-            return hidden.max(0).values
-        case "pooling_mode_mean_tokens":
-            return hidden.sum(0) / len(hidden)
-        case "pooling_mode_mean_sqrt_len_tokens":
-            return hidden.sum(0) / len(hidden) ** 0.5
-
-
-def record_sentences(model, tokenizer, more):
-    limit = more["max_seq_length"] or min(
-        model.config.max_position_embeddings, tokenizer.model_max_length)
-    (mode,) = more["pooling"]
-    sentences = []
-    for text in TEXTS:
-        stripped = text.strip().lower() if more.get("lowercase") else text.strip()
-        inputs = tokenizer(stripped, truncation=True, max_length=limit, return_tensors="pt")
-        with torch.no_grad():
-            vector = pool(model(**inputs).last_hidden_state[0], mode)
-        if more["normalize"]:
-            vector = vector / vector.norm().clamp(min=1e-12)
-        sentences.append({
-            "text": text, "ids": inputs["input_ids"][0].tolist(),
-            "vector": [short(x) for x in vector]})
-    return {"sentences": sentences}
 
 
 # Task heads
@@ -206,7 +153,7 @@ def record(kind, directory, more):
         directory, attn_implementation="eager", dtype=torch.float32).eval()
     tokenizer = t.AutoTokenizer.from_pretrained(directory)
     if "pooling" in more:
-        value = record_sentences(model, tokenizer, more)
+        value = fixture_sentences.record(directory, more, TEXTS, short)
     else:
         (recorder,) = (f for name, f in RECORDERS.items() if name in kind.__name__)
         value = recorder(model, tokenizer)

@@ -14,6 +14,7 @@ import transformers as t
 WORDPIECE_SIZE = 199
 BYTE_LEVEL_SIZE = 283
 CLIP_SIZE = 181
+PIECES_SIZE = 149
 SIGLIP_SIZE = 113
 
 TEXT = """
@@ -92,7 +93,8 @@ def byte_level_roberta(config):
         sep=("</s>", 2), cls=("<s>", 0), trim_offsets=True, add_prefix_space=False)
     # RoBERTa keeps two positions free: the last usable length is 65.
     return t.RobertaTokenizerFast(
-        tokenizer_object=tokenizer, model_max_length=config.max_position_embeddings - 2)
+        tokenizer_object=tokenizer,
+        model_max_length=getattr(config, "max_position_embeddings", 69) - 2)
 
 
 def byte_level_gpt2(config):
@@ -100,6 +102,43 @@ def byte_level_gpt2(config):
     tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
     return t.GPT2TokenizerFast(
         tokenizer_object=tokenizer, model_max_length=config.max_position_embeddings)
+
+
+def byte_level_qwen(config):
+    """As Qwen3-Embedding: the file's post-processor puts a token behind each text."""
+    tokenizer = byte_level(["<|endoftext|>", "<|im_end|>"], BYTE_LEVEL_SIZE)
+    tokenizer.post_processor = processors.Sequence([
+        processors.ByteLevel(trim_offsets=False),
+        processors.TemplateProcessing(
+            single="$A:0 <|endoftext|>:0", pair="$A:0 <|endoftext|>:0 $B:1 <|endoftext|>:1",
+            special_tokens=[("<|endoftext|>", 0)])])
+    return t.Qwen2TokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|endoftext|>",
+        padding_side="left", model_max_length=4 * config.max_position_embeddings)
+
+
+def pieces(special):
+    """BPE over words that begin with the space before them, as SentencePiece does."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True))
+    tokenizer.normalizer = normalizers.Replace(" ", "▁")
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("▁", behavior="merged_with_next")
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.Fuse()])
+    tokenizer.train_from_iterator(TEXT, trainers.BpeTrainer(
+        vocab_size=PIECES_SIZE, special_tokens=special, show_progress=False))
+    assert tokenizer.get_vocab_size() == PIECES_SIZE
+    return tokenizer
+
+
+def pieces_gemma(config):
+    """The class puts a token before each text, and here, as in EmbeddingGemma, one behind it."""
+    return t.GemmaTokenizerFast(
+        tokenizer_object=pieces(["<pad>", "<eos>", "<bos>", "<unk>"]), add_bos_token=True,
+        add_eos_token=True, padding_side="left")
+
+
+def pieces_llama(config):
+    return t.LlamaTokenizerFast(
+        tokenizer_object=pieces(["<unk>", "</s>", "<s>"]), add_eos_token=True, pad_token="</s>")
 
 
 def clip(config):
@@ -146,4 +185,7 @@ KINDS = {
     "wordpiece": wordpiece,
     "byte-level-roberta": byte_level_roberta,
     "byte-level-gpt2": byte_level_gpt2,
+    "byte-level-qwen": byte_level_qwen,
+    "pieces-gemma": pieces_gemma,
+    "pieces-llama": pieces_llama,
 }

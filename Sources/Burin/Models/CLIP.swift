@@ -47,7 +47,7 @@ struct CLIP: Family {
     maximumLength = text.maximumLength
   }
 
-  func entries(_ limits: Limits, sentence: SentencePipeline?) throws(HubError) -> [Entry] {
+  func entries(_ limits: Limits) throws(HubError) -> [Entry] {
     switch kind {
     case .both(let towers): towers.entries(limits)
     case .classifier(let classifier): [classifier.entry(limits)]
@@ -76,7 +76,7 @@ struct CLIPText: Family {
     projection = head == .projection ? tower.projection(to: width, body) : nil
   }
 
-  func entries(_ limits: Limits, sentence: SentencePipeline?) throws(HubError) -> [Entry] {
+  func entries(_ limits: Limits) throws(HubError) -> [Entry] {
     tower.entries(limits) { hidden, inputs in
       let pooled = tower.pooled(hidden, inputs)
       let vector = projection.map { ("text_embeds", $0(pooled)) } ?? ("pooler_output", pooled)

@@ -3,7 +3,7 @@ import BurinIR
 
 /// A family of decoders: the part of `Family` that its members share, from the stateless `forward`
 /// to the `step` over a cache.
-protocol DecoderFamily: Family {
+protocol DecoderFamily: PooledFamily {
   var head: Head { get }
   var body: DecoderBody { get }
 
@@ -25,25 +25,13 @@ extension DecoderFamily {
   var maximumLength: Int { body.maximumLength }
   var longContext: LongContext? { body.longContext }
 
-  func entries(_ limits: Limits, sentence: SentencePipeline?) throws(HubError) -> [Entry] {
+  func entries(_ limits: Limits) throws(HubError) -> [Entry] {
     let batch = Dim(Symbol("batch", maximum: limits.batch))
     let seq = Dim(Symbol("seq", maximum: limits.sequence ?? defaultLength))
     var entries = [
       Entry.trace("forward") { trace in
-        let ids = trace.input("input_ids", .i32, [batch, seq])
-        let padding = trace.input(
-          "attention_mask", .i32, ids.shape, fallback: trace.full(1, .i32, ids.shape))
-        let positions = trace.input(
-          "position_ids", .i32, ids.shape,
-          fallback: countsPadding ? trace.iota(ids.shape, axis: 1) : padding.countedPositions)
-        let context = DecoderContext(
-          positions: positions, padding: padding, looksAhead: body.looksAhead)
-        // transformers takes positions where nothing follows from them, so they are added times 0.
-        let unread = positions * trace.constant(0, .i32)
-        let hidden = stack(body.readsPositions ? ids : ids + unread, positions: positions) { _ in
-          context
-        }
-        return trace.scoped("head") { outputs(hidden, ids: ids) }
+        let call = whole(trace, batch, seq)
+        return trace.scoped("head") { outputs(call.hidden, ids: call.ids) }
       }
     ]
     if head == .languageModel {
@@ -54,6 +42,34 @@ extension DecoderFamily {
       entries.append(step("verify", batch, tokens, context) { $1 })
     }
     return entries
+  }
+
+  func states(_ trace: Trace, _ limits: Limits) -> TokenStates {
+    let call = whole(
+      trace, Dim(Symbol("batch", maximum: limits.batch)),
+      Dim(Symbol("seq", maximum: limits.sequence ?? defaultLength)))
+    return TokenStates(
+      hidden: trace.scoped("head") { body.normalize(call.hidden) }, padding: call.padding)
+  }
+
+  /// A call that remembers nothing: its inputs, and what the last layer gives.
+  private func whole(
+    _ trace: Trace, _ batch: Dim, _ seq: Dim
+  ) -> (ids: Tensor, padding: Tensor, hidden: Tensor) {
+    let ids = trace.input("input_ids", .i32, [batch, seq])
+    let padding = trace.input(
+      "attention_mask", .i32, ids.shape, fallback: trace.full(1, .i32, ids.shape))
+    let positions = trace.input(
+      "position_ids", .i32, ids.shape,
+      fallback: countsPadding ? trace.iota(ids.shape, axis: 1) : padding.countedPositions)
+    let context = DecoderContext(
+      positions: positions, padding: padding, looksAhead: body.looksAhead)
+    // transformers takes positions where nothing follows from them, so they are added times 0.
+    let unread = positions * trace.constant(0, .i32)
+    let hidden = stack(body.readsPositions ? ids : ids + unread, positions: positions) { _ in
+      context
+    }
+    return (ids, padding, hidden)
   }
 
   /// The tokens `input_ids[batch, tokens]` appended to each sequence's cache, of which the first

@@ -3,7 +3,7 @@ import BurinIR
 
 /// An encoder family: the part of `Family` that its members share, from the inputs of the forward
 /// call to the names of its outputs.
-protocol EncoderFamily: Family {
+protocol EncoderFamily: PooledFamily {
   var head: Head { get }
 
   /// Whether the forward call takes token types.
@@ -50,30 +50,26 @@ extension EncoderFamily {
     outputs(hidden)
   }
 
-  func entries(_ limits: Limits, sentence: SentencePipeline?) throws(HubError) -> [Entry] {
-    let batch = Dim(Symbol("batch", maximum: limits.batch))
-    let seq = Dim(Symbol("seq", maximum: limits.sequence ?? defaultLength))
-    var entries = [
+  func entries(_ limits: Limits) throws(HubError) -> [Entry] {
+    [
       Entry.trace("forward") { trace in
-        let inputs = self.inputs(trace, batch, seq)
+        let inputs = self.inputs(trace, limits)
         let hidden = self.encode(inputs)
         return trace.scoped(head == .bare ? "pooler" : "head") { self.outputs(hidden, inputs) }
       }
     ]
-    if let sentence {
-      entries.append(
-        Entry.trace("embed") { trace in
-          let inputs = self.inputs(trace, batch, seq)
-          let hidden = self.encode(inputs)
-          let vector = trace.scoped("sentence") { sentence(hidden, padding: inputs.padding) }
-          return [("sentence_embedding", vector)]
-        })
-    }
-    return entries
   }
 
-  private func inputs(_ trace: Trace, _ batch: Dim, _ seq: Dim) -> EncoderInputs {
-    let shape = [batch, seq]
+  func states(_ trace: Trace, _ limits: Limits) -> TokenStates {
+    let inputs = self.inputs(trace, limits)
+    return TokenStates(hidden: encode(inputs), padding: inputs.padding)
+  }
+
+  private func inputs(_ trace: Trace, _ limits: Limits) -> EncoderInputs {
+    let shape = [
+      Dim(Symbol("batch", maximum: limits.batch)),
+      Dim(Symbol("seq", maximum: limits.sequence ?? defaultLength)),
+    ]
     let ids = trace.input("input_ids", .i32, shape)
     let padding = trace.input(
       "attention_mask", .i32, shape, fallback: trace.full(1, .i32, shape))

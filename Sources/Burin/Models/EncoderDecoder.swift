@@ -54,10 +54,23 @@ extension EncoderDecoderFamily {
   var takesTargetPositions: Bool { false }
 
   func encodedSource(_ trace: Trace, batch: Dim, seq: Dim) -> EncodedSource {
+    let (ids, padding) = source(trace, batch, seq)
+    return EncodedSource(output: encode(ids, padding: padding), padding: padding, ids: ids)
+  }
+
+  /// The vectors of the source's tokens.
+  func states(_ trace: Trace, _ limits: Limits) -> TokenStates {
+    let (ids, padding) = source(
+      trace, Dim(Symbol("batch", maximum: limits.batch)),
+      Dim(Symbol("seq", maximum: limits.sequence ?? defaultLength)))
+    return TokenStates(hidden: encode(ids, padding: padding), padding: padding)
+  }
+
+  private func source(_ trace: Trace, _ batch: Dim, _ seq: Dim) -> (ids: Tensor, padding: Tensor) {
     let ids = trace.input("input_ids", .i32, [batch, seq])
     let padding = trace.input(
       "attention_mask", .i32, ids.shape, fallback: trace.full(1, .i32, ids.shape))
-    return EncodedSource(output: encode(ids, padding: padding), padding: padding, ids: ids)
+    return (ids, padding)
   }
 }
 
@@ -160,7 +173,7 @@ extension SourceToTargetFamily {
   /// Whether the head stands on the encoder, so that there is no decoder.
   private var usesEncoderAlone: Bool { head == .encoder || head == .tokenClassification }
 
-  func entries(_ limits: Limits, sentence: SentencePipeline?) throws(HubError) -> [Entry] {
+  func entries(_ limits: Limits) throws(HubError) -> [Entry] {
     sourceToTargetEntries(limits)
   }
 

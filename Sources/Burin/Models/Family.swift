@@ -105,7 +105,7 @@ protocol Family: SendableMetatype {
   static var captions: Captions? { get }
 
   /// The program's entries.
-  func entries(_ limits: Limits, sentence: SentencePipeline?) throws(HubError) -> [Entry]
+  func entries(_ limits: Limits) throws(HubError) -> [Entry]
 }
 
 extension Family {
@@ -114,6 +114,27 @@ extension Family {
   var defaultLength: Int { maximumLength }
   var series: SeriesDescription? { nil }
   var longContext: LongContext? { nil }
+}
+
+/// A family whose tokens have vectors that a sentence-transformers directory can pool.
+protocol PooledFamily: Family {
+  /// The head that transformers' `AutoModel` leaves such a directory, whatever its `architectures` names.
+  static var pooledHead: Head { get }
+
+  /// The tokens' vectors of a call, and what it takes to tell them from padding.
+  func states(_ trace: Trace, _ limits: Limits) -> TokenStates
+}
+
+extension PooledFamily {
+  static var pooledHead: Head { .bare }
+}
+
+/// The vectors of a call's tokens.
+struct TokenStates {
+  /// The last hidden state, `[batch, seq, width]`.
+  let hidden: Tensor
+  /// `i32[batch, seq]`, 0 where a token is padding.
+  let padding: Tensor
 }
 
 /// How a model of pictures and captions was trained to read captions.

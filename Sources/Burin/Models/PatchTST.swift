@@ -88,7 +88,7 @@ struct PatchTST: Family {
   /// The context is of one length: every limit holds.
   var maximumLength: Int { .max }
 
-  func entries(_ limits: Limits, sentence: SentencePipeline?) throws(HubError) -> [Entry] {
+  func entries(_ limits: Limits) throws(HubError) -> [Entry] {
     let batch = Dim(Symbol("batch", maximum: limits.batch))
     return [
       Entry.trace("forward") { trace in

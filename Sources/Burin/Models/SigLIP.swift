@@ -49,7 +49,7 @@ struct SigLIP: Family {
     maximumLength = text.maximumLength
   }
 
-  func entries(_ limits: Limits, sentence: SentencePipeline?) throws(HubError) -> [Entry] {
+  func entries(_ limits: Limits) throws(HubError) -> [Entry] {
     switch kind {
     case .both(let towers): towers.entries(limits)
     case .classifier(let classifier): [classifier.entry(limits)]
@@ -73,7 +73,7 @@ struct SigLIPText: Family {
     tower = try SigLIPTextTower(config, body)
   }
 
-  func entries(_ limits: Limits, sentence: SentencePipeline?) throws(HubError) -> [Entry] {
+  func entries(_ limits: Limits) throws(HubError) -> [Entry] {
     tower.entries(limits) { hidden, inputs in
       [("pooler_output", tower.pooled(hidden, inputs)), ("last_hidden_state", hidden)]
     }

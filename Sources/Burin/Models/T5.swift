@@ -4,7 +4,7 @@ import BurinIR
 /// T5, mT5 and UMT5 (Raffel et al., 2019; Xue et al., 2020; Chung et al., 2023), as transformers'
 /// `modeling_t5` and its copies: norms without a mean before each sublayer, scores that are not
 /// scaled, and positions only as biases, which all layers share, or in UMT5 none.
-struct T5: EncoderDecoderFamily {
+struct T5: EncoderDecoderFamily, PooledFamily {
   static let modelTypes = ["t5", "mt5", "umt5"]
   static let bodyPrefix = "transformer"
   static let architectures: KeyValuePairs<String, Head> = [
@@ -24,6 +24,8 @@ struct T5: EncoderDecoderFamily {
     "UMT5ForTokenClassification": .tokenClassification,
     "UMT5ForQuestionAnswering": .questionAnswering,
   ]
+
+  static let pooledHead = Head.encoder
 
   /// Copies of the shared embeddings, the decoder where only the encoder is wanted, and a bias that
   /// old files hold and nothing reads.

@@ -64,7 +64,7 @@ struct TimeSeriesTransformer: Family {
   /// The past is of one length: every limit holds.
   var maximumLength: Int { .max }
 
-  func entries(_ limits: Limits, sentence: SentencePipeline?) throws(HubError) -> [Entry] {
+  func entries(_ limits: Limits) throws(HubError) -> [Entry] {
     let batch = Dim(Symbol("batch", maximum: limits.batch))
     let forward = Entry.trace("forward") { trace in
       let past = SeriesPast(trace, features, batch, scaler, categories)

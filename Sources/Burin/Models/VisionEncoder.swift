@@ -27,7 +27,7 @@ extension VisionFamily {
 
   /// `forward`; and `picture` for images of the size that the directory's preprocessing makes of
   /// pictures, where the model takes it and it is another one.
-  func entries(_ limits: Limits, sentence: SentencePipeline?) throws(HubError) -> [Entry] {
+  func entries(_ limits: Limits) throws(HubError) -> [Entry] {
     let batch = Dim(Symbol("batch", maximum: limits.batch))
     func entry(_ name: String, _ size: PictureSize) -> Entry {
       Entry.trace(name) { trace in

@@ -50,7 +50,7 @@ struct Whisper: SourceToTargetFamily {
   var sourceLength: Int? { encoder.length }
   var takesTargetPositions: Bool { true }
 
-  func entries(_ limits: Limits, sentence: SentencePipeline?) throws(HubError) -> [Entry] {
+  func entries(_ limits: Limits) throws(HubError) -> [Entry] {
     guard let classifier else { return sourceToTargetEntries(limits) }
     let batch = Dim(Symbol("batch", maximum: limits.batch))
     return [

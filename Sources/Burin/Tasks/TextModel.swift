@@ -61,7 +61,9 @@ public final class TextModel {
   ///
   /// - Throws: `TaskError` saying which of the texts has no tokens, or too many.
   func encode(_ texts: [String], cutTo limit: Int? = nil) throws -> [Encoding] {
-    let truncation = limit.map { Truncation(maxLength: min($0, maximumLength)) }
+    let side: Truncation.Side =
+      description.tokenizerConfig["truncation_side"]?.string == "left" ? .left : .right
+    let truncation = limit.map { Truncation(maxLength: min($0, maximumLength), side: side) }
     return try texts.enumerated().map { place, text in
       let encoding = try tokenizer().encode(text, truncation: truncation)
       try check(count: encoding.count, ofText: place, among: texts.count)
@@ -83,6 +85,19 @@ public final class TextModel {
     let named = description.tokenizerConfig[key]
     guard let content = named?.string ?? named?["content"]?.string else { return nil }
     return try tokenizer().id(of: content)
+  }
+
+  /// The ids of all tokens that the tokenizer's configuration calls special.
+  func specialIDs() throws -> Set<Int32> {
+    let keys: [ByteString] = [
+      "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token",
+    ]
+    var ids = Set(try keys.compactMap { try specialID($0) })
+    for token in description.tokenizerConfig["additional_special_tokens"]?.array ?? [] {
+      guard let content = token.string ?? token["content"]?.string else { continue }
+      if let id = try tokenizer().id(of: content) { ids.insert(id) }
+    }
+    return ids
   }
 
   // MARK: Batches
@@ -115,16 +130,23 @@ public final class TextModel {
 
   /// Runs encoded texts through an entry, in batches, and hands each one's outputs to `visit` with
   /// its place among the texts; padding is cut off outputs that have a row for each position.
+  ///
+  /// - Parameter promptLength: of how many tokens the prompt of all texts is, for entries that ask.
   func run(
     _ encodings: [Encoding], entry: String = "forward", outputs: [String], byPosition: Bool,
-    visit: (_ place: Int, _ outputs: [TextOutput]) throws -> Void
+    promptLength: Int = 0, visit: (_ place: Int, _ outputs: [TextOutput]) throws -> Void
   ) throws {
     guard let ports = runner.inputs(of: entry) else {
       throw TaskError("\(name): expected the entry \(entry), found none")
     }
     let paddingID = try specialID("pad_token") ?? tokenizer().savedPadding?.id
     for batch in batches(of: encodings.map(\.count), padded: paddingID != nil) {
-      let inputs = inputs(ports, batch.places.map { encodings[$0] }, padding: paddingID ?? 0)
+      var inputs = inputs(ports, batch.places.map { encodings[$0] }, padding: paddingID ?? 0)
+      if ports.contains(where: { $0.name == "prompt_length" }) {
+        let count = batch.places.count
+        inputs["prompt_length"] = HostTensor(
+          [Int32](repeating: Int32(promptLength), count: count), shape: [count])
+      }
       let results = try runner.run(entry, inputs, outputs: outputs)
       let values = try outputs.map { output in
         guard let result = results[output] else {
