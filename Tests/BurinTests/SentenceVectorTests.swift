@@ -9,8 +9,10 @@ import Testing
     "sentence-mean", "sentence-cls", "sentence-max", "sentence-mean-sqrt-len", "sentence-mpnet",
     "sentence-prompted", "sentence-t5",
   ]
-  private static let decoders = ["sentence-qwen3", "sentence-gemma3", "sentence-mistral"]
-  private static let prompted = ["sentence-prompted"] + decoders
+  private static let decoders = [
+    "sentence-qwen2", "sentence-qwen3", "sentence-gemma3", "sentence-mistral",
+  ]
+  private static let prompted = ["sentence-prompted"] + decoders[1...]
 
   private struct Recorded {
     let embedder: SentenceEmbedder

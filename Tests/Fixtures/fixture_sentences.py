@@ -70,6 +70,12 @@ FIXTURES = {
          "normalize": True, "max_seq_length": None, "store": torch.bfloat16,
          "prompts": {
              "query": "Instruct: Find where the river rises\nQuery:", "document": ""}}),
+    # As gte-Qwen2: tokens see each other in both directions, which transformers reads from 5.2 on.
+    "sentence-qwen2": (
+        t.Qwen2Model,
+        rotary(t.Qwen2Config, 24, 4, 2, 37, vocab=tok.BYTE_LEVEL_SIZE, is_causal=False),
+        {"tokenizer": "byte-level-qwen", "pooling": LAST, "normalize": True,
+         "max_seq_length": 43}),
     # As EmbeddingGemma: tokens see each other in both directions, two layers stand behind the mean.
     "sentence-gemma3": (
         t.Gemma3TextModel,
@@ -146,10 +152,14 @@ def write(directory, name, value):
 def record(directory, more, texts, short):
     """`short` takes a float; the result is for text.json."""
     from sentence_transformers import SentenceTransformer
+    from transformers.models.qwen2 import modeling_qwen2
     model = SentenceTransformer(
         directory, device="cpu",
         model_kwargs={"attn_implementation": "eager", "dtype": torch.float32})
     model.eval()
+    if not getattr(model[0].auto_model.config, "is_causal", True):
+        # transformers 4.57 does not read it; without a mask a text without padding sees all of itself.
+        modeling_qwen2.create_causal_mask = lambda **_: None
 
     def recorded(text, name=None, **how):
         vector = model.encode(text, prompt_name=name, **how)

@@ -15,10 +15,20 @@ extension LlamaFamily {
   static func isUnused(_ name: String) -> Bool { DecoderBody.isUnused(name) }
 
   init(_ config: JSONField, head: Head, body: Weights) throws(HubError) {
-    let variant = try Self.variant(config)
+    var variant = try Self.variant(config)
     guard !variant.looksAhead || head != .languageModel else {
       throw config["use_bidirectional_attention"].error(
         expected: "false in a model that continues texts")
+    }
+    // As transformers does from 5.2 on, and as the models that say so were trained.
+    let causal = config["is_causal"]
+    if try !causal.flag(default: true) {
+      guard head != .languageModel, variant.window == nil else {
+        throw causal.error(
+          expected: variant.window == nil
+            ? "true in a model that continues texts" : "true where layers have a window")
+      }
+      variant.looksAhead = true
     }
     self.init(head: head, body: try DecoderBody(config, body, variant))
   }
