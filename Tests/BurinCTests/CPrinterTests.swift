@@ -88,7 +88,7 @@ import Testing
     func declare(_ name: CExpression, _ value: CExpression, _ note: String) -> [CStatement] {
       Declare(.int, name, value).note(note)
     }
-    let long = (1...13).reduce(a) { sum, number in sum + CExpression.integer(number * 100) }
+    let long = (1...8).reduce(a) { $0 + .name(CIdentifier("term", sizes: [$1])) }
     let text = CPrinter.print(
       declare("x", a, "first") + declare("sum", long, String(repeating: "n", count: 12))
         + declare("longer", b, "third"))

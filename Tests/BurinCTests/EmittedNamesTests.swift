@@ -34,7 +34,7 @@ import Testing
       %4 = constant(1, 0.25) : f32[2]
       %5 = rotary(%0, positions: %3, frequencies: %4)
       %6 = constant(0.5) : f32[]
-      %7 = power(%5, %6)
+      %7 = maximum(%5, %6)
       """, output: "%7")
     #expect(source.contains("static const int32_t constant_minus_1[1] = {-1};"))
     #expect(source.contains("static const float rotary_frequencies[2] = {1.0f, 0.25f};"))
@@ -62,7 +62,7 @@ import Testing
       %0 = input("x") : f32[n, 6, 2, 4]
       %1 = input("biases") : f32[6, 6, 2]
       %2 = transpose(%1, permutation: [2, 0, 1])
-      %3 = reshape(%2, [1, 2, 6, 6])
+      %3 = reshape(%2) : f32[1, 2, 6, 6]
       %4 = attention(query: %0, key: %0, value: %0, scale: 1, bias: %3)
       %5 = attention(query: %4, key: %4, value: %4, scale: 1, bias: %3)
       """, output: "%5")
@@ -75,11 +75,12 @@ import Testing
   func fills() throws {
     let source = try emitted(
       """
-      %0 = constant(1) : i32[]
-      %1 = broadcast(%0) : i32[n, 3]
-      %2 = input("mask", fallback: %1) : i32[n, 3]
-      %3 = add(%2, %2)
-      """, output: "%3")
+      %0 = input("x") : i32[n, 3]
+      %1 = constant(1) : i32[]
+      %2 = broadcast(%1) : i32[n, 3]
+      %3 = input("mask", fallback: %2) : i32[n, 3]
+      %4 = add(%0, %3)
+      """, output: "%4")
     #expect(source.contains("// fill(i32[n, 3]) : i32[n, 3]"))
     #expect(source.contains("const int32_t *restrict x,  // one element"), "\(source)")
     #expect(source.contains("constant_1, default_mask);"))
