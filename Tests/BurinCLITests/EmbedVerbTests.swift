@@ -105,7 +105,7 @@ import Testing
       tensors: body.map { .init(ByteString("bert." + $0.name.utf8String), .f32, $0.shape) }
         + [.init("cls.predictions.other", .f32, [3])])
     for tensor in body { try writer.write(source.floats(of: tensor)) }
-    try writer.write([1, 2, 3])
+    try writer.write([1, 2, 3] as [Float])
     try writer.finish()
     let compiled = try Burin.compiled(model)
     #expect(

@@ -26,15 +26,15 @@ extension DecoderFamily {
   var longContext: LongContext? { body.longContext }
 
   func entries(_ limits: Limits) throws(HubError) -> [Entry] {
-    let batch = Dim(Symbol("batch", maximum: limits.batch))
-    let seq = Dim(Symbol("seq", maximum: limits.sequence ?? defaultLength))
     var entries = [
       Entry.trace("forward") { trace in
-        let call = whole(trace, batch, seq)
+        let call = whole(trace, limits)
         return trace.scoped("head") { outputs(call.hidden, ids: call.ids) }
       }
     ]
     if head == .languageModel {
+      let shape = tokenShape(limits)
+      let (batch, seq) = (shape[0], shape[1])
       let context = Dim(Symbol("context", maximum: limits.sequence ?? defaultLength))
       entries.append(step("step", batch, seq, context) { $0.last(of: $1) })
       let drafts = min(PromptLookup.longest + 1, limits.sequence ?? defaultLength)
@@ -45,18 +45,16 @@ extension DecoderFamily {
   }
 
   func states(_ trace: Trace, _ limits: Limits) -> TokenStates {
-    let call = whole(
-      trace, Dim(Symbol("batch", maximum: limits.batch)),
-      Dim(Symbol("seq", maximum: limits.sequence ?? defaultLength)))
+    let call = whole(trace, limits)
     return TokenStates(
       hidden: trace.scoped("head") { body.normalize(call.hidden) }, padding: call.padding)
   }
 
   /// A call that remembers nothing: its inputs, and what the last layer gives.
   private func whole(
-    _ trace: Trace, _ batch: Dim, _ seq: Dim
+    _ trace: Trace, _ limits: Limits
   ) -> (ids: Tensor, padding: Tensor, hidden: Tensor) {
-    let ids = trace.input("input_ids", .i32, [batch, seq])
+    let ids = trace.input("input_ids", .i32, tokenShape(limits))
     let padding = trace.input(
       "attention_mask", .i32, ids.shape, fallback: trace.full(1, .i32, ids.shape))
     let positions = trace.input(

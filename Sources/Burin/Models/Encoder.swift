@@ -66,10 +66,7 @@ extension EncoderFamily {
   }
 
   private func inputs(_ trace: Trace, _ limits: Limits) -> EncoderInputs {
-    let shape = [
-      Dim(Symbol("batch", maximum: limits.batch)),
-      Dim(Symbol("seq", maximum: limits.sequence ?? defaultLength)),
-    ]
+    let shape = tokenShape(limits)
     let ids = trace.input("input_ids", .i32, shape)
     let padding = trace.input(
       "attention_mask", .i32, shape, fallback: trace.full(1, .i32, shape))

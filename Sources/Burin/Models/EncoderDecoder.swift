@@ -54,22 +54,20 @@ extension EncoderDecoderFamily {
   var takesTargetPositions: Bool { false }
 
   func encodedSource(_ trace: Trace, batch: Dim, seq: Dim) -> EncodedSource {
-    let (ids, padding) = source(trace, batch, seq)
+    let (ids, padding) = source(trace, [batch, seq])
     return EncodedSource(output: encode(ids, padding: padding), padding: padding, ids: ids)
   }
 
   /// The vectors of the source's tokens.
   func states(_ trace: Trace, _ limits: Limits) -> TokenStates {
-    let (ids, padding) = source(
-      trace, Dim(Symbol("batch", maximum: limits.batch)),
-      Dim(Symbol("seq", maximum: limits.sequence ?? defaultLength)))
+    let (ids, padding) = source(trace, tokenShape(limits))
     return TokenStates(hidden: encode(ids, padding: padding), padding: padding)
   }
 
-  private func source(_ trace: Trace, _ batch: Dim, _ seq: Dim) -> (ids: Tensor, padding: Tensor) {
-    let ids = trace.input("input_ids", .i32, [batch, seq])
+  private func source(_ trace: Trace, _ shape: [Dim]) -> (ids: Tensor, padding: Tensor) {
+    let ids = trace.input("input_ids", .i32, shape)
     let padding = trace.input(
-      "attention_mask", .i32, ids.shape, fallback: trace.full(1, .i32, ids.shape))
+      "attention_mask", .i32, shape, fallback: trace.full(1, .i32, shape))
     return (ids, padding)
   }
 }

@@ -114,6 +114,14 @@ extension Family {
   var defaultLength: Int { maximumLength }
   var series: SeriesDescription? { nil }
   var longContext: LongContext? { nil }
+
+  /// The shape `[batch, seq]` of a call's tokens.
+  func tokenShape(_ limits: Limits) -> [Dim] {
+    [
+      Dim(Symbol("batch", maximum: limits.batch)),
+      Dim(Symbol("seq", maximum: limits.sequence ?? defaultLength)),
+    ]
+  }
 }
 
 /// A family whose tokens have vectors that a sentence-transformers directory can pool.

@@ -78,10 +78,11 @@ public struct SentenceEmbedder {
     return try model.encode(prepared, cutTo: limit)
   }
 
-  /// How many tokens the prompt is by itself, those before a text included; a special token at its end
-  /// would stand behind the text.
+  /// How many tokens the prompt is by itself, those before a text included, for a model that leaves
+  /// them out; a special token at its end would stand behind the text.
   private func promptLength() throws -> Int {
-    guard !prompt.isEmpty else { return 0 }
+    let ports = model.runner.inputs(of: "embed") ?? []
+    guard !prompt.isEmpty, ports.contains(where: { $0.name == "prompt_length" }) else { return 0 }
     guard let encoding = try encode([prompt]).first, let last = encoding.ids.last else { return 0 }
     return encoding.count - (try model.specialIDs().contains(last) ? 1 : 0)
   }

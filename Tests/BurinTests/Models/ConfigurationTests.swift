@@ -95,6 +95,12 @@ import Testing
       message: ["use_bidirectional_attention", "false in a model that continues"],
       fixture: "gemma3-lm"),
     Case(
+      name: "a language model that is not causal", key: "is_causal", value: false,
+      message: ["is_causal", "true in a model that continues"], fixture: "llama-lm"),
+    Case(
+      name: "a window in both directions", key: "is_causal", value: false,
+      message: ["is_causal", "true where layers have a window"], fixture: "mistral-lm"),
+    Case(
       name: "norms of another width than the heads", key: "head_dim", value: 10,
       message: ["head_dim", "expected 8", "found 10"], fixture: "phi-lm"),
     Case(
