@@ -17,6 +17,8 @@ def finish(r, name, config, parts, longest, suffix="ForCausalLM"):
     window = getattr(config, "sliding_window", None)
     cases = r.texts(words, longest, config.pad_token_id, least=window or 1)
     masked(r, cases, words, longest)
+    if name != "Bloom":
+        placed(r, cases, words, longest)
     if "SequenceClassification" in part:
         # Without padding in between: where the last token is would be a matter of taste.
         for inputs in cases.values():
@@ -28,6 +30,9 @@ def finish(r, name, config, parts, longest, suffix="ForCausalLM"):
     if "Question" not in part:
         case.call = {"use_cache": False}
     if part == suffix:
+        if r.chance(0.15):
+            # As Llama 3 has it.
+            config.eos_token_id = r.sample(range(words), min(words, r.to(1, 3)))
         case.generation = rules(r, words)
         case.generation.pop("forced_bos_token_id", None)
         for how in {}, {"num_beams": r.to(2, 4)}:
@@ -48,6 +53,18 @@ def masked(r, cases, words, longest):
     holes = (torch.rand((2, width), generator=r.torch) > 0.3).long()
     holes[:, 0] = holes[:, -1] = 1
     cases["holes"] = {"input_ids": r.ids(words, 2, width), "attention_mask": holes}
+
+
+def placed(r, cases, words, longest):
+    """Positions that are given. Without a mask, what does not count up would be several texts in a
+    row to transformers."""
+    width = r.to(1, longest)
+    ids, start = r.ids(words, 2, width), r.to(0, longest - width)
+    places = torch.arange(start, start + width)[None].expand(2, width)
+    cases["later"] = {"input_ids": ids, "position_ids": places}
+    if r.chance(0.5):
+        cases["placed"] = {"input_ids": ids, "position_ids": r.ids(longest, 2, width),
+                           "attention_mask": torch.ones(2, width).long()}
 
 
 def ids(r, words):
@@ -105,7 +122,8 @@ def scaling(r, width, longest):
     original = max(2, longest // 2)
     if kind == "yarn":
         scaled |= r.some(beta_fast=r.one(2.0, 32.0), beta_slow=1.5, attention_factor=0.8,
-                         mscale=1.2, truncate=False, original_max_position_embeddings=original)
+                         mscale=1.2, mscale_all_dim=r.one(0.0, 0.7), truncate=False,
+                         original_max_position_embeddings=original)
     if kind == "llama3":
         scaled |= dict(low_freq_factor=1.0, high_freq_factor=4.0,
                        original_max_position_embeddings=original)
@@ -132,10 +150,11 @@ def rotary(name, own=lambda r, keys: {}, parts=("Model",), config=None, partial=
         keys = dict(
             vocab_size=words, hidden_size=heads * width, num_attention_heads=heads,
             num_key_value_heads=groups, intermediate_size=r.to(1, 60),
-            num_hidden_layers=r.to(1, 3), max_position_embeddings=longest, **ids(r, words),
+            num_hidden_layers=r.to(1, 3), **ids(r, words),
+            max_position_embeddings=longest + r.one(0, 0, r.to(1, 60)),
             **r.some(hidden_act=r.activation(), tie_word_embeddings=r.chance(0.5),
                      rms_norm_eps=r.epsilon(), rope_theta=r.one(1e2, 5e5)))
-        keys |= scaling(r, width, longest)
+        keys |= scaling(r, width, keys["max_position_embeddings"])
         keys |= own(r, keys)
         made = getattr(t, config or name + "Config")(**keys)
         return finish(r, name, made, parts, longest)
@@ -205,8 +224,11 @@ def gemma3(r, keys):
 
 
 def phi(r, keys):
-    return r.some(partial_rotary_factor=r.one(0.25, 0.5, 1.0), qk_layernorm=True,
+    more = r.some(partial_rotary_factor=r.one(0.25, 0.5, 1.0), qk_layernorm=True,
                   layer_norm_eps=r.epsilon())
+    if "qk_layernorm" not in more and "long_factor" not in keys.get("rope_scaling", {}):
+        more |= r.some(head_dim=8 * r.to(1, 3))
+    return more
 
 
 def stablelm(r, keys):

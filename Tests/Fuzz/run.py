@@ -306,6 +306,41 @@ def generated_in_double(model, ids, how):
         model.float()
 
 
+@functools.cache
+def modern(python):
+    """A process of another transformers that saves models anew."""
+    return subprocess.Popen(
+        [python, os.path.join(HERE, "modern.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, text=True)
+
+
+def saved_anew(case, r, model, directory, python):
+    """The directory in which transformers 5 has saved the model, if it computes the same."""
+    to = os.path.join(directory, "modern")
+    paths = {label: os.path.join(directory, f"{label}.safetensors") for label in case.inputs}
+    for label, inputs in case.inputs.items():
+        save_file({k: v.contiguous() for k, v in inputs.items()}, paths[label])
+    process = modern(python)
+    asked = {"directory": directory, "kind": case.kind.__name__, "to": to, "call": case.call,
+             "inputs": list(paths.values()), "sharded": r.chance(0.15)}
+    print(json.dumps(asked), file=process.stdin, flush=True)
+    answer = json.loads(process.stdout.readline())
+    if "error" in answer:
+        raise Skipped(f"{case.kind.__name__}: transformers 5: {answer['error']}")
+    for label, inputs in case.inputs.items():
+        theirs = load_file(paths[label].removesuffix(".safetensors") + ".modern.safetensors")
+        different = compare(
+            theirs, forward(model, inputs, case.call), inputs,
+            functools.cache(lambda inputs=inputs: noise(model, inputs, case.call)))
+        if different:
+            raise Skipped(f"{case.kind.__name__}: transformers 5 differs: {label}: {different[0]}")
+    for name in os.listdir(directory):
+        # What stands beside the model: how pictures and sound are prepared.
+        if name in case.files or name.startswith("preprocessor"):
+            shutil.copyfile(os.path.join(directory, name), os.path.join(to, name))
+    return to
+
+
 def can_do(case, model):
     """Whether transformers computes what Burin refuses."""
     try:
@@ -327,12 +362,15 @@ def run_case(name, seed, options):
             case = families()[name](r)
             described = case.kind.__name__
             model = load(case, directory, save(case, r, directory))
+            source = directory
+            if options.modern:
+                source = saved_anew(case, r, model, directory, options.modern)
         except (Refused, Failed, Skipped):
             raise
         except Exception as error:
             raise Skipped(f"{described}: {type(error).__name__}: {str(error)[:300]}") from error
         try:
-            burin(["compile", directory, "-o", library, "--threads-to-build", "1",
+            burin(["compile", source, "-o", library, "--threads-to-build", "1",
                    *case.arguments], options.burin)
         except Refused as refusal:
             raise Refused(f"{refusal} ({can_do(case, model)})") from None
@@ -368,6 +406,8 @@ def main():
     parser.add_argument("--only", type=int, help="the number of one case")
     parser.add_argument("--burin", default=".build/release/burin")
     parser.add_argument("--jobs", type=int, default=1, help="cases side by side")
+    parser.add_argument(
+        "--modern", help="a Python whose transformers is of version 5, which saves the models anew")
     parser.add_argument("--keep", help="a directory for the models that fail")
     options = parser.parse_args()
     torch.set_num_threads(1)
