@@ -181,6 +181,12 @@ extension JSONField {
     names.map { self[$0] }.first { $0.exists } ?? self[names[names.count - 1]]
   }
 
+  /// Whether transformers 5 or later wrote this configuration.
+  func isOfTransformers5() throws(HubError) -> Bool {
+    let version = try self["transformers_version"].string(default: "").utf8String
+    return (version.split(separator: ".").first.flatMap { Int($0) } ?? 0) >= 5
+  }
+
   /// An activation function by transformers' name.
   func activation(default absent: String? = nil) throws(HubError) -> Activation {
     let name = exists ? try string().utf8String : absent ?? ""

@@ -117,10 +117,12 @@ enum LayerType: String, CaseIterable {
 
 extension JSONField {
   /// `layer_types`, one for each layer; `nil` if it is absent.
-  func layerTypes() throws(HubError) -> [LayerType]? {
+  ///
+  /// - Parameter absent: how many layers there are where the configuration does not say.
+  func layerTypes(layers absent: Int? = nil) throws(HubError) -> [LayerType]? {
     guard self["layer_types"].exists else { return nil }
     let fields = try self["layer_types"].array()
-    let count = try self["num_hidden_layers"].layers()
+    let count = try self["num_hidden_layers"].layers(default: absent)
     guard fields.count == count else {
       throw self["layer_types"].error(expected: "one type for each of \(count) layers")
     }

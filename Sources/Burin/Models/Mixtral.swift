@@ -122,7 +122,9 @@ struct Mixture {
   ) throws(HubError) {
     self.part = part
     self.names = names
-    self.count = try config[countKey].int(in: 1...1 << 16, default: count)
+    // transformers 5 writes Qwen3-MoE's count under Mixtral's name.
+    self.count = try config.first(of: "num_local_experts", countKey)
+      .int(in: 1...1 << 16, default: count)
     self.choices = try config["num_experts_per_tok"].int(in: 1...1 << 16, default: choices)
     guard self.choices <= self.count else {
       throw config["num_experts_per_tok"].error(

@@ -38,6 +38,8 @@ struct ModernBert: EncoderFamily {
     let activation = try config["hidden_activation"].activation(default: "gelu")
     let attentionBias = try config["attention_bias"].bool(default: false)
     let feedForwardBias = try config["mlp_bias"].bool(default: false)
+    // What transformers 5 writes; before, every so many layers had no window.
+    let types = try config.layerTypes(layers: sizes.layers)
     let interval = try config["global_attn_every_n_layers"].int(in: 1...1 << 20, default: 3)
     let reach = try config["local_attention"].int(in: 1...1 << 30, default: 128) / 2
     let width = hidden / heads
@@ -57,7 +59,7 @@ struct ModernBert: EncoderFamily {
     finalNorm = norm(body["final_norm"])
     layers = (0..<sizes.layers).map { index in
       let layer = body["layers"][index]
-      let isGlobal = index % interval == 0
+      let isGlobal = types.map { $0[index] == .full } ?? (index % interval == 0)
       return ModernBertLayer(
         attentionNorm: index == 0 ? nil : norm(layer["attn_norm"]), heads: heads,
         projection: Linear(hidden, 3 * hidden, layer["attn"]["Wqkv"], bias: attentionBias),

@@ -37,7 +37,8 @@ struct T5: EncoderDecoderFamily, PooledFamily {
   let head: Head
   let hidden: Int
   let words: Embedding
-  let isTied: Bool
+  /// Whether scores are products with the embeddings, and whether what they are products of is scaled.
+  let isTied, isScaled: Bool
   let encoder: [EncoderLayer]
   let decoder: [CrossDecoderLayer]
   let encoderNorm, decoderNorm: RMSNorm
@@ -98,7 +99,17 @@ struct T5: EncoderDecoderFamily, PooledFamily {
     words = Embedding(
       try config["vocab_size"].int(
         in: 1...1 << 24, default: isOldest ? 32_128 : 250_112), hidden, body["shared"])
-    isTied = try config["tie_word_embeddings"].bool(default: type != "mt5")
+    // From transformers 5 on, `tie_word_embeddings` is always true, and the files say what is tied;
+    // whether the output is scaled has a key of its own, but in mT5, whose outputs never are.
+    let scale = config["scale_decoder_outputs"]
+    let isRecent = type == "mt5" ? try config.isOfTransformers5() : scale.exists
+    if isRecent {
+      isTied = !body["lm_head"].holds("weight")
+      isScaled = try scale.bool(default: false)
+    } else {
+      isTied = try config["tie_word_embeddings"].bool(default: type != "mt5")
+      isScaled = isTied
+    }
     encoder = (0..<count).map { layer("encoder", $0, last: 1) }
     decoder = (0..<(try config["num_decoder_layers"].layers(default: decoderCount))).map {
       let sublayers = body["decoder"]["block"][$0]["layer"]
@@ -160,9 +171,9 @@ struct T5: EncoderDecoderFamily, PooledFamily {
   func normalizeTarget(_ x: Tensor) -> Tensor { decoderNorm(x) }
 
   func scores(_ x: Tensor) -> Tensor {
-    isTied
-      ? words.scores(x * (1 / Double(hidden).squareRoot()))
-      : Linear(hidden, vocabulary, Weights("lm_head"), bias: false)(x)
+    let x = isScaled ? x * (1 / Double(hidden).squareRoot()) : x
+    return isTied
+      ? words.scores(x) : Linear(hidden, vocabulary, Weights("lm_head"), bias: false)(x)
   }
   func outputs(_ hidden: Tensor, source: Tensor?) -> [(String, Tensor)] {
     heads(hidden, source: source)
