@@ -13,15 +13,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-
-def tensors(outputs):
-    found = {}
-    for name, value in outputs.items():
-        if isinstance(value, torch.Tensor) and name != "loss":
-            found[name] = value
-        elif isinstance(value, tuple) and name.endswith(("params", "outputs")):
-            found |= {f"{name}.{i}": part for i, part in enumerate(value)}
-    return {k: v.clone(memory_format=torch.contiguous_format) for k, v in found.items()}
+from comparing import forward
 
 
 def answer(asked):
@@ -31,9 +23,8 @@ def answer(asked):
     model.save_pretrained(asked["to"], max_shard_size="20KB" if asked["sharded"] else "5GB")
     model = model.float().eval()
     for path in asked["inputs"]:
-        with torch.no_grad():
-            save_file(tensors(model(**load_file(path), **asked["call"])),
-                      path.removesuffix(".safetensors") + ".modern.safetensors")
+        save_file(forward(model, load_file(path), asked["call"]),
+                  path.removesuffix(".safetensors") + ".modern.safetensors")
 
 
 def main():
