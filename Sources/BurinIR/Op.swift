@@ -13,6 +13,7 @@ public enum Op<Operand> {
   case weight(name: String, type: TensorType)
   /// What a state held before this call.
   case state(name: String, type: TensorType)
+  /// Numbers that stand in the program.
   case constant(Literal)
   /// Counts 0, 1, 2 ... along `axis`, and is constant along the others.
   case iota(TensorType, axis: Int)
@@ -21,12 +22,15 @@ public enum Op<Operand> {
 
   // Element by element; operands broadcast as in NumPy.
 
+  /// `f(x)`.
   case unary(Unary, Operand)
+  /// `f(x, y)`.
   case binary(Binary, Operand, Operand)
   /// `condition ? then : otherwise`.
   case select(Operand, then: Operand, otherwise: Operand)
   /// `x * by`.
   case scale(Operand, by: Double)
+  /// The same numbers as nearly as another type has them: ties to even, and integers towards zero.
   case cast(Operand, to: ElementType)
 
   // Products.
@@ -58,6 +62,7 @@ public enum Op<Operand> {
   case addNorm(Operand, residual: Operand, Norm<Operand>)
   /// Reduced axes keep extent 1.
   case reduce(Reduction, Operand, axes: [Int])
+  /// Sums of the elements up to each, itself included.
   case cumulativeSum(Operand, axis: Int)
   /// The `count` largest elements of the last axis, largest first and of equals the one that comes
   /// first, and where they are: `(x[..., count], i32[..., count])`.
@@ -72,11 +77,15 @@ public enum Op<Operand> {
   case embedding(table: Operand, indices: Operand, rows: Int)
   /// `x[b, indices[b, t], ...]`.
   case gather(Operand, indices: Operand)
+  /// `count` elements of an axis from `start` on.
   case slice(Operand, axis: Int, start: Dim, count: Dim)
+  /// One behind the other; all other axes are equal.
   case concat([Operand], axis: Int)
+  /// The same elements in the same order, the last axis running fastest.
   case reshape(Operand, [Dim])
   /// Axis `i` of the result is axis `permutation[i]` of the operand.
   case transpose(Operand, permutation: [Int])
+  /// Axes of extent 1, and those that are missing in front, repeated.
   case broadcast(Operand, [Dim])
   /// 0 where every mask lets the key count for the query, `-inf` elsewhere; `f32[batch, 1,
   /// queries, keys]`.
@@ -95,16 +104,21 @@ public enum Op<Operand> {
 
 /// Functions of one element.
 public enum Unary: String, Hashable, Sendable, CaseIterable {
+  /// The usual ones; `rsqrt` is `1 / sqrt(x)`, and `not` takes `bool`.
   case negate, absolute, exp, log, sqrt, rsqrt, sin, cos, erf, floor, not
   /// `gelu` is exact (by erf), `gelu_tanh` the approximation by tanh.
   case relu, gelu, silu, tanh, sigmoid
+  /// `0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`.
   case geluTanh = "gelu_tanh"
 }
 
 /// Functions of two elements; comparisons give `bool`.
 public enum Binary: String, Hashable, Sendable, CaseIterable {
+  /// The results are of the operands' type.
   case add, subtract, multiply, divide, power, minimum, maximum
+  /// The results are `bool`; `and` and `or` take it too.
   case equal, less, and, or
+  /// `x <= y`.
   case lessOrEqual = "less_or_equal"
 
   /// Whether the result is `bool` whatever the operands are.
