@@ -14,14 +14,19 @@ typedef int32_t i32x8 __attribute__((vector_size(32)));
 typedef int32_t i32x4 __attribute__((vector_size(16)));
 typedef uint16_t u16x32 __attribute__((vector_size(64)));
 
-/// Four numbers of 8 bits in every lane.
+/// 64 bytes, four in each lane.
+INLINE i32x16 quads_load(const uint8_t *from) {
+  return vector_load_i32((const int32_t *)(const void *)from);
+}
+
+/// The same four numbers of 8 bits in every lane.
 INLINE i32x16 quad_splat(const int8_t *from) {
   int32_t quad;
   memcpy(&quad, from, sizeof quad);
   return vector_splat_i32(quad);
 }
 
-/// Two numbers of 16 bits in every lane.
+/// The same two numbers of 16 bits in every lane.
 INLINE i32x16 pair_splat(const int16_t *from) {
   int32_t pair;
   memcpy(&pair, from, sizeof pair);

@@ -76,11 +76,26 @@ INLINE void r8_widen(const int height, R8Rows *rows) {
 }
 #endif
 
-/// Where the sums of a block of a row begin, if its weights are `BLOCK_ZERO` too large.
-INLINE i32x16 r8_start(const int8_t *block) {
+/// Where the sums of a block of a row begin: integers make up for weights that are `BLOCK_ZERO` too
+/// large.
+INLINE r8_product r8_start(const int8_t *block) {
+#ifdef __AVX2__
   int32_t start;
   memcpy(&start, block + R8_START, sizeof start);
   return vector_splat_i32(start);
+#else
+  (void)block;
+  return (f32x16){0};
+#endif
+}
+
+/// The sums of a block of some rows, as they begin.
+IN_REGISTERS INLINE void r8_begin_block(
+    const int height, r8_product product[R8_ROWS][TILE_VECTORS], const R8Rows *rows) {
+  UNROLL
+  for (int row = 0; row < height; row++)
+    for (int v = 0; v < TILE_VECTORS; v++)
+      product[row][v] = r8_start(rows->x + row * rows->x_stride);
 }
 
 /// The sums of a tile, as they begin.

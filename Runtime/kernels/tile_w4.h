@@ -23,11 +23,6 @@ INLINE i32x16 w4_start(const int8_t *block) {
 }
 #endif
 
-/// Eight terms of 16 columns: two of 4 bits in every byte.
-INLINE i32x16 w4_load_eights(const uint8_t *from) {
-  return vector_load_i32((const int32_t *)(const void *)from);
-}
-
 /// The sums of a block of some rows and of `TILE_VECTORS` times 16 columns, over `W4_FACTOR`.
 #if defined(INTEGER_QUADS)
 // Upper halves of bytes: the terms count 16 times, 8 too many are 128, and 12 are missing.
@@ -35,16 +30,13 @@ INLINE i32x16 w4_load_eights(const uint8_t *from) {
 IN_REGISTERS INLINE void w4_multiply(
     const int height, r8_product product[R8_ROWS][TILE_VECTORS], const R8Rows *rows,
     const uint8_t *columns) {
-  UNROLL
-  for (int row = 0; row < height; row++)
-    for (int v = 0; v < TILE_VECTORS; v++)
-      product[row][v] = r8_start(rows->x + row * rows->x_stride);
+  r8_begin_block(height, product, rows);
 #pragma clang loop unroll(disable)
   for (int eight = 0; eight < BLOCK; eight += 8) {
     i32x16 first[TILE_VECTORS], second[TILE_VECTORS];
     UNROLL
     for (int v = 0; v < TILE_VECTORS; v++) {
-      i32x16 eights = w4_load_eights(columns + eight * 16 + 64 * v);
+      i32x16 eights = quads_load(columns + eight * 16 + 64 * v);
       first[v] = (eights << 4 & (int32_t)0xf0f0f0f0) | 0x0c0c0c0c;
       second[v] = (eights & (int32_t)0xf0f0f0f0) | 0x0c0c0c0c;
     }
@@ -75,7 +67,7 @@ IN_REGISTERS INLINE void w4_multiply(
     i32x16 first[TILE_VECTORS], second[TILE_VECTORS];
     UNROLL
     for (int v = 0; v < TILE_VECTORS; v++) {
-      i32x16 eights = w4_load_eights(columns + eight * 16 + 64 * v);
+      i32x16 eights = quads_load(columns + eight * 16 + 64 * v);
       first[v] = eights & 0x0f0f0f0f;
       second[v] = (i32x16)((u16x32)eights >> 4) & 0x0f0f0f0f;
     }
@@ -101,16 +93,14 @@ IN_REGISTERS INLINE void w4_multiply(
 IN_REGISTERS INLINE void w4_multiply(
     const int height, r8_product product[R8_ROWS][TILE_VECTORS], const R8Rows *rows,
     const uint8_t *columns) {
-  UNROLL
-  for (int row = 0; row < height; row++)
-    for (int v = 0; v < TILE_VECTORS; v++) product[row][v] = (f32x16){0};
+  r8_begin_block(height, product, rows);
 #pragma clang loop unroll(disable)
   for (int term = 0; term < BLOCK; term++) {
     int shift = term % 4 * 8 + term / 4 % 2 * 4;
     f32x16 column[TILE_VECTORS];
     UNROLL
     for (int v = 0; v < TILE_VECTORS; v++) {
-      i32x16 eights = w4_load_eights(columns + term / 8 * 128 + 64 * v);
+      i32x16 eights = quads_load(columns + term / 8 * 128 + 64 * v);
       column[v] = __builtin_convertvector((eights >> shift & 15) - 8, f32x16);
     }
     UNROLL

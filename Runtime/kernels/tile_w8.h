@@ -16,25 +16,17 @@ __attribute__((unused)) INLINE f32x16 w8_load(const uint8_t *from) {
   return __builtin_convertvector(*(const u8x16_in_memory *)from, f32x16) - BLOCK_ZERO;
 }
 
-/// Four terms of 16 columns, of u8.
-INLINE i32x16 w8_load_quads(const uint8_t *from) {
-  return vector_load_i32((const int32_t *)(const void *)from);
-}
-
 /// The sums of a block of some rows and of `TILE_VECTORS` times 16 columns.
 #if defined(INTEGER_QUADS)
 IN_REGISTERS INLINE void w8_multiply(
     const int height, r8_product product[R8_ROWS][TILE_VECTORS], const R8Rows *rows,
     const uint8_t *columns) {
-  UNROLL
-  for (int row = 0; row < height; row++)
-    for (int v = 0; v < TILE_VECTORS; v++)
-      product[row][v] = r8_start(rows->x + row * rows->x_stride);
+  r8_begin_block(height, product, rows);
 #pragma clang loop unroll(full)
   for (int four = 0; four < BLOCK; four += 4) {
     i32x16 column[TILE_VECTORS];
     UNROLL
-    for (int v = 0; v < TILE_VECTORS; v++) column[v] = w8_load_quads(columns + four * 32 + 64 * v);
+    for (int v = 0; v < TILE_VECTORS; v++) column[v] = quads_load(columns + four * 32 + 64 * v);
     UNROLL
     for (int row = 0; row < height; row++) {
       i32x16 quad = quad_splat(rows->x + row * rows->x_stride + R8_TERMS + four);
@@ -48,16 +40,13 @@ IN_REGISTERS INLINE void w8_multiply(
 IN_REGISTERS INLINE void w8_multiply(
     const int height, r8_product product[R8_ROWS][TILE_VECTORS], const R8Rows *rows,
     const uint8_t *columns) {
-  UNROLL
-  for (int row = 0; row < height; row++)
-    for (int v = 0; v < TILE_VECTORS; v++)
-      product[row][v] = r8_start(rows->x + row * rows->x_stride);
+  r8_begin_block(height, product, rows);
 #pragma clang loop unroll(disable)
   for (int four = 0; four < BLOCK; four += 4) {
     i32x16 even[TILE_VECTORS], odd[TILE_VECTORS];
     UNROLL
     for (int v = 0; v < TILE_VECTORS; v++) {
-      i32x16 quads = w8_load_quads(columns + four * 32 + 64 * v);
+      i32x16 quads = quads_load(columns + four * 32 + 64 * v);
       even[v] = quads & 0x00ff00ff;
       odd[v] = (i32x16)((u16x32)quads >> 8);
     }
@@ -77,15 +66,13 @@ IN_REGISTERS INLINE void w8_multiply(
 IN_REGISTERS INLINE void w8_multiply(
     const int height, r8_product product[R8_ROWS][TILE_VECTORS], const R8Rows *rows,
     const uint8_t *columns) {
-  UNROLL
-  for (int row = 0; row < height; row++)
-    for (int v = 0; v < TILE_VECTORS; v++) product[row][v] = (f32x16){0};
+  r8_begin_block(height, product, rows);
 #pragma clang loop unroll(disable)
   for (int four = 0; four < BLOCK; four += 4) {
     f32x16 column[TILE_VECTORS][4];
     UNROLL
     for (int v = 0; v < TILE_VECTORS; v++) {
-      i32x16 quads = w8_load_quads(columns + four * 32 + 64 * v);
+      i32x16 quads = quads_load(columns + four * 32 + 64 * v);
       UNROLL
       for (int term = 0; term < 4; term++)
         column[v][term] = __builtin_convertvector((quads >> 8 * term & 255) - BLOCK_ZERO, f32x16);
