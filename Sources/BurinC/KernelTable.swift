@@ -10,7 +10,7 @@ func requirement(of op: Op<Place>, operand: Int) -> Requirement {
   case .unary, .binary, .select, .scale, .cast, .iota, .extent:
     elementwiseRequirement(op, operand: operand)
   case .topK: .rows
-  case .softmax, .norm, .addNorm, .reduce, .cumulativeSum:
+  case .softmax, .norm, .normAndCast, .addNorm, .reduce, .cumulativeSum:
     normalizationRequirement(op, operand: operand)
   case .embedding, .gather, .rotary: embeddingRequirement(op, operand: operand)
   case .matmul: matmulRequirement(operand: operand)
@@ -35,7 +35,7 @@ func kernel(for op: Op<Place>, results: [Place], name: String? = nil) throws -> 
   case .append: return try appendKernel(op, name: name)
   case .unary, .binary, .select, .scale, .cast, .iota, .extent:
     return try elementwiseKernel(op, results: results, name: name)
-  case .softmax, .norm, .addNorm, .reduce, .cumulativeSum:
+  case .softmax, .norm, .normAndCast, .addNorm, .reduce, .cumulativeSum:
     return try normalizationKernel(op, results: results, name: name)
   case .embedding, .gather, .rotary: return try embeddingKernel(op, name: name)
   case .matmul: return try matmulKernel(op, results: results, name: name)

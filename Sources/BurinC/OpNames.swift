@@ -15,7 +15,7 @@ extension Op {
       }
       return "projected"
     case .attention: return "attended"
-    case .norm, .addNorm: return "normed"
+    case .norm, .normAndCast, .addNorm: return "normed"
     case .embedding: return "embedded"
     case .gather: return "gathered"
     case .matmul: return "product"
@@ -85,7 +85,7 @@ extension Op where Operand: Equatable {
       if weight == operand { return noun + " weight" }
       for case .bias(let bias) in epilogues where bias == operand { return noun + " bias" }
       return nil
-    case .norm(_, let norm), .addNorm(_, _, let norm):
+    case .norm(_, let norm), .normAndCast(_, let norm), .addNorm(_, _, let norm):
       return norm.scale == operand ? noun + " scale" : norm.bias == operand ? noun + " bias" : nil
     case .embedding(let table, _, _): return table == operand ? "table" : nil
     case .rotary(_, _, let frequencies, _):

@@ -228,7 +228,8 @@ private func evaluateDim(_ dim: Dim, _ extents: [String: Int]) throws(Interprete
   return value
 }
 
-/// What one operation computes from its operands' values; two tensors for `addNorm` and `topK`.
+/// What one operation computes from its operands' values; two tensors for `addNorm`,
+/// `normAndCast` and `topK`.
 ///
 /// - Parameter extents: the values of the symbols, by name.
 /// - Requires: the operands fit the operation's type rule.
@@ -270,10 +271,13 @@ public func interpret(
     return [query.attention(key: key, value: value, scores: scores)]
 
   case .softmax(let x): return [x.softmax()]
-  case .norm(let x, let norm): return [x.normalized(norm)]
+  case .norm(let x, let norm): return [x.normalized(norm).cast(to: norm)]
+  case .normAndCast(let x, let norm):
+    let normed = x.normalized(norm)
+    return [normed, normed.cast(to: norm)]
   case .addNorm(let x, let residual, let norm):
     let sum = x.combined(.add, residual)
-    return [sum, sum.normalized(norm)]
+    return [sum, sum.normalized(norm).cast(to: norm)]
   case .reduce(let function, let x, let axes): return [x.reduced(function, axes: axes)]
   case .cumulativeSum(let x, let axis): return [x.cumulativeSum(axis: axis)]
   case .topK(let x, let count): return x.largest(count)

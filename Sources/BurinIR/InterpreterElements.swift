@@ -156,6 +156,9 @@ extension NumericArray {
     }
   }
 
+  /// What a normalisation stores.
+  func cast(to norm: Norm<NumericArray>) -> NumericArray { norm.cast.map(cast) ?? self }
+
   /// Reduced axes keep extent 1.
   func reduced(_ function: Reduction, axes: [Int]) -> NumericArray {
     let kept = shape.indices.map { axes.contains($0) ? 1 : shape[$0] }

@@ -58,6 +58,8 @@ public enum Op<Operand> {
   case softmax(Operand)
   /// Over the last axis.
   case norm(Operand, Norm<Operand>)
+  /// `(norm(x), cast(norm(x)))`: the norm has a cast, of the second result alone.
+  case normAndCast(Operand, Norm<Operand>)
   /// `(x + residual, norm(x + residual))`.
   case addNorm(Operand, residual: Operand, Norm<Operand>)
   /// Reduced axes keep extent 1.
@@ -147,13 +149,19 @@ public struct Norm<Operand> {
   public var bias: Operand?
   /// What is added to the variance, or to the mean of the squares.
   public var epsilon: Double
+  /// A narrower type that the normalised elements are rounded to, as `cast` does: `bf16`, or `r8` of
+  /// at most 65,536 columns, as a row then lies on the stack.
+  public var cast: ElementType?
 
   /// A normalisation of this kind.
-  public init(_ kind: NormKind, scale: Operand?, bias: Operand?, epsilon: Double) {
+  public init(
+    _ kind: NormKind, scale: Operand?, bias: Operand?, epsilon: Double, cast: ElementType? = nil
+  ) {
     self.kind = kind
     self.scale = scale
     self.bias = bias
     self.epsilon = epsilon
+    self.cast = cast
   }
 }
 

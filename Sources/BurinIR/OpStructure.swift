@@ -40,6 +40,7 @@ extension Op {
         scores: try scores.map(change), tile: tile)
     case .softmax(let x): return .softmax(try change(x))
     case .norm(let x, let norm): return .norm(try change(x), try norm.map(change))
+    case .normAndCast(let x, let norm): return .normAndCast(try change(x), try norm.map(change))
     case .addNorm(let x, let residual, let norm):
       return .addNorm(try change(x), residual: try change(residual), try norm.map(change))
     case .reduce(let function, let x, let axes): return .reduce(function, try change(x), axes: axes)
@@ -89,7 +90,8 @@ extension Norm {
     _ change: (Operand) throws(Failure) -> Other
   ) throws(Failure) -> Norm<Other> {
     Norm<Other>(
-      kind, scale: try scale.mapped(change), bias: try bias.mapped(change), epsilon: epsilon)
+      kind, scale: try scale.mapped(change), bias: try bias.mapped(change), epsilon: epsilon,
+      cast: cast)
   }
 }
 

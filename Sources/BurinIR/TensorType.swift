@@ -39,6 +39,15 @@ public enum ElementType: String, Hashable, Sendable, CaseIterable {
   /// Whether elements are turned in blocks before they are rounded.
   public var isTurned: Bool { self == .w8 || self == .w4 || self == .r8 }
 
+  /// Whether products round to the type as they store: it is what they take beside f32.
+  public var isCastOfProducts: Bool { self == .bf16 || self == .r8 }
+
+  /// Whether kernels over rows of so many columns round to the type as they store: a row of blocks
+  /// lies on the stack before it is rounded.
+  public func isCastOfRows(of width: Dim) -> Bool {
+    self == .bf16 || self == .r8 && width.constant.map { $0 <= 1 << 16 } ?? false
+  }
+
   /// The bytes of `block` elements: of rows, the scale and a start for sums stand before them.
   public var blockBytes: Int {
     switch self {

@@ -96,6 +96,14 @@ extension TextReader: FieldCoder {
   }
 
   mutating func word<Word: TextWord>(_ label: String?, _: Word) throws(TextError) -> Word {
+    try word(label)
+  }
+
+  mutating func word<Word: TextWord>(_ label: String, ifAny _: Word?) throws(TextError) -> Word? {
+    isNext(label) ? try word(label) : nil
+  }
+
+  private mutating func word<Word: TextWord>(_ label: String?) throws(TextError) -> Word {
     try field(label)
     guard token.kind == .word, let word = Word(rawValue: text(token)) else {
       throw expected("one of " + Word.allCases.map(\.rawValue).joined(separator: ", "))

@@ -12,6 +12,7 @@ protocol FieldCoder {
   mutating func operands(_ values: [Operand]) throws(Failure) -> [Operand]
   mutating func name(_ value: String) throws(Failure) -> String
   mutating func word<Word: TextWord>(_ label: String?, _ value: Word) throws(Failure) -> Word
+  mutating func word<Word: TextWord>(_ label: String, ifAny value: Word?) throws(Failure) -> Word?
   /// A word that stands there or does not.
   mutating func flag(_ word: String, _ value: Bool) throws(Failure) -> Bool
   mutating func integer(_ label: String?, _ value: Int) throws(Failure) -> Int
@@ -105,6 +106,7 @@ extension Op: Spelled {
     case .attention: "attention"
     case .softmax: "softmax"
     case .norm: "norm"
+    case .normAndCast: "norm_and_cast"
     case .addNorm: "add_norm"
     case .reduce: "reduce"
     case .cumulativeSum: "cumulative_sum"
@@ -134,7 +136,8 @@ extension Op: Spelled {
       .linear(x, weight: x, columns: 0, epilogues: [], tile: nil),
       .experts(x, chosen: x, weight: x, count: 0, columns: 0, epilogues: [], tile: nil),
       .attention(query: x, key: x, value: x, scores: Scores(scale: 0), tile: nil), .softmax(x),
-      .norm(x, norm), .addNorm(x, residual: x, norm), .reduce(.sum, x, axes: []),
+      .norm(x, norm), .normAndCast(x, norm), .addNorm(x, residual: x, norm),
+      .reduce(.sum, x, axes: []),
       .cumulativeSum(x, axis: 0), .topK(x, count: 0),
       .rotary(x, positions: x, frequencies: x, interleaved: false),
       .embedding(table: x, indices: x, rows: 0), .gather(x, indices: x),
@@ -208,6 +211,8 @@ extension Op: Spelled {
     case .softmax(let x): return .softmax(try coder.operand(nil, x))
     case .norm(let x, let norm):
       return .norm(try coder.operand(nil, x), try norm.coded(by: &coder))
+    case .normAndCast(let x, let norm):
+      return .normAndCast(try coder.operand(nil, x), try norm.coded(by: &coder))
     case .addNorm(let x, let residual, let norm):
       return .addNorm(
         try coder.operand(nil, x), residual: try coder.operand("residual", residual),
@@ -291,7 +296,8 @@ extension Norm {
   ) throws(Coder.Failure) -> Norm where Coder.Operand == Operand {
     Norm(
       try coder.word(nil, kind), scale: try coder.operand("scale", ifAny: scale),
-      bias: try coder.operand("bias", ifAny: bias), epsilon: try coder.number("epsilon", epsilon))
+      bias: try coder.operand("bias", ifAny: bias), epsilon: try coder.number("epsilon", epsilon),
+      cast: try coder.word("cast", ifAny: cast))
   }
 }
 

@@ -90,6 +90,11 @@ private struct FieldWriter<Operand: CustomStringConvertible>: FieldCoder {
     return value
   }
 
+  mutating func word<Word: TextWord>(_ label: String, ifAny value: Word?) -> Word? {
+    if let value { add(label, value.rawValue) }
+    return value
+  }
+
   mutating func flag(_ word: String, _ value: Bool) -> Bool {
     if value { add(nil, word) }
     return value

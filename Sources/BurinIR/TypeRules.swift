@@ -8,13 +8,13 @@ func typeRule(_ op: Op<ValueType>) throws(IRError) -> ValueType {
     switch op {
     case .cast: break
     case .state where element == .q8, .append where element == .q8: break
-    case .linear where element == .r8: break
+    case .linear where element == .r8, .norm where element == .r8, .part: break
     case .transpose where element.isWeight, .pack where element.isWeight: break
     default:
       let makers =
         switch element {
         case .q8: "cast, state and append give"
-        case .r8: "cast gives"
+        case .r8: "cast, linear and norm give"
         default: "cast, transpose and pack give"
         }
       throw IRError("\(op.mnemonic): only \(makers) \(element.rawValue)")
@@ -42,8 +42,11 @@ private func valueRule(_ op: Op<ValueType>) throws(IRError) -> ValueType {
   }
   if case .addNorm(let x, let residual, let norm) = op {
     try require(x == residual, "add_norm: \(x) and \(residual) differ")
-    let type = try normType(x, norm)
-    return .tuple([type, type])
+    return .tuple([x, try normType(x, norm)])
+  }
+  if case .normAndCast(let x, let norm) = op {
+    try require(norm.cast != nil, "norm_and_cast: it casts to no type")
+    return .tuple([x, try normType(x, norm)])
   }
   if case .topK(let x, let count) = op {
     guard let extent = x.shape.last?.constant, x.element == .f32, (1...extent).contains(count)
@@ -193,7 +196,7 @@ private func tensorRule(_ op: Op<TensorType>) throws(IRError) -> TensorType {
       throw IRError("pack: \(x) into panels of \(width)")
     }
     return TensorType(x.element, packedShape(x.element, x.shape[0], columns, width: width))
-  case .part, .addNorm, .topK: throw IRError("a tuple where a tensor belongs")
+  case .part, .addNorm, .normAndCast, .topK: throw IRError("a tuple where a tensor belongs")
   }
 }
 
@@ -231,7 +234,7 @@ private func linearType(
     if case .cast(let element) = epilogue {
       try require(
         index == epilogues.count - 1 && result.element == .f32
-          && (element == .bf16 || element == .r8),
+          && element.isCastOfProducts,
         "linear: a cast of \(result) to \(element.rawValue) as number \(index)")
       return try tensorRule(.cast(result, to: element))
     }
@@ -337,7 +340,11 @@ private func normType(_ x: TensorType, _ norm: Norm<TensorType>) throws(IRError)
     try require(
       vector == TensorType(x.element, [width]), "norm: a scale or bias \(vector) for \(x)")
   }
-  return x
+  guard let cast = norm.cast else { return x }
+  try require(
+    x.element == .f32 && cast.isCastOfRows(of: width),
+    "norm: a cast of \(x) to \(cast.rawValue)")
+  return try tensorRule(.cast(x, to: cast))
 }
 
 private func embeddingType(

@@ -70,8 +70,10 @@ extension Pass {
 }
 
 extension Pass {
-  /// What a product alone is rounded for is rounded before it is stored.
-  public static let fuseCasts = Pass("fuse-casts", rules: [castBeforeView, absorbCast])
+  /// What products and norms are rounded to is rounded before it is stored.
+  public static let fuseCasts = Pass(
+    "fuse-casts",
+    rules: [castBeforeView, absorbCast, castOfNorm, normBesideCast, castOfSum, sumBesideCast])
 }
 
 /// cast(view(x)) ⟶ view(cast(x)), if all that becomes of x is rounded to bf16
@@ -90,7 +92,7 @@ private let castBeforeView = Rule("cast-before-view") { root in
 
 /// cast(linear(x)) ⟶ linear(x, cast)
 private let absorbCast = Rule("absorb-cast") { (root) throws(NearMiss) in
-  guard case .cast(let product, let element) = root.op, element == .bf16 || element == .r8,
+  guard case .cast(let product, let element) = root.op, element.isCastOfProducts,
     case .linear(let x, let weight, let columns, let epilogues, let tile) = product.op,
     product.type.element == .f32
   else { return nil }
@@ -100,6 +102,49 @@ private let absorbCast = Rule("absorb-cast") { (root) throws(NearMiss) in
   return .node(
     .linear(
       x, weight: weight, columns: columns, epilogues: epilogues + [.cast(element)], tile: tile))
+}
+
+/// cast(norm(x)) ⟶ norm(x, cast), or part(norm_and_cast(x), 1) if the norm has other users
+private let castOfNorm = Rule("cast-of-norm") { root in
+  guard case .cast(let normed, let element) = root.op, element == normed.castOfRows,
+    case .norm(let x, var norm) = normed.op, norm.cast == nil
+  else { return nil }
+  norm.cast = element
+  return normed.uses == 1
+    ? .node(.norm(x, norm)) : .new(.part(.node(.normAndCast(x, norm)), 1))
+}
+
+/// norm(x) beside cast(norm(x)) ⟶ part(norm_and_cast(x), 0)
+private let normBesideCast = Rule("norm-beside-cast") { root in
+  guard case .norm(let x, var norm) = root.op, norm.cast == nil, root.uses > 1,
+    let element = root.castOfRows
+  else { return nil }
+  norm.cast = element
+  return .new(.part(.node(.normAndCast(x, norm)), 0))
+}
+
+/// cast(part(add_norm(x, r), 1)) ⟶ part(add_norm(x, r, cast), 1), if all that becomes of it is rounded
+private let castOfSum = Rule("cast-of-sum") { (root) throws(NearMiss) in
+  guard case .cast(let normed, let element) = root.op, element == normed.castOfRows,
+    case .part(let both, 1) = normed.op, case .addNorm(let x, let residual, var norm) = both.op,
+    norm.cast == nil
+  else { return nil }
+  guard normed.uses == 1 else {
+    throw NearMiss("the norm \(normed.id) is used \(normed.uses) times")
+  }
+  norm.cast = element
+  return .new(.part(.node(.addNorm(x, residual: residual, norm)), 1))
+}
+
+/// part(add_norm(x, r), 0) beside that ⟶ part(add_norm(x, r, cast), 0)
+private let sumBesideCast = Rule("sum-beside-cast") { root in
+  guard case .part(let both, 0) = root.op, case .addNorm(let x, let residual, var norm) = both.op,
+    norm.cast == nil,
+    let normed = both.users.first(where: { if case .part(_, 1) = $0.op { true } else { false } }),
+    normed.uses == 1, let element = normed.castOfRows
+  else { return nil }
+  norm.cast = element
+  return .new(.part(.node(.addNorm(x, residual: residual, norm)), 0))
 }
 
 /// linear(x, w) ⟶ linear(cast(x), cast(wᵀ)ᵀ)
@@ -226,6 +271,15 @@ extension Value {
         default: false
         }
       }
+  }
+
+  /// The first type that the value is rounded to and that a kernel over rows can round to as it stores.
+  fileprivate var castOfRows: ElementType? {
+    guard type.element == .f32, let width = type.shape.last else { return nil }
+    for case .cast(_, let element) in users.map(\.op) where element.isCastOfRows(of: width) {
+      return element
+    }
+    return nil
   }
 
   /// Whether the largest of these values decide which experts are used.

@@ -41,6 +41,17 @@ import Testing
             item.tolerance = { 4e-6 * max(1, abs($0)) }
             cases.append(item)
           }
+          var rounded = norm
+          rounded.cast = .bf16
+          for op in [
+            Op.norm(wide, rounded), .normAndCast(Place(dense: type), rounded),
+            .addNorm(Place(dense: type), residual: wide, rounded),
+          ] {
+            var item = try KernelCase(op)
+            // Half a unit of bf16, and an ulp of f32 that tips it over.
+            item.tolerance = { 0.0040 * max(0.01, abs($0)) }
+            cases.append(item)
+          }
         }
       }
     }

@@ -26,6 +26,12 @@ struct InterpreterNormalizationTests {
         x, residual: array([2, 2], [1, 1, 0, 4]), Norm(.layer, scale: nil, bias: nil, epsilon: 0)),
       extents: [:])
     #expect(both.map(\.values) == [[2, 4, -2, 6], [-1, 1, -1, 1]])
+    let third = Norm(.layer, scale: array([2], [1 / 3.0, 1]), bias: nil, epsilon: 0, cast: .bf16)
+    let rounded = [-0.333984375, 1, -0.333984375, 1]
+    try expect(.norm(x, third), gives: [2, 2], rounded, .bf16)
+    let pair = try interpret(.normAndCast(x, third), extents: [:])
+    #expect(pair.map(\.element) == [.f32, .bf16])
+    #expect(pair.map(\.values) == [[-1 / 3.0, 1, -1 / 3.0, 1], rounded])
   }
 
   @Test func reductions() throws {

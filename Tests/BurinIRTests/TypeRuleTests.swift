@@ -86,7 +86,8 @@ struct TypeRuleTests {
       "weight: only cast, state and append give q8"
     ),
     (
-      .input(name: "x", type: TensorType(.r8, [32]), fallback: nil), "input: only cast gives r8"
+      .input(name: "x", type: TensorType(.r8, [32]), fallback: nil),
+      "input: only cast, linear and norm give r8"
     ),
     (.pack(f32(4, 4), width: .max), "pack: 9223372036854775807 is not in 1...1099511627776"),
     (
@@ -100,6 +101,22 @@ struct TypeRuleTests {
     (
       .norm(f32(4), Norm(.rms, scale: f32(5), bias: nil, epsilon: 0)),
       "norm: a scale or bias f32[5] for f32[4]"
+    ),
+    (
+      .norm(f32(4), Norm(.rms, scale: nil, bias: nil, epsilon: 0, cast: .i8)),
+      "norm: a cast of f32[4] to i8"
+    ),
+    (
+      .norm(f32(1 << 17), Norm(.rms, scale: nil, bias: nil, epsilon: 0, cast: .r8)),
+      "norm: a cast of f32[131072] to r8"
+    ),
+    (
+      .norm(f32(48), Norm(.rms, scale: nil, bias: nil, epsilon: 0, cast: .r8)),
+      "cast: f32[48] has no rows of whole blocks of r8"
+    ),
+    (
+      .normAndCast(f32(4), Norm(.rms, scale: nil, bias: nil, epsilon: 0)),
+      "norm_and_cast: it casts to no type"
     ),
     (
       .attention(

@@ -55,7 +55,9 @@ final class Builder {
     return append(.norm(x.id, norm))
   }
 
-  func program(_ outputs: T...) -> Program {
+  func program(_ outputs: T...) -> Program { program(outputs) }
+
+  func program(_ outputs: [T]) -> Program {
     let named = outputs.enumerated().map { Entry.Output("y\($0.offset)", $0.element.id) }
     return Program("test", entries: [Entry("forward", graph: graph, outputs: named)])
   }

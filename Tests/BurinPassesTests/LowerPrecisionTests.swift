@@ -150,6 +150,53 @@ import Testing
     #expect(isMissed == !isLowered)
   }
 
+  /// What a norm is rounded to, it stores: alone, beside itself, or beside the sum that it is of.
+  @Test(arguments: [Precision.bf16, .int8]) func normsRoundAsTheyStore(_ precision: Precision) throws {
+    let narrow: ElementType = precision == .bf16 ? .bf16 : .r8
+    func operations(_ output: (Builder, T) -> [T]) throws -> [String] {
+      let b = Builder()
+      let x = b.linear(b.input("x", [Self.batch, Self.seq, 64]), 64)
+      let options = Pipeline.Options(level: .v4, precision: precision, multipliesPairs: true)
+      let graph = try Pipeline.standard(options)(b.program(output(b, x))).entries[0].graph
+      return graph.nodes.compactMap { node in
+        switch node.op {
+        case .norm(_, let norm): "norm to \(norm.cast?.rawValue ?? "f32")"
+        case .normAndCast(_, let norm): "norm and \(norm.cast?.rawValue ?? "f32")"
+        case .addNorm(_, _, let norm): "sum, norm to \(norm.cast?.rawValue ?? "f32")"
+        case .cast(let x, narrow) where graph.tensorType(x).element == .f32 && !isWeight(x, graph):
+          "cast"
+        default: nil
+        }
+      }
+    }
+    func isWeight(_ id: NodeID, _ graph: Graph) -> Bool {
+      switch graph[id].op {
+      case .weight: true
+      case .transpose(let x, _): isWeight(x, graph)
+      default: false
+      }
+    }
+    let first = precision == .int8 ? ["cast"] : []
+    let word = narrow.rawValue
+    #expect(try operations { b, x in [b.linear(b.layerNorm(x), 5)] } == first + ["norm to \(word)"])
+    #expect(
+      try operations { b, x in
+        let normed = b.layerNorm(x)
+        return [b.linear(normed, 5), normed]
+      } == first + ["norm and \(word)"])
+    #expect(
+      try operations { b, x in
+        let sum = x * b.input("y", x.shape) + b.input("r", x.shape)
+        return [b.linear(b.layerNorm(sum), 5), sum]
+      } == first + ["sum, norm to \(word)"])
+    #expect(
+      try operations { b, x in
+        let sum = x * b.input("y", x.shape) + b.input("r", x.shape)
+        let normed = b.layerNorm(sum)
+        return [b.linear(normed, 5), sum, normed]
+      } == first + ["sum, norm to f32", "cast"])
+  }
+
   @Test func anOddNumberOfTermsStaysAsItIs() throws {
     let b = Builder()
     let x = b.input("x", [Self.batch, Self.seq, 7])

@@ -71,6 +71,13 @@ private func forward() throws -> Entry {
   scope = ""
   let sum = try add(.part(both, 0))
   let normal = try add(.part(both, 1))
+  let norm = Norm(.layer, scale: scale, bias: nil, epsilon: 1e-5, cast: .bf16)
+  let rounded = try add(.normAndCast(joined, norm))
+  let narrow = try add(
+    .binary(
+      .add, add(.cast(add(.norm(joined, norm)), to: .f32)),
+      add(.cast(add(.part(rounded, 1)), to: .f32))))
+  let kept = try add(.binary(.subtract, add(.part(rounded, 0)), narrow))
   let fused = try add(
     .linear(
       normal, weight: weight, columns: 8,
@@ -94,7 +101,9 @@ private func forward() throws -> Entry {
   let mixed = try add(
     .binary(.multiply, outer, add(.reshape(add(.part(best, 0)), [batch, seq, 1, 1]))))
   let product = try add(
-    .matmul(add(.binary(.add, fused, add(.reshape(mixed, [batch, seq, 8])))), weight))
+    .matmul(
+      add(.binary(.add, add(.binary(.add, fused, kept)), add(.reshape(mixed, [batch, seq, 8])))),
+      weight))
   let stack = try add(.matmul(product, add(.transpose(fused, permutation: [0, 2, 1]))))
   let maskTensor = try add(
     .mask([.padding(mask), .causal(start: nil)], shape: [batch, 1, seq, seq]))
@@ -124,7 +133,7 @@ private func forward() throws -> Entry {
   let flags = try add(.constant(Literal(TensorType(.bool, [2]), [1, 0])))
 
   scope = "moving"
-  let rounded = try add(.cast(add(.cast(chosen, to: .bf16)), to: .f32))
+  let halves = try add(.cast(add(.cast(chosen, to: .bf16)), to: .f32))
   let last = try add(
     .binary(.subtract, lengths, add(.broadcast(one, [batch]))))
   let row = try add(.gather(fused, indices: add(.reshape(last, [batch, 1]))))
@@ -134,7 +143,7 @@ private func forward() throws -> Entry {
   return Entry(
     "forward", graph: graph,
     outputs: [
-      .init("last_hidden_state", fused), .init("scores", total), .init("a \"name\"\\\n", rounded),
+      .init("last_hidden_state", fused), .init("scores", total), .init("a \"name\"\\\n", halves),
       .init("part", part), .init("length", length), .init("numbers", numbers),
       .init("flags", flags), .init("chosen", chosen),
       .init("blocks", blocks),

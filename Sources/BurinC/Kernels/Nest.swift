@@ -252,6 +252,15 @@ struct RowLoop {
     isWhole ? vectorStore(row + column, value) : vectorStoreFirst(row + column, value, "left")
   }
 
+  /// Stores 16 elements at `column`, rounded to bf16.
+  func storeHalves(
+    _ row: CExpression, _ column: CExpression, _ value: CExpression
+  ) -> CExpression {
+    isWhole
+      ? ("bf16_store" as CExpression)(row + column, value)
+      : ("bf16_store_first" as CExpression)(row + column, value, "left")
+  }
+
   /// `value = inside the row ? value : other`, where lanes may be beyond its end.
   func restrict(_ value: CExpression, else other: CExpression) -> [CStatement] {
     if isWhole { return [] }

@@ -11,11 +11,14 @@ func normalizationRequirement(_ op: Op<Place>, operand: Int) -> Requirement {
   }
 }
 
-/// `softmax`, `norm`, `addNorm`, `reduce` and `cumulativeSum`: sums over a row in 16 fixed lanes.
+/// `softmax`, `norm`, `normAndCast`, `addNorm`, `reduce` and `cumulativeSum`: sums over a row in 16
+/// fixed lanes.
 func normalizationKernel(_ op: Op<Place>, results: [Place], name: String?) throws -> Kernel {
   switch op {
   case .softmax(let x): try softmaxKernel(x, name: name)
   case .norm(let x, let norm): try normKernel(x, residual: nil, norm, name: name)
+  case .normAndCast(let x, let norm):
+    try normKernel(x, residual: nil, norm, isKept: true, name: name)
   case .addNorm(let x, let residual, let norm):
     try normKernel(x, residual: residual, norm, name: name)
   case .reduce(let function, let x, let axes):
@@ -110,11 +113,12 @@ private func softmaxKernel(_ x: Place, name: String?) throws -> Kernel {
 }
 
 /// `out[row] = (x[row] - mean) / sqrt(variance + epsilon) * scale + bias`, where layer norm has a
-/// mean; with a residual the row is `x[row] + residual[row]`, and the first result keeps it.
+/// mean; with a residual the row is `x[row] + residual[row]`, and the first result keeps it. The last
+/// result is rounded if the norm has a cast, beside a first one that is not if that `isKept`.
 ///
 ///     for row: for column: sum; for column: squares; for column: normalise
 private func normKernel(
-  _ x: Place, residual: Place?, _ norm: Norm<Place>, name: String?
+  _ x: Place, residual: Place?, _ norm: Norm<Place>, isKept: Bool = false, name: String?
 ) throws -> Kernel {
   var parts = KernelParts()
   let (input, count, width, note) = try parts.rows(0, "x", x)
@@ -138,21 +142,21 @@ private func normKernel(
     pointers += sum.pointer
     whole = sum.row
   }
-  let output = Rows(
-    try parts.result(residual == nil ? 0 : 1, "out", .f32, note: note), "out_row", stride: width,
-    isConst: false)
-  pointers += output.pointer
-
   let columns = x.shape[x.shape.count - 1]
   let loop = RowLoop(columns, width)
+  let stored = try NormStore(
+    norm.cast, isKept: isKept, result: residual == nil ? 0 : 1, rows: count, columns, loop,
+    note: note, parts: &parts)
+  pointers += stored.pointers
+
   let divisor = asFloat(width)
   let isLayer = norm.kind == .layer
   let spread: CExpression = isLayer ? "variance" : "mean_square"
   let factor: CExpression = isLayer ? "inverse_deviation" : "inverse_root"
   let lanes = CType.const(vectorType)
-  let stem = (residual == nil ? "norm_" : "add_norm_") + norm.kind.rawValue
+  let stem = (residual == nil ? "norm_" : "add_norm_") + norm.kind.rawValue + stored.word
   let kernel = kernelName(name, stem, columns.constant.map { [$0] } ?? [])
-  return parts.kernel(kernel, headers: ["vectors.h"]) {
+  return parts.kernel(kernel, headers: stored.headers) {
     parallelLoops([("row", count, 1)]) {
       pointers
       if isLayer || added != nil {
@@ -190,9 +194,78 @@ private func normKernel(
         let centred = isLayer ? values - "mean" : values
         let normal = centred * factor
         let scaled = scale.map { normal * loop.load($0, column) } ?? normal
-        loop.store(
-          output.row, column, bias.map { scaled + loop.load($0, column) } ?? scaled)
+        stored.statements(column, bias.map { scaled + loop.load($0, column) } ?? scaled)
       }
+      stored.end
     }
+  }
+}
+
+/// How a normalisation stores its rows: as floats, rounded, or both.
+private struct NormStore {
+  /// What the kernel's name says of it: `_to_r8`, `_and_bf16`.
+  let word: String
+  let headers: [String]
+  /// Where a row begins in each result.
+  let pointers: [CStatement]
+  /// Stores 16 elements at a column.
+  let statements: (_ column: CExpression, _ value: CExpression) -> [CStatement]
+  /// What follows the last column.
+  let end: [CStatement]
+
+  /// - Parameters:
+  ///   - isKept: whether the result number `result` is the row as floats, and the next one rounded.
+  init(
+    _ cast: ElementType?, isKept: Bool, result: Int, rows: CExpression, _ columns: Dim,
+    _ loop: RowLoop, note: String, parts: inout KernelParts
+  ) throws {
+    let floats: CExpression = "out_row"
+    var pointers: [CStatement] = []
+    if isKept || cast == nil {
+      pointers = Rows(
+        try parts.result(result, "out", .f32, note: note), "out_row", stride: loop.width,
+        isConst: false
+      ).pointer
+    }
+    let narrow: CIdentifier = isKept ? "rounded" : "out"
+    let index = isKept ? result + 1 : result
+    switch cast {
+    case nil:
+      (word, headers, end) = ("", ["vectors.h"], [])
+      statements = { column, value in loop.store(floats, column, value).statements }
+    case .bf16:
+      let out = try parts.result(index, narrow, .bf16, note: note)
+      let row = CExpression.name(CIdentifier(joining: [narrow, "row"]))
+      pointers += Declare(CType.uint16.pointer, row, out + "row" * loop.width).statements
+      statements = { column, value in
+        CBlockBuilder.build {
+          if isKept {
+            Declare(.const(vectorType), "normal", value)
+            loop.store(floats, column, "normal")
+            loop.storeHalves(row, column, "normal")
+          } else {
+            loop.storeHalves(row, column, value)
+          }
+        }
+      }
+      (word, headers, end) = (isKept ? "_and_bf16" : "_to_bf16", ["bf16.h"], [])
+    case .r8:
+      guard let width = columns.constant else { throw IRError("norm: r8 of \(columns) columns") }
+      let (blocks, step) = (width / 32, ElementType.r8.blockBytes)
+      let out = try parts.result(
+        index, narrow, .r8, note: "[\(rows.flat), \(blocks)] blocks: scale, start, then [32]")
+      if !isKept {
+        pointers = Declare(.array(.float, .integer(width)), floats, attributes: [.aligned(64)])
+          .statements
+      }
+      statements = { column, value in loop.store(floats, column, value).statements }
+      end =
+        ("r8_store_blocks" as CExpression)(
+          .integer(blocks), out + "row" * .integer(blocks * step), .integer(step), floats, 32
+        ).statements
+      (word, headers) = (isKept ? "_and_r8" : "_to_r8", ["blocks.h"])
+    case let cast?: throw IRError("norm: no kernel rounds to \(cast.rawValue)")
+    }
+    self.pointers = pointers
   }
 }
