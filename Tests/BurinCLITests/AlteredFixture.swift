@@ -6,12 +6,13 @@ extension Burin {
   /// A copy of a fixture in a directory of its own.
   ///
   /// - Parameters:
+  ///   - root: where the fixture is.
   ///   - edits: members of `config.json` that get another value; `nil` takes one out.
   ///   - files: files that are written over or added.
   ///   - without: files that are left out.
   static func altered(
-    _ fixture: String, _ edits: [(ByteString, JSON?)] = [], files: [String: JSON] = [:],
-    without: Set<String> = []
+    _ fixture: String, in root: String = fixtures, _ edits: [(ByteString, JSON?)] = [],
+    files: [String: JSON] = [:], without: Set<String> = []
   ) throws -> String {
     // A model is called after its directory, and what is called alike may be the same C.
     let place = "\(directory)/\(String(UInt32.random(in: 0...UInt32.max), radix: 36))"
@@ -19,9 +20,9 @@ extension Burin {
     mkdir(place, 0o700)
     mkdir(target, 0o700)
     func copy(_ folder: String) throws {
-      for name in names(in: fixtures + fixture + folder) where !without.contains(name) {
+      for name in names(in: root + fixture + folder) where !without.contains(name) {
         let path = folder + "/" + name
-        guard let file = try? RegularFile(path: fixtures + fixture + path) else {
+        guard let file = try? RegularFile(path: root + fixture + path) else {
           mkdir(target + path, 0o700)
           try copy(path)
           continue

@@ -55,6 +55,23 @@ enum Burin {
     _ arguments: [String], through program: String? = nil, input: String = "/dev/null",
     output: String, environment: [String: String] = [:]
   ) throws -> pid_t {
+    try spawn(arguments, through: program, environment: environment) { actions in
+      let flags = O_WRONLY | O_CREAT | O_TRUNC
+      posix_spawn_file_actions_addopen(&actions, 0, input, O_RDONLY, 0)
+      posix_spawn_file_actions_addopen(&actions, 1, output, flags, 0o600)
+      posix_spawn_file_actions_addopen(&actions, 2, output + ".errors", flags, 0o600)
+    }
+  }
+
+  /// Starts `burin`, or a program that gets it as its arguments.
+  ///
+  /// - Parameters:
+  ///   - flags: those of the process's attributes.
+  ///   - open: gives it its standard streams.
+  static func spawn(
+    _ arguments: [String], through program: String? = nil, environment: [String: String] = [:],
+    flags: Int16 = 0, open: (inout posix_spawn_file_actions_t) -> Void
+  ) throws -> pid_t {
     // The cache is that of the tests in this process: what they compiled is compiled once.
     var variables: [String: String] = [:]
     for name in ["PATH", "HOME", "LD_LIBRARY_PATH", "BURIN_CACHE", "XDG_CACHE_HOME"] {
@@ -68,12 +85,13 @@ enum Burin {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
-    posix_spawn_file_actions_addopen(&actions, 0, input, O_RDONLY, 0)
-    let flags = O_WRONLY | O_CREAT | O_TRUNC
-    posix_spawn_file_actions_addopen(&actions, 1, output, flags, 0o600)
-    posix_spawn_file_actions_addopen(&actions, 2, output + ".errors", flags, 0o600)
+    open(&actions)
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    posix_spawnattr_setflags(&attributes, flags)
     var process: pid_t = 0
-    let failure = posix_spawn(&process, words[0], &actions, nil, list, environment)
+    let failure = posix_spawn(&process, words[0], &actions, &attributes, list, environment)
     try #require(failure == 0, "\(words[0]): \(String(cString: strerror(failure)))")
     return process
   }
@@ -82,7 +100,12 @@ enum Burin {
   static func wait(_ process: pid_t) -> Int32 {
     var status: Int32 = 0
     while waitpid(process, &status, 0) < 0, errno == EINTR {}
-    return status & 0x7F == 0 ? (status >> 8) & 0xFF : 128 + (status & 0x7F)
+    return exitStatus(status)
+  }
+
+  /// The exit status in what `waitpid` says; 128 and the signal's number if one ended the process.
+  static func exitStatus(_ status: Int32) -> Int32 {
+    status & 0x7F == 0 ? (status >> 8) & 0xFF : 128 + (status & 0x7F)
   }
 
   /// Runs `burin` to its end.
