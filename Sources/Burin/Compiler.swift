@@ -113,7 +113,7 @@ public struct Compiler: Sendable {
     var notes: [Note] = []
     let pipeline = Pipeline.standard(
       .init(
-        level: target.instructionLevel, precision: options.precision,
+        precision: options.precision,
         cacheType: options.cacheType, multipliesPairs: target.features.contains("avx512bf16"),
         disabled: options.disabledPasses, schedules: options.schedules))
     let final = try pipeline(program) { pass, program, added in
@@ -241,12 +241,5 @@ public struct Compiler: Sendable {
     let name = path.split(separator: "/").last.map { String($0.dropLast(2)) } ?? ""
     try file.write(Array(lowered.module.header(stem: name).utf8))
     return file
-  }
-}
-
-extension Target {
-  /// For which instructions the passes choose schedules.
-  var instructionLevel: InstructionLevel {
-    features.contains("avx512f") ? .v4 : features.contains("avx2") ? .v3 : .generic
   }
 }

@@ -221,13 +221,9 @@ public struct Scores<Operand> {
   }
 }
 
-/// The order in which a linear runs: a micro-kernel of `rows` x `vectors` of 16 columns, over
-/// blocks of `rowBlock` rows.
+/// The order in which a linear runs. Which micro-kernel it runs by, the header of the runtime says that
+/// the instructions have (`tile.h`).
 public struct LinearTile: Hashable, Sendable {
-  /// Rows of a micro-kernel.
-  public var rows: Int
-  /// Vectors of 16 columns of a micro-kernel.
-  public var vectors: Int
   /// Rows that run through all columns before the next ones begin.
   public var rowBlock: Int
   /// How many panels of 32 columns pass by a tile's rows before the next rows take their turn, and so
@@ -237,30 +233,20 @@ public struct LinearTile: Hashable, Sendable {
   public var isEven: Bool
 
   /// An order; one panel at a time and full tiles, unless more is said.
-  public init(rows: Int, vectors: Int, rowBlock: Int, panels: Int = 1, isEven: Bool = false) {
-    self.rows = rows
-    self.vectors = vectors
+  public init(rowBlock: Int, panels: Int = 1, isEven: Bool = false) {
     self.rowBlock = rowBlock
     self.panels = panels
     self.isEven = isEven
   }
 }
 
-/// The order in which attention runs: `queries` at a time, by a micro-kernel of `rows` x `vectors`.
+/// The order in which attention runs.
 public struct AttentionTile: Hashable, Sendable {
   /// Queries of one head that run through the keys together.
   public var queries: Int
-  /// Rows of the micro-kernel.
-  public var rows: Int
-  /// Vectors of 16 columns of the micro-kernel.
-  public var vectors: Int
 
   /// An order.
-  public init(queries: Int, rows: Int, vectors: Int) {
-    self.queries = queries
-    self.rows = rows
-    self.vectors = vectors
-  }
+  public init(queries: Int) { self.queries = queries }
 }
 
 /// A small tensor whose values stand in the program itself, rounded to its element type.

@@ -13,12 +13,11 @@ public enum Schedule: Hashable, Sendable {
 }
 
 extension Schedule: CustomStringConvertible {
-  /// The schedule as the IR's text spells it: `8x2 rows 1024 panels 4 even`.
+  /// The schedule as the IR's text spells it: `rows 1024 panels 4 even`.
   public var description: String {
     switch self {
     case .linear(let tile): Tile(tile).text("rows")
-    case .attention(let tile):
-      Tile(rows: tile.rows, vectors: tile.vectors, block: tile.queries).text("queries")
+    case .attention(let tile): Tile(block: tile.queries).text("queries")
     }
   }
 }
@@ -30,14 +29,11 @@ extension Schedule {
     func number(_ word: Substring?) -> Int? {
       word.flatMap { Int($0) }.flatMap { (1...1 << 16).contains($0) ? $0 : nil }
     }
-    let kernel = (words.popFirst() ?? "").split(separator: "x").map(number)
-    guard kernel.count == 2, let rows = kernel[0], let vectors = kernel[1],
-      let word = words.popFirst(), let block = number(words.popFirst())
-    else { return nil }
+    guard let word = words.popFirst(), let block = number(words.popFirst()) else { return nil }
     if word == "queries" {
-      self = .attention(AttentionTile(queries: block, rows: rows, vectors: vectors))
+      self = .attention(AttentionTile(queries: block))
     } else {
-      var tile = LinearTile(rows: rows, vectors: vectors, rowBlock: block)
+      var tile = LinearTile(rowBlock: block)
       if words.first == "panels" {
         guard let panels = number(words.dropFirst().first) else { return nil }
         tile.panels = panels

@@ -237,16 +237,9 @@ extension TextReader: FieldCoder {
     guard isWord("tile") else { return nil }
     index += 1
     try punctuation(":")
-    let rows = try tileNumber()
-    let token = token
-    let by = try identifier("'x' and a number")
-    guard by.hasPrefix("x"), let vectors = Int(by.dropFirst()), (1...1 << 16).contains(vectors)
-    else {
-      throw failure("expected 'x' and a number, found '\(by)'", token)
-    }
     guard isWord(word) else { throw expected("'\(word)'") }
     index += 1
-    var tile = Tile(rows: rows, vectors: vectors, block: try tileNumber())
+    var tile = Tile(block: try tileNumber())
     guard word == "rows" else { return tile }
     if isWord("panels") {
       index += 1

@@ -34,15 +34,13 @@ protocol FieldCoder {
   mutating func resultType(_ value: TensorType) throws(Failure) -> TensorType
   /// A shape that stands nowhere but in the type of the node's result.
   mutating func resultShape(_ value: [Dim]) throws(Failure) -> [Dim]
-  /// Three numbers after `tile:`, `8x2 rows 128`; after `rows` there may be `panels 4` and `even`.
+  /// A word and a number after `tile:`, `rows 128`; after `rows` there may be `panels 4` and `even`.
   mutating func tile(_ word: String, _ value: Tile?) throws(Failure) -> Tile?
 }
 
-/// A kernel of `rows` x `vectors` and how many rows or queries it takes at a time; of products also
-/// how many panels, and how rows are cut into tiles.
+/// How many rows or queries a kernel takes at a time; of products also how many panels, and how rows
+/// are cut into tiles.
 struct Tile {
-  var rows: Int
-  var vectors: Int
   var block: Int
   var panels = 1
   var isEven = false
@@ -50,18 +48,14 @@ struct Tile {
 
 extension Tile {
   init(_ tile: LinearTile) {
-    self.init(
-      rows: tile.rows, vectors: tile.vectors, block: tile.rowBlock, panels: tile.panels,
-      isEven: tile.isEven)
+    self.init(block: tile.rowBlock, panels: tile.panels, isEven: tile.isEven)
   }
 
-  var linear: LinearTile {
-    LinearTile(rows: rows, vectors: vectors, rowBlock: block, panels: panels, isEven: isEven)
-  }
+  var linear: LinearTile { LinearTile(rowBlock: block, panels: panels, isEven: isEven) }
 
   /// What stands behind `tile:`; `word` says what there is a number of at a time.
   func text(_ word: String) -> String {
-    "\(rows)x\(vectors) \(word) \(block)" + (panels == 1 ? "" : " panels \(panels)")
+    "\(word) \(block)" + (panels == 1 ? "" : " panels \(panels)")
       + (isEven ? " even" : "")
   }
 }
@@ -203,11 +197,10 @@ extension Op: Spelled {
       let key = try coder.operand("key", key)
       let value = try coder.operand("value", value)
       let scores = try scores.coded(by: &coder)
-      let read = try coder.tile(
-        "queries", tile.map { Tile(rows: $0.rows, vectors: $0.vectors, block: $0.queries) })
+      let read = try coder.tile("queries", tile.map { Tile(block: $0.queries) })
       return .attention(
         query: query, key: key, value: value, scores: scores,
-        tile: read.map { AttentionTile(queries: $0.block, rows: $0.rows, vectors: $0.vectors) })
+        tile: read.map { AttentionTile(queries: $0.block) })
     case .softmax(let x): return .softmax(try coder.operand(nil, x))
     case .norm(let x, let norm):
       return .norm(try coder.operand(nil, x), try norm.coded(by: &coder))

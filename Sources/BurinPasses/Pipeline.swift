@@ -10,8 +10,6 @@ public struct Pipeline: Sendable {
 
   /// What a compilation may choose.
   public struct Options: Sendable {
-    /// For which instructions schedules are made.
-    public var level: InstructionLevel
     /// In what products multiply.
     public var precision: Precision
     /// In what caches keep keys and values.
@@ -25,10 +23,9 @@ public struct Pipeline: Sendable {
 
     /// Options; what is left out is f32 with every pass.
     public init(
-      level: InstructionLevel, precision: Precision = .f32, cacheType: CacheType = .f32,
+      precision: Precision = .f32, cacheType: CacheType = .f32,
       multipliesPairs: Bool = false, disabled: Set<String> = [], schedules: Schedules = Schedules()
     ) {
-      self.level = level
       self.precision = precision
       self.cacheType = cacheType
       self.multipliesPairs = multipliesPairs
@@ -71,7 +68,7 @@ public struct Pipeline: Sendable {
       ] + lowering + (options.cacheType == .f32 ? [] : [.lowerCaches(to: options.cacheType)]) + [
         .keepNarrowWeights,
         .packWeights,
-        .tileMatmuls(for: options.level, schedules: options.schedules),
+        .tileMatmuls(schedules: options.schedules),
       ]
     return Pipeline(all.filter { !options.disabled.contains($0.name) })
   }

@@ -58,7 +58,7 @@ extension LinearTile {
       change(&tile)
       if !found.contains(tile) { found.append(tile) }
     }
-    if count > rows {
+    if count > 6 {
       add { $0.isEven = true }
       for panels in [2, 4, all] where panels <= all { add { $0.panels = panels } }
     }
@@ -69,7 +69,7 @@ extension LinearTile {
 
 extension AttentionTile {
   /// Fewer queries at a time are more tasks for the threads, more queries find their keys' pages once
-  /// for all; multiples of the rows of the micro-kernel and of 8.
+  /// for all; multiples of 16, some of them of 6 too, of which a micro-kernel may have its rows.
   fileprivate func candidates(
     query: TensorType, key: TensorType, value: TensorType
   ) -> [AttentionTile] {
@@ -77,13 +77,10 @@ extension AttentionTile {
       let width = query.shape[3].constant, let valueWidth = value.shape[3].constant
     else { return [self] }
     let most = query.shape[1].maximum * heads / groups
-    let unit = 8 % rows == 0 ? 16 : 24
     // What a task holds of its rows shall not fill the second-level cache.
     let room = (256 << 10) / (4 * (width + valueWidth))
-    let others = [1, 2, 3, 4, 8].map { $0 * unit }.filter { $0 != queries && $0 <= room }
+    let others = [16, 32, 48, 96, 128].filter { $0 != queries && $0 <= room }
     return [self]
-      + others.filter { min($0, queries) < most }.map {
-        AttentionTile(queries: $0, rows: rows, vectors: vectors)
-      }
+      + others.filter { min($0, queries) < most }.map(AttentionTile.init(queries:))
   }
 }

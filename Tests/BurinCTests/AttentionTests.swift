@@ -87,7 +87,7 @@ import Testing
 
   /// Blocks of more rows than a thread's stack has room for, asked for and by width.
   @Test func tasksFitTheStack() throws {
-    let tile = AttentionTile(queries: 1 << 16, rows: 8, vectors: 2)
+    let tile = AttentionTile(queries: 1 << 16)
     let cases = try [
       Self.attention(0, Shape(), tile: tile),
       Self.attention(1, Shape(heads: 1, groups: 1, width: 9000, valueWidth: 9000)),
@@ -208,7 +208,7 @@ import Testing
     let cases = try [1, 8, 16].map { queries in
       try Self.attention(
         queries, Shape(), keys: Self.keys,
-        tile: AttentionTile(queries: queries, rows: 8, vectors: 2))
+        tile: AttentionTile(queries: queries))
     }
     try KernelLibrary(cases).check([
       ["batch": 1, "seq": 12, "keys": 700], ["batch": 1, "seq": 16, "keys": 300],

@@ -17,7 +17,7 @@ import Testing
         output "y" = \(output)
         }
         """)
-    let lowered = try Pipeline.standard(Pipeline.Options(level: .v3))(program)
+    let lowered = try Pipeline.standard(Pipeline.Options())(program)
     return try ModuleWriter.write(
       lowered, banner: Banner(passes: [], build: "clang", target: "x86-64-v3")
     ).source

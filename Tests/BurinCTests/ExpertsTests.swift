@@ -68,10 +68,10 @@ import Testing
       5, 40, [.bias(bias), .activation(.silu), .gate(other), .residual(other), .scale(0.5)])
     product.tolerance = { 1e-4 * max(1, abs($0)) }
     let blocks = try [1, 8].map {
-      try Self.experts(9, 40, tile: LinearTile(rows: 8, vectors: 2, rowBlock: $0))
+      try Self.experts(9, 40, tile: LinearTile(rowBlock: $0))
     }
     let even = try [8, 4096].map {
-      try Self.experts(9, 40, tile: LinearTile(rows: 8, vectors: 2, rowBlock: $0, isEven: true))
+      try Self.experts(9, 40, tile: LinearTile(rowBlock: $0, isEven: true))
     }
     try KernelLibrary([product] + blocks + even).check()
   }

@@ -39,7 +39,7 @@ import Testing
 
   /// So many tiles that threads help each other, once and again.
   @Test(arguments: [1, 3]) func longLoopsAreShared(panels: Int) throws {
-    let tile = LinearTile(rows: 8, vectors: 2, rowBlock: 4096, panels: panels)
+    let tile = LinearTile(rowBlock: 4096, panels: panels)
     let long = ["batch": 1, "seq": 1100 * panels]
     try KernelLibrary([Self.linear(3, 250, tile: tile)]).check([
       long, ["batch": 1, "seq": 3], long,
@@ -65,7 +65,7 @@ import Testing
       try Self.linear(8, 40, in: .bf16, [.bias(bias), .activation(.gelu), .residual(other)]))
     cases.append(
       try Self.linear(
-        10, 40, in: .bf16, [.bias(bias)], tile: LinearTile(rows: 8, vectors: 2, rowBlock: 8)))
+        10, 40, in: .bf16, [.bias(bias)], tile: LinearTile(rowBlock: 8)))
     try KernelLibrary(cases, flags: flags).check()
   }
 
@@ -95,7 +95,7 @@ import Testing
 
   @Test func rowsInBlocks() throws {
     let cases = try [8, 16].map { block in
-      try Self.linear(9, 40, tile: LinearTile(rows: 8, vectors: 2, rowBlock: block))
+      try Self.linear(9, 40, tile: LinearTile(rowBlock: block))
     }
     try KernelLibrary(cases).check()
   }
@@ -105,8 +105,7 @@ import Testing
     var cases: [KernelCase] = []
     for (columns, panels) in [(40, 2), (96, 2), (101, 4), (128, 2), (16, 4)] {
       for (block, isEven) in [(4096, false), (4096, true), (16, true)] {
-        let tile = LinearTile(
-          rows: 8, vectors: 2, rowBlock: block, panels: panels, isEven: isEven)
+        let tile = LinearTile(rowBlock: block, panels: panels, isEven: isEven)
         let bias = Place(dense: TensorType(.f32, [Dim(columns)]))
         cases.append(try Self.linear(10, columns, [.bias(bias)], tile: tile))
         cases.append(try Self.linear(10, columns, isPacked: false, tile: tile))
@@ -128,7 +127,7 @@ import Testing
         let op = Op<Place>.linear(
           x, weight: weight, columns: 4096,
           epilogues: [.bias(bias), .activation(.geluTanh), .gate(out), .residual(out)],
-          tile: LinearTile(rows: 8, vectors: 2, rowBlock: block))
+          tile: LinearTile(rowBlock: block))
         _ = try table.kernel(for: op, results: [out], note: "")
       }
       #expect(table.rows.count == 11, "round \(round)")

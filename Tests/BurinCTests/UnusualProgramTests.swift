@@ -20,7 +20,7 @@ import Testing
         \(results)
         }
         """)
-    let lowered = try Pipeline.standard(Pipeline.Options(level: .v3))(program)
+    let lowered = try Pipeline.standard(Pipeline.Options())(program)
     let banner = Banner(passes: [], build: "clang", target: "x86-64-v3")
     do { return try ModuleWriter.write(lowered, banner: banner).source } catch let error as IRError
     {

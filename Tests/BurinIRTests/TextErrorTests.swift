@@ -104,15 +104,15 @@ struct TextErrorTests {
     ),
     (
       "%y = linear(%x, weight: %x, columns: 4) tile: 8",
-      "line 5, column 48: expected 'x' and a number, found the end of the line"
+      "line 5, column 47: expected 'rows', found '8'"
     ),
     (
-      "%y = linear(%x, weight: %x, columns: 4) tile: 8x0 rows 1",
-      "line 5, column 48: expected 'x' and a number, found 'x0'"
+      "%y = linear(%x, weight: %x, columns: 4) tile: rows 0",
+      "line 5, column 52: expected a number in 1...65536, found 0"
     ),
     (
-      "%y = linear(%x, weight: %x, columns: 4) tile: 8x2 rows 1 panels 0",
-      "line 5, column 65: expected a number in 1...65536, found 0"
+      "%y = linear(%x, weight: %x, columns: 4) tile: rows 1 panels 0",
+      "line 5, column 61: expected a number in 1...65536, found 0"
     ),
     (
       "%w = cast(%x, to: q8)\noutput \"w\" = %w",

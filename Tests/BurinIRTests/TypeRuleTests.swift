@@ -107,7 +107,7 @@ struct TypeRuleTests {
       "norm: a cast of f32[4] to i8"
     ),
     (
-      .norm(f32(1 << 17), Norm(.rms, scale: nil, bias: nil, epsilon: 0, cast: .r8)),
+      .norm(f32(131_072), Norm(.rms, scale: nil, bias: nil, epsilon: 0, cast: .r8)),
       "norm: a cast of f32[131072] to r8"
     ),
     (

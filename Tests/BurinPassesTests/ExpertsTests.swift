@@ -45,7 +45,7 @@ import Testing
 
   @Test(arguments: [Precision.bf16, .int8, .int4])
   func theirWeightsAreRoundedAndTheirRouterIsNot(precision: Precision) throws {
-    let pipeline = Pipeline.standard(Pipeline.Options(level: .v4, precision: precision))
+    let pipeline = Pipeline.standard(Pipeline.Options(precision: precision))
     let graph = try pipeline(mixture(32, 33 * 32)).entries[0].graph
     let narrow: ElementType = precision == .bf16 ? .bf16 : precision == .int8 ? .w8 : .w4
     for node in graph.nodes {

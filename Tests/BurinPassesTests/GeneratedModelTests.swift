@@ -5,7 +5,7 @@ import Testing
 
 @Suite("The pipeline on generated models")
 struct GeneratedModelTests {
-  private let pipeline = Pipeline.standard(Pipeline.Options(level: .v4))
+  private let pipeline = Pipeline.standard(Pipeline.Options())
 
   /// Every pass preserves what the interpreter computes, and its result can be written and read.
   @Test(arguments: 0..<12)

@@ -40,7 +40,7 @@ import Testing
           %3 = weight("w2") : bf16[4, 6]
           %4 = transpose(%3, permutation: [1, 0]) : bf16[6, 4]
           %5 = pack(%4, width: 32) : bf16[1, 3, 32, 2]
-          %6 = linear(%0, weight: %5, bias: %2, columns: 4) tile: 8x2 rows 4096 : f32[batch, seq, 4]
+          %6 = linear(%0, weight: %5, bias: %2, columns: 4) tile: rows 4096 : f32[batch, seq, 4]
 
           output "y0" = %6
         }
@@ -64,7 +64,7 @@ import Testing
         x.slice(2, 0, 5).matmul(narrow([4, 5]).transposed([1, 0]))))
     #expect(weights(program).map(\.rawValue).sorted() == ["bf16", "f32", "f32", "f32"])
     var notes: [Note] = []
-    _ = try Pipeline.standard(Pipeline.Options(level: .v4))(
+    _ = try Pipeline.standard(Pipeline.Options())(
       b.program(x.slice(2, 0, 5).matmul(narrow([4, 5]).transposed([1, 0])))
     ) { _, _, new in notes += new }
     let misses = notes.filter { $0.rule == "keep-product" }.map(\.description)
@@ -108,7 +108,7 @@ import Testing
     let b = Builder()
     let x = b.input("x", [Self.batch, Self.seq, 32])
     func product(_ x: T) -> T { x.matmul(b.weight([32, 32], stored: .bf16).transposed([1, 0])) }
-    let options = Pipeline.Options(level: .v4, precision: precision)
+    let options = Pipeline.Options(precision: precision)
     let program = try Pipeline.standard(options)(b.program(product(product(x))))
     #expect(weights(program).map(\.rawValue) == expected)
     let graph = program.entries[0].graph

@@ -91,20 +91,20 @@ func expectRewrite(
           %11 = weight("w6") : f32[12]
           %12 = concat([%4, %10, %11], axis: 0) : f32[36]
           %13 = pack(%9, width: 32) : f32[2, 12, 32]
-          %14 = linear(%0, weight: %13, bias: %12, columns: 36) tile: 8x2 rows 4096 : f32[batch, seq, 36]
+          %14 = linear(%0, weight: %13, bias: %12, columns: 36) tile: rows 4096 : f32[batch, seq, 36]
           %15 = slice(%14, axis: 2, start: 0, count: 12) : f32[batch, seq, 12]
           %16 = slice(%14, axis: 2, start: 12, count: 12) : f32[batch, seq, 12]
           %17 = slice(%14, axis: 2, start: 24, count: 12) : f32[batch, seq, 12]
           %18 = reshape(%15) : f32[batch, seq, 2, 6]
           %19 = reshape(%16) : f32[batch, seq, 2, 6]
           %20 = reshape(%17) : f32[batch, seq, 2, 6]
-          %21 = attention(query: %18, key: %19, value: %20, scale: 0.4082482904638631, masks: [padding(%1)]) tile: 8x2 queries 64 : f32[batch, seq, 2, 6]
+          %21 = attention(query: %18, key: %19, value: %20, scale: 0.4082482904638631, masks: [padding(%1)]) tile: queries 64 : f32[batch, seq, 2, 6]
           %22 = reshape(%21) : f32[batch, seq, 12]
           %23 = weight("w7") : f32[12, 12]
           %24 = transpose(%23, permutation: [1, 0]) : f32[12, 12]
           %25 = weight("w8") : f32[12]
           %26 = pack(%24, width: 32) : f32[1, 12, 32]
-          %27 = linear(%22, weight: %26, bias: %25, residual: %0, columns: 12) tile: 8x2 rows 4096 : f32[batch, seq, 12]
+          %27 = linear(%22, weight: %26, bias: %25, residual: %0, columns: 12) tile: rows 4096 : f32[batch, seq, 12]
           %28 = weight("w9") : f32[12]
           %29 = weight("w10") : f32[12]
           %30 = norm(%27, layer, scale: %28, bias: %29, epsilon: 1e-05) : f32[batch, seq, 12]
@@ -112,12 +112,12 @@ func expectRewrite(
           %32 = transpose(%31, permutation: [1, 0]) : f32[12, 48]
           %33 = weight("w12") : f32[48]
           %34 = pack(%32, width: 32) : f32[2, 12, 32]
-          %35 = linear(%30, weight: %34, bias: %33, gelu, columns: 48) tile: 8x2 rows 4096 : f32[batch, seq, 48]
+          %35 = linear(%30, weight: %34, bias: %33, gelu, columns: 48) tile: rows 4096 : f32[batch, seq, 48]
           %36 = weight("w13") : f32[12, 48]
           %37 = transpose(%36, permutation: [1, 0]) : f32[48, 12]
           %38 = weight("w14") : f32[12]
           %39 = pack(%37, width: 32) : f32[1, 48, 32]
-          %40 = linear(%35, weight: %39, bias: %38, residual: %30, columns: 12) tile: 8x2 rows 4096 : f32[batch, seq, 12]
+          %40 = linear(%35, weight: %39, bias: %38, residual: %30, columns: 12) tile: rows 4096 : f32[batch, seq, 12]
           %41 = weight("w15") : f32[12]
           %42 = weight("w16") : f32[12]
           %43 = norm(%40, layer, scale: %41, bias: %42, epsilon: 1e-05) : f32[batch, seq, 12]
@@ -149,7 +149,7 @@ func expectRewrite(
           %7 = weight("w3") : f32[12, 36]
           %8 = weight("w4") : f32[36]
           %9 = pack(%7, width: 32) : f32[2, 12, 32]
-          %10 = linear(%6, weight: %9, bias: %8, columns: 36) tile: 8x2 rows 4096 : f32[batch, seq, 36]
+          %10 = linear(%6, weight: %9, bias: %8, columns: 36) tile: rows 4096 : f32[batch, seq, 36]
           %11 = slice(%10, axis: 2, start: 12, count: 12) : f32[batch, seq, 12]
           %12 = state("keys") : f32[batch, context, 2, 6]
           %13 = reshape(%11) : f32[batch, seq, 2, 6]
@@ -160,23 +160,23 @@ func expectRewrite(
           %18 = append(%16, values: %17, start: %2, counts: %1) : f32[batch, context, 2, 6]
           %19 = slice(%10, axis: 2, start: 0, count: 12) : f32[batch, seq, 12]
           %20 = reshape(%19) : f32[batch, seq, 2, 6]
-          %21 = attention(query: %20, key: %14, value: %18, scale: 0.4082482904638631, masks: [lengths(%3), causal(start: %2)]) tile: 8x2 queries 64 : f32[batch, seq, 2, 6]
+          %21 = attention(query: %20, key: %14, value: %18, scale: 0.4082482904638631, masks: [lengths(%3), causal(start: %2)]) tile: queries 64 : f32[batch, seq, 2, 6]
           %22 = reshape(%21) : f32[batch, seq, 12]
           %23 = weight("w5") : f32[12, 12]
           %24 = weight("w6") : f32[12]
           %25 = pack(%23, width: 32) : f32[1, 12, 32]
-          %26 = linear(%22, weight: %25, bias: %24, residual: %0, columns: 12) tile: 8x2 rows 4096 : f32[batch, seq, 12]
+          %26 = linear(%22, weight: %25, bias: %24, residual: %0, columns: 12) tile: rows 4096 : f32[batch, seq, 12]
           %27 = weight("w7") : f32[12]
           %28 = weight("w8") : f32[12]
           %29 = norm(%26, layer, scale: %27, bias: %28, epsilon: 1e-05) : f32[batch, seq, 12]
           %30 = weight("w9") : f32[12, 48]
           %31 = weight("w10") : f32[48]
           %32 = pack(%30, width: 32) : f32[2, 12, 32]
-          %33 = linear(%29, weight: %32, bias: %31, gelu_tanh, columns: 48) tile: 8x2 rows 4096 : f32[batch, seq, 48]
+          %33 = linear(%29, weight: %32, bias: %31, gelu_tanh, columns: 48) tile: rows 4096 : f32[batch, seq, 48]
           %34 = weight("w11") : f32[48, 12]
           %35 = weight("w12") : f32[12]
           %36 = pack(%34, width: 32) : f32[1, 48, 32]
-          %37 = linear(%33, weight: %36, bias: %35, residual: %26, columns: 12) tile: 8x2 rows 4096 : f32[batch, seq, 12]
+          %37 = linear(%33, weight: %36, bias: %35, residual: %26, columns: 12) tile: rows 4096 : f32[batch, seq, 12]
 
           output "y0" = %37
           successor "keys" = %14
@@ -187,7 +187,7 @@ func expectRewrite(
         """)
   }
 
-  private static let options = Pipeline.Options(level: .v4)
+  private static let options = Pipeline.Options()
 
   /// A residual goes to its product rather than to the norm behind it.
   @Test func normsBeforeProductsWouldTakeTheResiduals() throws {
@@ -236,7 +236,7 @@ func expectRewrite(
     let all = Pipeline.standard(Self.options).passes.map(\.name)
     #expect(Set(all).count == all.count)
     for name in all {
-      let options = Pipeline.Options(level: .v3, disabled: [name])
+      let options = Pipeline.Options(disabled: [name])
       #expect(!Pipeline.standard(options).passes.contains { $0.name == name })
       try checked(without: [name], Self.bertLayer())
     }

@@ -86,7 +86,7 @@ private func array(
   extents: [String: Int] = ["batch": 2, "seq": 5, "keys": 4],
   sourceLocation: SourceLocation = #_sourceLocation
 ) throws -> Program {
-  var pipeline = Pipeline.standard(Pipeline.Options(level: .v4, disabled: without))
+  var pipeline = Pipeline.standard(Pipeline.Options(disabled: without))
   if let last, let index = pipeline.passes.firstIndex(where: { $0.name == last }) {
     pipeline.passes.removeSubrange((index + 1)...)
   }

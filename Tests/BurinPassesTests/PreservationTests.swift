@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct PreservationTests {
   private static let extents = ["batch": 2, "seq": 3]
-  private static let passes = Pipeline.standard(Pipeline.Options(level: .v3)).passes
+  private static let passes = Pipeline.standard(Pipeline.Options()).passes
 
   /// Each pass by itself, and all of them in their order, compute what the graph did.
   @Test(arguments: 0..<8) func generatedGraphs(_ tens: Int) throws {

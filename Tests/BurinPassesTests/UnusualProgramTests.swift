@@ -145,7 +145,7 @@ import Testing
     }
     let program = try Program(
       text: "program \"p\"\nsymbol n <= 8\nentry \"e\" {\n\(nodes)output \"y\" = %30\n}\n")
-    let result = try Pipeline.standard(Pipeline.Options(level: .v3))(program)
+    let result = try Pipeline.standard(Pipeline.Options())(program)
     #expect(result.entries[0].graph.nodes.allSatisfy { $0.op.operands.count <= 256 })
   }
 
@@ -161,7 +161,7 @@ import Testing
       }
       """
     for precision in Precision.allCases {
-      let options = Pipeline.Options(level: .v3, precision: precision)
+      let options = Pipeline.Options(precision: precision)
       let lowered = try Pipeline.standard(options)(try Program(text: text))
       #expect(!lowered.text.contains("pack(") && !lowered.text.contains("cast("))
     }

@@ -119,7 +119,7 @@ import Testing
 
   @Test("believes only what makes sense")
   func recall() throws {
-    let tile = LinearTile(rows: 8, vectors: 2, rowBlock: 64)
+    let tile = LinearTile(rowBlock: 64)
     var even = tile
     even.isEven = true
     let candidates = [Schedule.linear(tile), .linear(even)]
@@ -134,9 +134,9 @@ import Testing
     #expect(other.after == kernel.after && other.samples == kernel.samples && other.isRemembered)
     #expect(other.gain == 0.25)
     for text in [
-      "", "{}", "[]", "{\"tile\":\"8x2 rows 64\"}", "{\"tile\":\"8x2 rows 64\",\"samples\":[]}",
-      "{\"tile\":\"8x2 rows 65\",\"samples\":[{\"tokens\":1,\"before\":1,\"after\":1}]}",
-      "{\"tile\":\"8x2 rows 64\",\"samples\":[{\"tokens\":1,\"before\":0,\"after\":1}]}",
+      "", "{}", "[]", "{\"tile\":\"rows 64\"}", "{\"tile\":\"rows 64\",\"samples\":[]}",
+      "{\"tile\":\"rows 65\",\"samples\":[{\"tokens\":1,\"before\":1,\"after\":1}]}",
+      "{\"tile\":\"rows 64\",\"samples\":[{\"tokens\":1,\"before\":0,\"after\":1}]}",
     ] {
       var kernel = Tuning.Kernel(line: "linear", calls: 1, before: candidates[0])
       let isRecalled = kernel.recall(Array(text.utf8), among: candidates)

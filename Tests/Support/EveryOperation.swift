@@ -42,7 +42,7 @@ private func forward() throws -> Entry {
   let query = try add(
     .linear(
       embedded, weight: packed, columns: 8, epilogues: [.bias(bias)],
-      tile: LinearTile(rows: 8, vectors: 2, rowBlock: 128)))
+      tile: LinearTile(rowBlock: 128)))
   let heads = try add(.reshape(query, [batch, seq, 2, 4]))
   let frequencies = try add(
     .constant(Literal(TensorType(.f32, [2]), [1, Double(Float(0.1))])))
@@ -61,7 +61,7 @@ private func forward() throws -> Entry {
         masks: [
           .padding(mask), .lengths(lengths), .causal(start: nil), .causal(start: zeros),
           .window(3, start: nil), .window(5, start: zeros),
-        ]), tile: AttentionTile(queries: 64, rows: 8, vectors: 2)))
+        ]), tile: AttentionTile(queries: 64)))
   let plain = try add(
     .attention(query: heads, key: heads, value: heads, scores: Scores(scale: 1), tile: nil))
   let joined = try add(.reshape(add(.binary(.add, attended, plain)), [batch, seq, 8]))
@@ -97,7 +97,7 @@ private func forward() throws -> Entry {
     .experts(
       inner, chosen: selected,
       weight: add(.pack(widened, width: 8)), count: 2, columns: 8, epilogues: [],
-      tile: LinearTile(rows: 8, vectors: 2, rowBlock: 128)))
+      tile: LinearTile(rowBlock: 128)))
   let mixed = try add(
     .binary(.multiply, outer, add(.reshape(add(.part(best, 0)), [batch, seq, 1, 1]))))
   let product = try add(

@@ -19,7 +19,7 @@ extension Schedules {
     guard field.exists else { return }
     for (key, field) in try field.members() {
       guard let schedule = Schedule(try field.string().utf8String) else {
-        throw field.error(expected: "a schedule such as 8x2 rows 1024")
+        throw field.error(expected: "a schedule such as rows 1024")
       }
       chosen[key.utf8String] = schedule
     }

@@ -151,8 +151,8 @@ static void add_norm_layer_36(
   }
 }
 
-// linear(f32[batch, seq, 36], weight: f32[4, 36, 32], bias: f32[108], columns: 108) tile: 6x1 rows
-// 4096 : f32[batch, seq, 108]
+// linear(f32[batch, seq, 36], weight: f32[4, 36, 32], bias: f32[108], columns: 108) tile: rows 4096
+// : f32[batch, seq, 108]
 static void linear_36x108_bias(
     int64_t rows,
     const float *restrict x,        // [rows, 36]
@@ -241,8 +241,8 @@ static void attention_3x12_padding_chunk(
 }
 
 // attention(query: f32[batch, seq, 3, 12], key: f32[batch, seq, 3, 12], value: f32[batch, seq, 3,
-// 12], scale: 0.2886751345948129, masks: [padding(i32[batch, seq])]) tile: 6x1 queries 64 :
-// f32[batch, seq, 3, 12]
+// 12], scale: 0.2886751345948129, masks: [padding(i32[batch, seq])]) tile: queries 64 : f32[batch,
+// seq, 3, 12]
 static void attention_3x12_padding(
     int64_t batch,
     int64_t queries,
@@ -340,7 +340,7 @@ static void attention_3x12_padding(
 }
 
 // linear(f32[batch, seq, 36], weight: f32[2, 36, 32], bias: f32[36], residual: f32[batch, seq, 36],
-// columns: 36) tile: 6x1 rows 4096 : f32[batch, seq, 36]
+// columns: 36) tile: rows 4096 : f32[batch, seq, 36]
 static void linear_36x36_bias_residual(
     int64_t rows,
     const float *restrict x,         // [rows, 36]
@@ -412,8 +412,8 @@ static void norm_layer_36(
   }
 }
 
-// linear(f32[batch, seq, 36], weight: f32[2, 36, 32], bias: f32[52], gelu, columns: 52) tile: 6x1
-// rows 4096 : f32[batch, seq, 52]
+// linear(f32[batch, seq, 36], weight: f32[2, 36, 32], bias: f32[52], gelu, columns: 52) tile: rows
+// 4096 : f32[batch, seq, 52]
 static void linear_36x52_bias_gelu(
     int64_t rows,
     const float *restrict x,        // [rows, 36]
@@ -448,7 +448,7 @@ static void linear_36x52_bias_gelu(
 }
 
 // linear(f32[batch, seq, 52], weight: f32[2, 52, 32], bias: f32[36], residual: f32[batch, seq, 36],
-// columns: 36) tile: 6x1 rows 4096 : f32[batch, seq, 36]
+// columns: 36) tile: rows 4096 : f32[batch, seq, 36]
 static void linear_52x36_bias_residual(
     int64_t rows,
     const float *restrict x,         // [rows, 52]
@@ -483,8 +483,8 @@ static void linear_52x36_bias_residual(
   }
 }
 
-// linear(f32[batch, 36], weight: f32[2, 36, 32], bias: f32[36], tanh, columns: 36) tile: 6x1 rows
-// 4096 : f32[batch, 36]
+// linear(f32[batch, 36], weight: f32[2, 36, 32], bias: f32[36], tanh, columns: 36) tile: rows 4096
+// : f32[batch, 36]
 static void linear_36x36_bias_tanh(
     int64_t rows,
     int64_t x_stride,

@@ -158,8 +158,8 @@ static void add_norm_layer_20(
   }
 }
 
-// linear(f32[batch, seq, 20], weight: f32[2, 20, 32], bias: f32[60], columns: 60) tile: 6x1 rows
-// 4096 : f32[batch, seq, 60]
+// linear(f32[batch, seq, 20], weight: f32[2, 20, 32], bias: f32[60], columns: 60) tile: rows 4096 :
+// f32[batch, seq, 60]
 static void linear_20x60_bias(
     int64_t rows,
     const float *restrict x,        // [rows, 20]
@@ -248,7 +248,7 @@ static void attention_4x5_padding_causal_chunk(
 }
 
 // attention(query: f32[batch, seq, 4, 5], key: f32[batch, seq, 4, 5], value: f32[batch, seq, 4, 5],
-// scale: 0.4472135954999579, masks: [padding(i32[batch, seq]), causal]) tile: 6x1 queries 64 :
+// scale: 0.4472135954999579, masks: [padding(i32[batch, seq]), causal]) tile: queries 64 :
 // f32[batch, seq, 4, 5]
 static void attention_4x5_padding_causal(
     int64_t batch,
@@ -347,7 +347,7 @@ static void attention_4x5_padding_causal(
 }
 
 // linear(f32[batch, seq, 20], weight: f32[1, 20, 32], bias: f32[20], residual: f32[batch, seq, 20],
-// columns: 20) tile: 6x1 rows 4096 : f32[batch, seq, 20]
+// columns: 20) tile: rows 4096 : f32[batch, seq, 20]
 static void linear_20x20_bias_residual(
     int64_t rows,
     const float *restrict x,         // [rows, 20]
@@ -420,7 +420,7 @@ static void norm_layer_20(
 }
 
 // linear(f32[batch, seq, 20], weight: f32[3, 20, 32], bias: f32[80], gelu_tanh, columns: 80) tile:
-// 6x1 rows 4096 : f32[batch, seq, 80]
+// rows 4096 : f32[batch, seq, 80]
 static void linear_20x80_bias_gelu_tanh(
     int64_t rows,
     const float *restrict x,        // [rows, 20]
@@ -455,7 +455,7 @@ static void linear_20x80_bias_gelu_tanh(
 }
 
 // linear(f32[batch, seq, 80], weight: f32[1, 80, 32], bias: f32[20], residual: f32[batch, seq, 20],
-// columns: 20) tile: 6x1 rows 4096 : f32[batch, seq, 20]
+// columns: 20) tile: rows 4096 : f32[batch, seq, 20]
 static void linear_80x20_bias_residual(
     int64_t rows,
     const float *restrict x,         // [rows, 80]
@@ -490,8 +490,8 @@ static void linear_80x20_bias_residual(
   }
 }
 
-// linear(f32[batch, seq, 20], weight: f32[9, 20, 32], columns: 283) tile: 6x1 rows 4096 :
-// f32[batch, seq, 283]
+// linear(f32[batch, seq, 20], weight: f32[9, 20, 32], columns: 283) tile: rows 4096 : f32[batch,
+// seq, 283]
 static void linear_20x283(
     int64_t rows,
     const float *restrict x,        // [rows, 20]
@@ -668,7 +668,7 @@ static void attention_4x5_lengths_causal_chunk(
 
 // attention(query: f32[batch, seq, 4, 5], key: f32[batch, context, 4, 5], value: f32[batch,
 // context, 4, 5], scale: 0.4472135954999579, masks: [lengths(i32[batch]), causal(start:
-// i32[batch])]) tile: 6x1 queries 64 : f32[batch, seq, 4, 5]
+// i32[batch])]) tile: queries 64 : f32[batch, seq, 4, 5]
 static void attention_4x5_lengths_causal(
     int64_t batch,
     int64_t queries,
