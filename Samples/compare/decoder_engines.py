@@ -40,8 +40,11 @@ class Burin(Engine):
         self.library = Library(path, threads, context=context)
 
     def step(self, tokens):
-        row = self.numpy.array([tokens], dtype="int32")
-        return self.library.run({"input_ids": row}, ["logits"], "step")["logits"][0]
+        # Long texts in pieces, as `burin generate` reads them and llama.cpp its batches.
+        for first in range(0, len(tokens), 512):
+            row = self.numpy.array([tokens[first : first + 512]], dtype="int32")
+            logits = self.library.run({"input_ids": row}, ["logits"], "step")["logits"][0]
+        return logits
 
     def reset(self):
         self.library.truncate(0, 0)

@@ -34,6 +34,17 @@ import Testing
     #expect(encoding.offsets == [.init(start: 0, end: 1), .init(start: 1, end: 2)])
   }
 
+  /// What Unigram does not know keeps its spaces, and a span that is trimmed leaves them out.
+  @Test func spansOfUnknownText() throws {
+    let tokenizer = try Self.tokenizer(
+      #"{"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0], ["a", -1], ["b", -1]]}"#,
+      #", "post_processor": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true}"#)
+    let encoding = try tokenizer.encode("a\tb")
+    #expect(encoding.ids == [1, 0, 2])
+    #expect(encoding.offsets.map(\.start) == [0, 2, 2])
+    #expect(encoding.offsets.map(\.end) == [1, 2, 3])
+  }
+
   @Test("52: lone surrogates, NUL, U+0130 and CR LF are what they are in transformers")
   func awkwardCharacters() throws {
     let bert = try TokenizerFixtures.tokenizer("bert-uncased")

@@ -115,7 +115,9 @@ def check(job, options):
     try:
         for other in os.listdir(os.path.join(MODELS, model)):
             if other != file:
-                shutil.copyfile(os.path.join(MODELS, model, other), os.path.join(directory, other))
+                source = os.path.join(MODELS, model, other)
+                copy = shutil.copytree if os.path.isdir(source) else shutil.copyfile
+                copy(source, os.path.join(directory, other))
         with open(os.path.join(directory, file), "wb") as handle:
             handle.write(content)
         for arguments in commands(file, directory, deep):

@@ -164,7 +164,10 @@ def drawn(name, r):
     """A case of a family that continues texts, if it can be of a width that has blocks of 32."""
     found = None
     for _ in range(80):
-        case = run.families()[name](r)
+        try:
+            case = run.families()[name](r)
+        except Exception:  # transformers takes no such configuration
+            continue
         if case.prompts and not case.config.is_encoder_decoder:
             found = case
             if case.config.hidden_size % 32 == 0:

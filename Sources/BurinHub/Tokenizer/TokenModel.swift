@@ -75,6 +75,12 @@ enum TokenModel: Sendable {
     }
   }
 
+  /// The token that keeps the text that it stands for, whose spaces its span may leave out: Unigram's
+  /// unknown one.
+  var unknownOfText: Int32? {
+    if case .unigram(let model) = self { model.unknown } else { nil }
+  }
+
   /// Appends the tokens of a word, which is not empty.
   func tokenize(
     _ word: UnsafeBufferPointer<UInt8>, _ scratch: inout Scratch, into tokens: inout [WordToken]

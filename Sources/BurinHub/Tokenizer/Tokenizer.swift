@@ -197,9 +197,10 @@ public struct Tokenizer: Sendable {
         result.offsets.append(offsets.scalars(span))
         result.wordIDs.append(number)
         guard trims else { continue }
+        let isText = word.token >= 0 || token.id == model.unknownOfText && token.end <= length
         let bytes =
-          word.token >= 0
-          ? Array(text.bytes[start..<Int(word.end)])
+          isText
+          ? Array(text.bytes[(start + Int(token.start))..<(start + Int(token.end))])
           : model.vocabulary.token(token.id).map { Array($0) } ?? []
         let (leading, trailing) = Tokenizer.spaces(around: bytes)
         result.leadingSpaces.append(leading)

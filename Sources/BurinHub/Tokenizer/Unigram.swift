@@ -9,7 +9,8 @@ struct Unigram: Sendable {
   private let scores: [Double]
   /// The score of a scalar that is no token: below that of every token.
   private let unknownScore: Double
-  private let unknown: Int32?
+  /// What stands for text that is no token.
+  let unknown: Int32?
   /// The ids of the pieces in a vocabulary of its own, or nil when a piece's number is its id.
   private let ids: [Int32]?
   /// Said where an unknown token is wanted and there is none.

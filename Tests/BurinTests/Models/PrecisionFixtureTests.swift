@@ -24,6 +24,18 @@ import Testing
     }
   }
 
+  /// Families whose scores are sharp, so that a rounded one may choose another key: what was found, and
+  /// half as much again.
+  @Test(
+    "is as near as its family allows in bf16",
+    arguments: [("modernbert", 4e-2), ("mpnet", 7e-2), ("gemma-lm", 5e-2), ("gemma3-lm", 8e-2)])
+  func sharpScores(name: String, bound: Float) throws {
+    let fixture = Fixture(name: name)
+    for (name, error) in try errors(of: fixture.library(.bf16), on: fixture) {
+      #expect(error < bound && error > 1e-5, "\(fixture.name) \(name): \(error)")
+    }
+  }
+
   @Test func wideHeadsAttendInBF16() throws {
     let fixture = Fixture(name: "bert-wide-heads")
     let program = try ModelDirectory(fixture.path).spec().program
