@@ -15,7 +15,7 @@ struct Conversation {
     Interruption.isConversing(isTyped)
     defer { Interruption.isConversing(false) }
     while true {
-      if isTyped { prompt() }
+      if isTyped { Standard.prompt("> ") }
       guard let text = readLine() else { break }
       if text.isEmpty { continue }
       Interruption.beginAnswer()
@@ -30,6 +30,4 @@ struct Conversation {
     }
     if isTyped { Standard.error("") }
   }
-
-  private func prompt() { _ = "> ".withCString { write(STDERR_FILENO, $0, 2) } }
 }

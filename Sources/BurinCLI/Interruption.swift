@@ -68,7 +68,7 @@ enum Interruption {
         return true
       }
       // The terminal has dropped what was typed so far.
-      if state.isConversing { Standard.error("\n(Ctrl-D ends the conversation)\n> ") }
+      if state.isConversing { Standard.prompt("\n(Ctrl-D ends the conversation)\n> ") }
       return state.isConversing
     }
   }

@@ -31,8 +31,11 @@ enum Standard {
   }
 
   /// Writes a line to standard error; there is nobody to tell if that fails.
-  static func error(_ text: String) {
-    let bytes = Array((text.hasSuffix("\n") ? text : text + "\n").utf8)
+  static func error(_ text: String) { prompt(text.hasSuffix("\n") ? text : text + "\n") }
+
+  /// Writes to standard error what does not end a line.
+  static func prompt(_ text: String) {
+    let bytes = Array(text.utf8)
     _ = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
   }
 

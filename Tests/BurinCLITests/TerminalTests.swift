@@ -46,7 +46,7 @@ struct TerminalTests {
     try terminal.wait { $0 == "> " }
     // Nobody is answering yet.
     try terminal.type(Terminal.interrupt)
-    try terminal.wait { $0.contains("\n(Ctrl-D ends the conversation)\n> ") }
+    try terminal.wait { $0.hasSuffix("\n(Ctrl-D ends the conversation)\n> ") }
     for line in ["Return the name.\n", "Raise an error.\n"] {
       try terminal.type(line)
       try terminal.wait { $0.contains(line) && !$0.hasSuffix(line) }
