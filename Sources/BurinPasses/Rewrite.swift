@@ -60,8 +60,9 @@ extension Op {
     case .weight, .constant, .iota, .unary, .binary, .select, .scale, .cast, .slice, .concat,
       .reshape, .transpose, .broadcast, .pack:
       true
-    case .input, .state, .extent, .matmul, .linear, .experts, .attention, .softmax, .norm, .normAndCast,
-      .addNorm,      .reduce, .cumulativeSum, .topK, .rotary, .embedding, .gather, .mask, .append, .part:
+    case .input, .state, .extent, .matmul, .linear, .experts, .attention, .softmax, .norm,
+      .normAndCast, .addNorm, .reduce, .cumulativeSum, .topK, .rotary, .embedding, .gather, .mask,
+      .append, .part:
       false
     }
   }

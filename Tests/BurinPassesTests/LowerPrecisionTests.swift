@@ -151,7 +151,8 @@ import Testing
   }
 
   /// What a norm is rounded to, it stores: alone, beside itself, or beside the sum that it is of.
-  @Test(arguments: [Precision.bf16, .int8]) func normsRoundAsTheyStore(_ precision: Precision) throws {
+  @Test(arguments: [Precision.bf16, .int8])
+  func normsRoundAsTheyStore(_ precision: Precision) throws {
     let narrow: ElementType = precision == .bf16 ? .bf16 : .r8
     func operations(_ output: (Builder, T) -> [T]) throws -> [String] {
       let b = Builder()

@@ -222,10 +222,11 @@ private struct NormStore {
     let floats: CExpression = "out_row"
     var pointers: [CStatement] = []
     if isKept || cast == nil {
-      pointers = Rows(
-        try parts.result(result, "out", .f32, note: note), "out_row", stride: loop.width,
-        isConst: false
-      ).pointer
+      pointers =
+        Rows(
+          try parts.result(result, "out", .f32, note: note), "out_row", stride: loop.width,
+          isConst: false
+        ).pointer
     }
     let narrow: CIdentifier = isKept ? "rounded" : "out"
     let index = isKept ? result + 1 : result
@@ -255,7 +256,8 @@ private struct NormStore {
       let out = try parts.result(
         index, narrow, .r8, note: "[\(rows.flat), \(blocks)] blocks: scale, start, then [32]")
       if !isKept {
-        pointers = Declare(.array(.float, .integer(width)), floats, attributes: [.aligned(64)])
+        pointers =
+          Declare(.array(.float, .integer(width)), floats, attributes: [.aligned(64)])
           .statements
       }
       statements = { column, value in loop.store(floats, column, value).statements }
