@@ -233,8 +233,7 @@ private func linearType(
   for (index, epilogue) in epilogues.enumerated() {
     if case .cast(let element) = epilogue {
       try require(
-        index == epilogues.count - 1 && result.element == .f32
-          && element.isCastOfProducts,
+        index == epilogues.count - 1 && result.element == .f32 && element.isCastOfProducts,
         "linear: a cast of \(result) to \(element.rawValue) as number \(index)")
       return try tensorRule(.cast(result, to: element))
     }
