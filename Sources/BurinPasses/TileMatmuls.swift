@@ -2,7 +2,7 @@ import BurinIR
 
 extension Pass {
   /// Gives every product and attention that has none its schedule: the one that was chosen for its
-  /// kernel, or else that of the cost model, which holds for all instructions, as was measured.
+  /// kernel, or else that of the cost model, which is the same for all instructions.
   public static func tileMatmuls(schedules: Schedules = Schedules()) -> Pass {
     Pass(
       "tile-matmuls",
